@@ -1,0 +1,131 @@
+// Settings of datamanager: as a struct, or read from Viam's machine-config JSON.
+//
+// Every default stands here, once, with its unit. For each number, and for the texts that have a
+// default, zero, null and absence in JSON mean the default, and so does zero in the struct.
+#ifndef DATAMANAGER_CONFIG_H_
+#define DATAMANAGER_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "datamanager/value.h"
+
+namespace datamanager {
+
+// One captured method of one resource. In JSON an entry of `capture_methods` in the resource's
+// `service_configs`.
+struct CollectorConfig {
+  std::string api;     // Triplet, such as "rdk:component:sensor".
+  std::string name;    // The resource's short name.
+  std::string method;  // Such as "Readings".
+  // Ticks per second. Below 1e-6, and so by default, the collector is off.
+  float capture_frequency_hz = 0;
+  // Accepted for compatibility and without effect: nothing is queued between a source and the disk.
+  // Negative values disable the collector.
+  int64_t capture_queue_size = 250;
+  int64_t capture_buffer_size = 4096;
+  // Handed to the source, and stored with the data as method_parameters.
+  ValueMap additional_params;
+  bool disabled = false;
+  // Accepted for compatibility and without effect: the service's tags and directory count.
+  std::vector<std::string> tags;
+  std::string capture_directory;
+};
+
+// Names a sensor and a key of its readings that change capture at run time.
+struct CaptureControlSensor {
+  std::string name;  // Empty: no control.
+  std::string key;
+
+  friend bool operator==(const CaptureControlSensor&, const CaptureControlSensor&) = default;
+};
+
+// Attributes of the data manager service.
+struct Config {
+  // Where captured data waits. A leading "~" is the home directory. Empty: $VIAM_HOME/capture, else
+  // $HOME/.viam/capture.
+  std::string capture_dir;
+  // Stored with captured data and with arbitrary files.
+  std::vector<std::string> tags;
+  // Stops all collectors.
+  bool capture_disabled = false;
+  // Bytes after which a tabular file is finished and a new one begun: checked before each record.
+  int64_t maximum_capture_file_size_bytes = 262144;
+
+  // Stops scheduled sync. DataManager::Sync works all the same.
+  bool sync_disabled = false;
+  // Minutes between two scheduled passes; less than 0.0001 means the default.
+  double sync_interval_mins = 0.1;
+  // Upload workers; 0 means half the processors, at least one.
+  int64_t maximum_num_sync_threads = 0;
+  // Further directories whose files are uploaded and then removed. "~" is not expanded, as in the
+  // reference.
+  std::vector<std::string> additional_sync_paths;
+  // Milliseconds for which an arbitrary file must have been left alone before it is uploaded.
+  int64_t file_last_modified_millis = 10000;
+  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not ask
+  // it: with a name set, scheduled sync stays off and an error says so.
+  std::string selective_syncer_name;
+
+  // When the disk is full: evict every n-th captured file, from a fraction of the disk in use and a
+  // fraction of it in the capture directory. Checked and kept; this version evicts nothing.
+  int64_t delete_every_nth_when_disk_full = 5;
+  double disk_usage_deletion_threshold = 0.9;
+  double capture_dir_deletion_threshold = 0.5;
+
+  // This version does not ask it; a warning says so.
+  CaptureControlSensor capture_control_sensor;
+  // Whether mongo_capture_config names a server. Captured data goes to disk and from there to the
+  // cloud, never to MongoDB; a warning says so.
+  bool mongo_capture_configured = false;
+
+  // What is captured; in JSON it stands with the resources.
+  std::vector<CollectorConfig> collectors;
+};
+
+// The `cloud` section of a machine config.
+struct CloudConfig {
+  std::string id;  // The robot part that uploads are filed under.
+  // URL; host and port count. "http" is plaintext.
+  std::string app_address;
+};
+
+// A component as the machine config declares it, for whoever builds the sources.
+struct ComponentConfig {
+  std::string name;
+  std::string api;    // Triplet.
+  std::string model;  // As written; empty if absent.
+  ValueMap attributes;
+};
+
+struct MachineConfig {
+  std::optional<CloudConfig> cloud;  // Absent: the machine only captures.
+  std::vector<ComponentConfig> components;
+  // What the data manager's service entry and all `service_configs` say. Absent if no data manager
+  // is declared.
+  std::optional<Config> data_manager;
+  // What was accepted though it looks wrong, a line each: unknown attributes with the nearest known
+  // name, thresholds above 1, attributes without effect.
+  std::vector<std::string> warnings;
+};
+
+// Reads a machine config. On error, INVALID_ARGUMENT (or the file's own error) with every fault
+// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on the
+// file only.
+absl::StatusOr<MachineConfig> LoadMachineConfig(const std::string& path);
+// The same from text. `origin` names it in errors.
+absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json,
+                                                 std::string_view origin = "machine config");
+
+// Checks the service's own attributes as Reconfigure does: OK, or INVALID_ARGUMENT that lists every
+// fault. Faults of one collector are not among them: they disable that collector, and stand in
+// ManagerStats. Thread-safe.
+absl::Status Validate(const Config& config);
+
+}  // namespace datamanager
+
+#endif  // DATAMANAGER_CONFIG_H_

@@ -1,0 +1,178 @@
+// A JSON-like value: what a source reports, and what a config passes to it.
+#ifndef DATAMANAGER_VALUE_H_
+#define DATAMANAGER_VALUE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace datamanager {
+
+class Value;
+
+// Values by key, in the order in which they were added. Clear() keeps the storage, so a map that is
+// filled with the same keys again allocates nothing. Not thread-safe.
+class ValueMap {
+ public:
+  struct Entry;
+
+  ValueMap();
+  ValueMap(const ValueMap& other);
+  ValueMap(ValueMap&& other) noexcept;
+  ValueMap& operator=(const ValueMap& other);
+  ValueMap& operator=(ValueMap&& other) noexcept;
+  ~ValueMap();
+
+  // Adds `key` with `value` (a bool, a number, text, or a Value). A key that is set twice keeps both
+  // entries until the map is encoded, where the last one counts.
+  template <typename T>
+  void Set(std::string_view key, T&& value);
+  // Adds `key` with a null value, to be filled by the caller. The reference is good until the next
+  // entry is added.
+  Value& Add(std::string_view key);
+
+  // The last value set for `key`; null if there is none.
+  const Value* Find(std::string_view key) const;
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const Entry* begin() const;
+  const Entry* end() const;
+
+  // Forgets the entries and keeps their storage.
+  void Clear() { size_ = 0; }
+
+  // The same keys with equal values, in any order.
+  friend bool operator==(const ValueMap& a, const ValueMap& b);
+
+ private:
+  std::vector<Entry> entries_;  // The first size_ are in use; the rest is storage.
+  size_t size_ = 0;
+};
+
+// Values in order. Clear() keeps the storage. Not thread-safe.
+class ValueList {
+ public:
+  ValueList();
+  ValueList(const ValueList& other);
+  ValueList(ValueList&& other) noexcept;
+  ValueList& operator=(const ValueList& other);
+  ValueList& operator=(ValueList&& other) noexcept;
+  ~ValueList();
+
+  template <typename T>
+  void Append(T&& value);
+  // Appends null, to be filled by the caller. The reference is good until the next is added.
+  Value& Add();
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const Value& operator[](size_t index) const;
+  const Value* begin() const;
+  const Value* end() const;
+  void Clear() { size_ = 0; }
+
+  friend bool operator==(const ValueList& a, const ValueList& b);
+
+ private:
+  std::vector<Value> values_;  // The first size_ are in use; the rest is storage.
+  size_t size_ = 0;
+};
+
+// One value. Setting it keeps whatever storage it has. Not thread-safe.
+class Value {
+ public:
+  enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kBytes, kList, kMap };
+
+  Value() = default;
+  template <typename T>
+    requires(!std::is_same_v<std::remove_cvref_t<T>, Value>)
+  Value(T&& value) {  // NOLINT(google-explicit-constructor): values are written as literals.
+    Set(std::forward<T>(value));
+  }
+  Value(const Value& other);
+  Value(Value&& other) noexcept = default;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept = default;
+  ~Value() = default;
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::kNull; }
+
+  // Each returns an empty value where the kind is another.
+  bool AsBool() const { return kind_ == Kind::kBool && scalar_ != 0; }
+  double AsNumber() const { return kind_ == Kind::kNumber ? scalar_ : 0; }
+  std::string_view AsString() const;  // Of kString and kBytes.
+  const ValueList& AsList() const;
+  const ValueMap& AsMap() const;
+
+  // Text must be UTF-8; what is not can be stored with SetBytes. A number is stored as a double, as
+  // the wire format has no other: integers beyond 2^53 lose their low bits.
+  template <typename T>
+  void Set(T&& value);
+  void SetNull() { kind_ = Kind::kNull; }
+  void SetBool(bool value);
+  void SetNumber(double value);
+  void SetString(std::string_view text);
+  // Stored as padded base64 text, as the wire format has no bytes.
+  void SetBytes(std::string_view bytes);
+  // Makes this an empty list, or map, to be filled.
+  ValueList& SetList();
+  ValueMap& SetMap();
+
+  friend bool operator==(const Value& a, const Value& b);
+
+ private:
+  Kind kind_ = Kind::kNull;
+  double scalar_ = 0;
+  std::string text_;
+  std::unique_ptr<ValueList> list_;
+  std::unique_ptr<ValueMap> map_;
+};
+
+struct ValueMap::Entry {
+  std::string key;
+  Value value;
+};
+
+// Compact JSON, keys in order of their bytes. NaN and infinities become strings.
+std::string ToJson(const Value& value);
+std::string ToJson(const ValueMap& map);
+
+template <typename T>
+void Value::Set(T&& value) {
+  using Plain = std::remove_cvref_t<T>;
+  if constexpr (std::is_same_v<Plain, Value>) {
+    *this = std::forward<T>(value);
+  } else if constexpr (std::is_same_v<Plain, bool>) {
+    SetBool(value);
+  } else if constexpr (std::is_arithmetic_v<Plain>) {
+    SetNumber(static_cast<double>(value));
+  } else if constexpr (std::is_same_v<Plain, std::nullptr_t>) {
+    SetNull();
+  } else if constexpr (std::is_same_v<Plain, ValueMap>) {
+    SetMap() = std::forward<T>(value);
+  } else if constexpr (std::is_same_v<Plain, ValueList>) {
+    SetList() = std::forward<T>(value);
+  } else {
+    SetString(value);
+  }
+}
+
+template <typename T>
+void ValueMap::Set(std::string_view key, T&& value) {
+  Add(key).Set(std::forward<T>(value));
+}
+
+template <typename T>
+void ValueList::Append(T&& value) {
+  Add().Set(std::forward<T>(value));
+}
+
+}  // namespace datamanager
+
+#endif  // DATAMANAGER_VALUE_H_

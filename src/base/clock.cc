@@ -1,0 +1,19 @@
+#include "datamanager/clock.h"
+
+namespace datamanager {
+namespace {
+
+class SystemClock final : public Clock {
+ public:
+  MonotonicTime MonotonicNow() const override { return std::chrono::steady_clock::now(); }
+  WallTime WallNow() const override { return std::chrono::system_clock::now(); }
+};
+
+}  // namespace
+
+const Clock& Clock::System() {
+  static const SystemClock clock;
+  return clock;
+}
+
+}  // namespace datamanager

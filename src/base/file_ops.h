@@ -1,0 +1,78 @@
+// The seam between the library and the disk: every call that decides whether captured data lives goes
+// through here, so that tests can make any of them fail.
+#ifndef DATAMANAGER_SRC_BASE_FILE_OPS_H_
+#define DATAMANAGER_SRC_BASE_FILE_OPS_H_
+
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+
+namespace datamanager {
+
+// System calls with their own conventions: -1 and errno on failure. Thread-safe.
+class FileOps {
+ public:
+  virtual ~FileOps() = default;
+
+  // O_CLOEXEC is always added.
+  virtual int Open(const char* path, int flags, mode_t mode);
+  virtual ssize_t Write(int fd, const void* data, size_t size);
+  virtual ssize_t Writev(int fd, const iovec* parts, int count);
+  virtual ssize_t Pread(int fd, void* data, size_t size, off_t offset);
+  virtual int Fstat(int fd, struct stat* result);
+  virtual int Lstat(const char* path, struct stat* result);
+  virtual int Ftruncate(int fd, off_t size);
+  virtual int Fdatasync(int fd);
+  virtual int Fsync(int fd);
+  // Never overwrites: EEXIST if `to` exists.
+  virtual int RenameNoReplace(const char* from, const char* to);
+  virtual int Unlink(const char* path);
+  virtual int Mkdir(const char* path, mode_t mode);
+  // LOCK_EX | LOCK_NB.
+  virtual int TryLock(int fd);
+
+  static FileOps& System();
+};
+
+// What identifies a file, whatever its name.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  static FileId Of(const struct stat& info) { return {info.st_dev, info.st_ino}; }
+  friend bool operator==(const FileId&, const FileId&) = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const FileId& id) {
+    return H::combine(std::move(state), id.device, id.inode);
+  }
+};
+
+// Opens `path` without following a link at its end and without waiting for a FIFO.
+absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags,
+                                  mode_t mode = 0);
+
+// Reads exactly `size` bytes; fewer at the file's end is DATA_LOSS.
+absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* out);
+
+// Makes `path` and what is missing above it, with mode 0700.
+absl::Status MakeDirectories(FileOps& ops, const std::string& path);
+
+// Makes the entries of the directory that holds `path` durable.
+absl::Status SyncParentDirectory(FileOps& ops, const std::string& path);
+
+// Everything before the last '/', or "." without one; everything after it.
+std::string ParentPath(std::string_view path);
+std::string_view BaseName(std::string_view path);
+
+}  // namespace datamanager
+
+#endif  // DATAMANAGER_SRC_BASE_FILE_OPS_H_

@@ -1,0 +1,151 @@
+#include "base/logger.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <deque>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/callback_scope.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+
+namespace datamanager {
+namespace {
+
+// Enough for a burst of errors from every collector at once, at about 200 bytes a message.
+constexpr size_t kQueueLimit = 1024;
+// How long Close waits for a sink.
+constexpr std::chrono::milliseconds kCloseLimit{500};
+
+spdlog::level::level_enum ToSpdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::off;
+}
+
+}  // namespace
+
+std::string_view LogLevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "unknown";
+}
+
+LogSink StandardErrorLog(LogLevel level) {
+  auto logger = std::make_shared<spdlog::logger>(
+      "datamanager", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  logger->set_level(ToSpdlog(level));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  return [logger](const LogEntry& entry) {
+    logger->log(entry.time, spdlog::source_loc{}, ToSpdlog(entry.level), entry.message);
+  };
+}
+
+// Co-owned by the log thread, which may outlive the Logger when the sink hangs.
+struct Logger::State {
+  explicit State(LogSink log_sink) : sink(std::move(log_sink)) {}
+
+  const LogSink sink;
+  Mutex mutex;
+  CondVar changed;
+  std::deque<LogEntry> queue DM_GUARDED_BY(mutex);
+  bool closed DM_GUARDED_BY(mutex) = false;
+  uint64_t dropped DM_GUARDED_BY(mutex) = 0;
+  uint64_t reported DM_GUARDED_BY(mutex) = 0;  // How many of `dropped` the sink was told about.
+  Mutex thread_mutex;
+  Thread thread DM_GUARDED_BY(thread_mutex);
+
+  void Run();
+};
+
+void Logger::State::Run() {
+  std::deque<LogEntry> batch;
+  while (true) {
+    uint64_t lost = 0;
+    {
+      MutexLock lock(mutex);
+      changed.Wait(mutex, [this] {
+        mutex.AssertHeld();
+        return closed || !queue.empty();
+      });
+      if (queue.empty()) return;
+      batch.swap(queue);
+      lost = dropped - reported;
+      reported = dropped;
+    }
+    const CallbackScope scope;
+    for (const LogEntry& entry : batch) sink(entry);
+    batch.clear();
+    if (lost > 0) {
+      sink({.time = Clock::System().WallNow(),
+            .level = LogLevel::kWarning,
+            .message = absl::StrCat("the log sink is too slow: dropped ", lost, " messages")});
+    }
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink) {
+  auto state = std::make_shared<State>(sink ? std::move(sink) : StandardErrorLog());
+  absl::StatusOr<Thread> thread =
+      Thread::Start("dm-log", kOwnStackBytes, [state] { state->Run(); });
+  if (!thread.ok()) return thread.status();
+  {
+    MutexLock lock(state->thread_mutex);
+    state->thread = *std::move(thread);
+  }
+  return std::shared_ptr<Logger>(new Logger(std::move(state)));
+}
+
+Logger::~Logger() { Close(); }
+
+void Logger::Log(LogLevel level, std::string message) {
+  LogEntry entry{
+      .time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
+  MutexLock lock(state_->mutex);
+  if (state_->closed || state_->queue.size() >= kQueueLimit) {
+    ++state_->dropped;
+    return;
+  }
+  state_->queue.push_back(std::move(entry));
+  state_->changed.NotifyOne();
+}
+
+uint64_t Logger::dropped() const {
+  MutexLock lock(state_->mutex);
+  return state_->dropped;
+}
+
+void Logger::Close() {
+  {
+    MutexLock lock(state_->mutex);
+    state_->closed = true;
+    state_->changed.NotifyAll();
+  }
+  MutexLock lock(state_->thread_mutex);
+  // The sink itself may hold the last reference to us: it cannot wait for its own thread.
+  if (CallbackScope::Active() ||
+      !state_->thread.JoinUntil(Clock::System().MonotonicNow() + kCloseLimit)) {
+    state_->thread.Detach();
+  }
+}
+
+}  // namespace datamanager

@@ -1,0 +1,45 @@
+#include "datamanager/source.h"
+
+#include <utility>
+
+namespace datamanager {
+
+Image& Images::Add() {
+  if (size_ == images_.size()) images_.emplace_back();
+  Image& image = images_[size_++];
+  image.source_name.clear();
+  image.mime_type.clear();
+  image.data.clear();
+  return image;
+}
+
+void Sources::AddReadings(std::string_view api, std::string_view name, ReadingsSource source) {
+  sources_[Key(api, name, "Readings")] = std::make_shared<const SourceFunction>(std::move(source));
+}
+
+void Sources::AddImages(std::string_view name, ImagesSource source) {
+  const std::string api = "rdk:component:camera";
+  for (const char* method : {"GetImages", "ReadImage"}) {
+    sources_[Key(api, name, method)] = std::make_shared<const SourceFunction>(source);
+  }
+}
+
+void Sources::Remove(std::string_view api, std::string_view name) {
+  std::erase_if(sources_, [&](const auto& entry) {
+    return std::get<0>(entry.first) == api && std::get<1>(entry.first) == name;
+  });
+}
+
+std::shared_ptr<const SourceFunction> Sources::Find(std::string_view api, std::string_view name,
+                                                    std::string_view method) const {
+  const auto found = sources_.find(Key(api, name, method));
+  return found == sources_.end() ? nullptr : found->second;
+}
+
+bool Sources::Has(std::string_view api, std::string_view name) const {
+  const auto found = sources_.lower_bound(Key(api, name, ""));
+  return found != sources_.end() && std::get<0>(found->first) == api &&
+         std::get<1>(found->first) == name;
+}
+
+}  // namespace datamanager

@@ -1,0 +1,88 @@
+#include "base/strings.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+
+namespace datamanager {
+namespace {
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const bool same = std::tolower(static_cast<unsigned char>(a[i - 1])) ==
+                        std::tolower(static_cast<unsigned char>(b[j - 1]));
+      const size_t replaced = diagonal + (same ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+absl::Status Wrap(const absl::Status& status, std::string_view context) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(ToAbsl(context), ": ", status.message()));
+}
+
+absl::Status ErrnoStatus(int error, std::string_view step, std::string_view path) {
+  return absl::ErrnoToStatus(error, absl::StrCat(ToAbsl(step), " ", ToAbsl(path)));
+}
+
+std::string NearestName(std::string_view name, const std::vector<std::string>& known) {
+  // A third of the name may be wrong, as with a slip of the fingers; more is another word.
+  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
+  std::string nearest;
+  for (const std::string& candidate : known) {
+    const size_t distance = EditDistance(name, candidate);
+    if (distance < best) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+bool IsUtf8(std::string_view text) {
+  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
+  const auto* end = p + text.size();
+  while (p < end) {
+    if (*p < 0x80) {
+      ++p;
+      continue;
+    }
+    size_t length = 0;
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    if (*p >= 0xC2 && *p <= 0xDF) {
+      length = 2;
+    } else if (*p >= 0xE0 && *p <= 0xEF) {
+      length = 3;
+      if (*p == 0xE0) low = 0xA0;   // Overlong.
+      if (*p == 0xED) high = 0x9F;  // Surrogates.
+    } else if (*p >= 0xF0 && *p <= 0xF4) {
+      length = 4;
+      if (*p == 0xF0) low = 0x90;   // Overlong.
+      if (*p == 0xF4) high = 0x8F;  // Beyond U+10FFFF.
+    } else {
+      return false;
+    }
+    if (static_cast<size_t>(end - p) < length || p[1] < low || p[1] > high) return false;
+    for (size_t i = 2; i < length; ++i) {
+      if (p[i] < 0x80 || p[i] > 0xBF) return false;
+    }
+    p += length;
+  }
+  return true;
+}
+
+}  // namespace datamanager

@@ -1,0 +1,281 @@
+#include "datamanager/value.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/strings.h"
+
+namespace datamanager {
+namespace {
+
+void AppendJsonText(std::string_view text, std::string& out) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+void AppendJsonNumber(double number, std::string& out) {
+  if (std::isnan(number)) {
+    out += "\"NaN\"";
+  } else if (std::isinf(number)) {
+    out += number > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  } else if (number == std::trunc(number) && std::fabs(number) < 1e15) {
+    absl::StrAppend(&out, static_cast<int64_t>(number));
+  } else {
+    absl::StrAppendFormat(&out, "%.17g", number);
+  }
+}
+
+void AppendJson(const ValueMap& map, std::string& out);
+
+void AppendJson(const Value& value, std::string& out) {
+  switch (value.kind()) {
+    case Value::Kind::kNull:
+      out += "null";
+      break;
+    case Value::Kind::kBool:
+      out += value.AsBool() ? "true" : "false";
+      break;
+    case Value::Kind::kNumber:
+      AppendJsonNumber(value.AsNumber(), out);
+      break;
+    case Value::Kind::kString:
+      AppendJsonText(value.AsString(), out);
+      break;
+    case Value::Kind::kBytes:
+      AppendJsonText(absl::Base64Escape(ToAbsl(value.AsString())), out);
+      break;
+    case Value::Kind::kList: {
+      out += '[';
+      const char* separator = "";
+      for (const Value& element : value.AsList()) {
+        out += separator;
+        AppendJson(element, out);
+        separator = ",";
+      }
+      out += ']';
+      break;
+    }
+    case Value::Kind::kMap:
+      AppendJson(value.AsMap(), out);
+      break;
+  }
+}
+
+void AppendJson(const ValueMap& map, std::string& out) {
+  std::vector<const ValueMap::Entry*> entries;
+  for (const ValueMap::Entry& entry : map) entries.push_back(&entry);
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto* a, const auto* b) { return a->key < b->key; });
+  out += '{';
+  const char* separator = "";
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i + 1 < entries.size() && entries[i]->key == entries[i + 1]->key) continue;
+    out += separator;
+    AppendJsonText(entries[i]->key, out);
+    out += ':';
+    AppendJson(entries[i]->value, out);
+    separator = ",";
+  }
+  out += '}';
+}
+
+}  // namespace
+
+ValueMap::ValueMap() = default;
+// Copies leave unused storage behind.
+ValueMap::ValueMap(const ValueMap& other)
+    : entries_(other.begin(), other.end()), size_(other.size_) {}
+ValueMap::ValueMap(ValueMap&& other) noexcept
+    : entries_(std::move(other.entries_)), size_(std::exchange(other.size_, 0)) {}
+ValueMap& ValueMap::operator=(const ValueMap& other) {
+  if (this != &other) {
+    entries_.assign(other.begin(), other.end());
+    size_ = other.size_;
+  }
+  return *this;
+}
+ValueMap& ValueMap::operator=(ValueMap&& other) noexcept {
+  entries_ = std::move(other.entries_);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+ValueMap::~ValueMap() = default;
+
+const ValueMap::Entry* ValueMap::begin() const { return entries_.data(); }
+const ValueMap::Entry* ValueMap::end() const { return entries_.data() + size_; }
+
+Value& ValueMap::Add(std::string_view key) {
+  if (size_ == entries_.size()) entries_.emplace_back();
+  Entry& entry = entries_[size_++];
+  if (entry.key != key) entry.key = key;
+  entry.value.SetNull();
+  return entry.value;
+}
+
+const Value* ValueMap::Find(std::string_view key) const {
+  for (size_t i = size_; i > 0; --i) {
+    if (entries_[i - 1].key == key) return &entries_[i - 1].value;
+  }
+  return nullptr;
+}
+
+bool operator==(const ValueMap& a, const ValueMap& b) { return ToJson(a) == ToJson(b); }
+
+ValueList::ValueList() = default;
+ValueList::ValueList(const ValueList& other)
+    : values_(other.begin(), other.end()), size_(other.size_) {}
+ValueList::ValueList(ValueList&& other) noexcept
+    : values_(std::move(other.values_)), size_(std::exchange(other.size_, 0)) {}
+ValueList& ValueList::operator=(const ValueList& other) {
+  if (this != &other) {
+    values_.assign(other.begin(), other.end());
+    size_ = other.size_;
+  }
+  return *this;
+}
+ValueList& ValueList::operator=(ValueList&& other) noexcept {
+  values_ = std::move(other.values_);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+ValueList::~ValueList() = default;
+
+const Value& ValueList::operator[](size_t index) const { return values_[index]; }
+const Value* ValueList::begin() const { return values_.data(); }
+const Value* ValueList::end() const { return values_.data() + size_; }
+
+Value& ValueList::Add() {
+  if (size_ == values_.size()) values_.emplace_back();
+  Value& value = values_[size_++];
+  value.SetNull();
+  return value;
+}
+
+bool operator==(const ValueList& a, const ValueList& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+Value::Value(const Value& other) : kind_(other.kind_), scalar_(other.scalar_) {
+  if (kind_ == Kind::kString || kind_ == Kind::kBytes) text_ = other.text_;
+  if (kind_ == Kind::kList) list_ = std::make_unique<ValueList>(other.AsList());
+  if (kind_ == Kind::kMap) map_ = std::make_unique<ValueMap>(other.AsMap());
+}
+
+Value& Value::operator=(const Value& other) {
+  if (this != &other) {
+    Value copy(other);
+    *this = std::move(copy);
+  }
+  return *this;
+}
+
+std::string_view Value::AsString() const {
+  return kind_ == Kind::kString || kind_ == Kind::kBytes ? std::string_view(text_)
+                                                         : std::string_view();
+}
+
+const ValueList& Value::AsList() const {
+  static const ValueList empty;
+  return kind_ == Kind::kList ? *list_ : empty;
+}
+
+const ValueMap& Value::AsMap() const {
+  static const ValueMap empty;
+  return kind_ == Kind::kMap ? *map_ : empty;
+}
+
+void Value::SetBool(bool value) {
+  kind_ = Kind::kBool;
+  scalar_ = value ? 1 : 0;
+}
+
+void Value::SetNumber(double value) {
+  kind_ = Kind::kNumber;
+  scalar_ = value;
+}
+
+void Value::SetString(std::string_view text) {
+  kind_ = Kind::kString;
+  text_ = text;
+}
+
+void Value::SetBytes(std::string_view bytes) {
+  kind_ = Kind::kBytes;
+  text_ = bytes;
+}
+
+ValueList& Value::SetList() {
+  kind_ = Kind::kList;
+  if (list_ == nullptr) list_ = std::make_unique<ValueList>();
+  list_->Clear();
+  return *list_;
+}
+
+ValueMap& Value::SetMap() {
+  kind_ = Kind::kMap;
+  if (map_ == nullptr) map_ = std::make_unique<ValueMap>();
+  map_->Clear();
+  return *map_;
+}
+
+bool operator==(const Value& a, const Value& b) {
+  if (a.kind_ != b.kind_) return false;
+  switch (a.kind_) {
+    case Value::Kind::kNull:
+      return true;
+    case Value::Kind::kBool:
+    case Value::Kind::kNumber:
+      return a.scalar_ == b.scalar_;
+    case Value::Kind::kString:
+    case Value::Kind::kBytes:
+      return a.text_ == b.text_;
+    case Value::Kind::kList:
+      return *a.list_ == *b.list_;
+    case Value::Kind::kMap:
+      return *a.map_ == *b.map_;
+  }
+  return false;
+}
+
+std::string ToJson(const Value& value) {
+  std::string out;
+  AppendJson(value, out);
+  return out;
+}
+
+std::string ToJson(const ValueMap& map) {
+  std::string out;
+  AppendJson(map, out);
+  return out;
+}
+
+}  // namespace datamanager

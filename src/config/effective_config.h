@@ -1,0 +1,84 @@
+// The config as the rest of the library sees it: checked, with defaults in place, every question
+// about it answered, and split into the halves that capture and sync each get.
+#ifndef DATAMANAGER_SRC_CONFIG_EFFECTIVE_CONFIG_H_
+#define DATAMANAGER_SRC_CONFIG_EFFECTIVE_CONFIG_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "datamanager/config.h"
+#include "datamanager/stats.h"
+#include "datamanager/value.h"
+
+namespace datamanager::config {
+
+// What the defaults depend on.
+struct Environment {
+  std::string home;       // $HOME, else the user database's.
+  std::string viam_home;  // $VIAM_HOME; may be empty.
+  int processors = 1;
+  bool untrusted = false;
+
+  static Environment OfProcess(bool untrusted);
+};
+
+// What one collector runs with. Equal settings: the collector need not be restarted.
+struct CollectorSettings {
+  std::string api;
+  std::string name;
+  std::string method;
+  std::chrono::nanoseconds interval{0};
+  ValueMap additional_params;
+
+  friend bool operator==(const CollectorSettings&, const CollectorSettings&) = default;
+};
+
+// An entry of the config, wanted or not.
+struct ConfiguredCollector {
+  CollectorSettings settings;
+  CollectorState state = CollectorState::kRunning;  // Else kDisabled or kRefused.
+  std::string reason;                               // Why it is not to run.
+};
+
+struct CaptureConfig {
+  std::string directory;  // Absolute and normal.
+  std::vector<std::string> tags;
+  int64_t max_file_bytes = 0;
+  std::vector<ConfiguredCollector> collectors;
+};
+
+// Equal: sync need not be restarted.
+struct SyncConfig {
+  std::string capture_directory;              // Walked first.
+  std::vector<std::string> additional_paths;  // Absolute, normal, none inside another or inside the
+                                              // capture directory; in the config's order.
+  std::vector<std::string> tags;
+  bool scheduled = false;  // Whether passes happen without a call of Sync.
+  std::chrono::milliseconds interval{0};
+  int workers = 1;
+  std::chrono::milliseconds min_file_age{0};  // Of arbitrary files.
+
+  friend bool operator==(const SyncConfig&, const SyncConfig&) = default;
+};
+
+struct EffectiveConfig {
+  CaptureConfig capture;
+  SyncConfig sync;
+  // What is accepted though it looks wrong, a line each, to be logged.
+  std::vector<std::string> warnings;
+  std::vector<std::string> errors;  // The same, where someone must act.
+};
+
+// INVALID_ARGUMENT lists every fault of the service's own attributes; FAILED_PRECONDITION, a capture
+// directory that this environment forbids. Faults of single collectors stand in their entries.
+absl::StatusOr<EffectiveConfig> Resolve(const Config& config, const Environment& environment);
+
+// 1 s / hz in single precision, as the reference computes it; 0 for what is off.
+std::chrono::nanoseconds IntervalOf(float hz);
+
+}  // namespace datamanager::config
+
+#endif  // DATAMANAGER_SRC_CONFIG_EFFECTIVE_CONFIG_H_

@@ -1,0 +1,74 @@
+// What sync needs of the cloud. The gRPC side implements it; tests replace it.
+#ifndef DATAMANAGER_SRC_SYNC_UPLOADER_H_
+#define DATAMANAGER_SRC_SYNC_UPLOADER_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "datamanager/cloud.h"
+
+namespace datamanager::sync {
+
+// The calls of viam.app.datasync.v1.DataSyncService.
+enum class UploadMethod : uint8_t { kDataCaptureUpload, kFileUpload, kStreamingDataCaptureUpload };
+
+struct CallOptions {
+  std::string upload_key;  // Sent as request metadata `datamanager-upload-key`.
+  // Unary: for the whole call. Streams: for each Write, and for the reply.
+  std::chrono::milliseconds timeout{30000};
+  std::stop_token stop;  // Ends the call with CANCELLED.
+};
+
+struct CallResult {
+  absl::Status status;
+  // Whether the channel was READY when the call ended: a failure without it is one of the
+  // connection, not of the file.
+  bool channel_ready = false;
+  std::string response;  // The serialized reply, if the status is OK.
+};
+
+// A client stream under way. One thread at a time. Destroying an unfinished one cancels it.
+class UploadStream {
+ public:
+  virtual ~UploadStream() = default;
+
+  // Blocks until the transport takes the message. False: the stream is over, and Finish says why.
+  virtual bool Write(std::string message) = 0;
+  // Ends the stream and blocks for the server's answer, also after a Write that failed: then it
+  // yields the server's real status. Once.
+  virtual CallResult Finish() = 0;
+};
+
+// Messages are handed over serialized. Thread-safe.
+class Uploader {
+ public:
+  virtual ~Uploader() = default;
+
+  // Blocks for the reply. A channel that is not READY fails the call at once.
+  virtual CallResult Unary(UploadMethod method, std::string request, const CallOptions& options) = 0;
+  // Does not block.
+  virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
+                                                   const CallOptions& options) = 0;
+
+  // What uploads are filed under.
+  virtual const std::string& part_id() const = 0;
+  // Does not block.
+  virtual ConnectionStatus Status() const = 0;
+  // Whether the channel is READY. Does not block.
+  virtual bool Ready() const = 0;
+  // Asks an idle channel to connect. Does not block.
+  virtual void RequestConnect() = 0;
+  // Asks the channel to connect and blocks until it is READY, the deadline, or the stop.
+  virtual bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) = 0;
+  // Sets what is called, on a thread of the uploader's own, each time the channel becomes READY or
+  // ceases to be; it must not block. Null takes it away, and waits for a call under way.
+  virtual void SetReadyListener(std::function<void(bool ready)> listener) = 0;
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_UPLOADER_H_
