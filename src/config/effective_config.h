@@ -72,8 +72,9 @@ struct EffectiveConfig {
   std::vector<std::string> errors;  // The same, where someone must act.
 };
 
-// INVALID_ARGUMENT lists every fault of the service's own attributes; FAILED_PRECONDITION, a capture
-// directory that this environment forbids. Faults of single collectors stand in their entries.
+// INVALID_ARGUMENT lists every fault of the service's own attributes; FAILED_PRECONDITION, a
+// capture directory that this environment forbids. Faults of single collectors stand in their
+// entries.
 absl::StatusOr<EffectiveConfig> Resolve(const Config& config, const Environment& environment);
 
 // 1 s / hz in single precision, as the reference computes it; 0 for what is off.
