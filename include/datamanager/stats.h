@@ -53,6 +53,7 @@ struct SyncStats {
   UploadStats tabular;
   UploadStats binary;
   UploadStats arbitrary;
+  uint64_t unreadable = 0;       // Capture files moved to failed/ because they are none.
   uint64_t passes = 0;           // Walks that came to their end.
   uint64_t uploading = 0;        // Files with a worker at this moment.
   uint64_t waiting_retries = 0;  // Files in the retry table at this moment.
