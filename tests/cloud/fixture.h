@@ -123,6 +123,9 @@ class TestServer final : public wire::DataSyncService::Service {
 
 class CloudTest : public ::testing::Test {
  protected:
+  // Before the test's own members go, which the server's functions refer to.
+  void TearDown() override { server_.Stop(); }
+
   // A cloud at `address` whose log goes to log_.
   std::shared_ptr<Cloud> MakeCloud(const std::string& address);
   // One that is connected to server_.
