@@ -41,7 +41,9 @@ std::string FormatTime(const google::protobuf::Timestamp& time) {
   return absl::FormatTime(absl::RFC3339_full, instant, absl::UTCTimeZone());
 }
 
-std::string Quoted(const std::string& text) { return datamanager::ToJson(datamanager::Value(text)); }
+std::string Quoted(const std::string& text) {
+  return datamanager::ToJson(datamanager::Value(text));
+}
 
 class CaptureFile {
  public:
@@ -103,32 +105,34 @@ class CaptureFile {
     absl::Status status = Read(record.metadata, bytes);
     if (!status.ok()) return status;
     pb::SensorMetadata metadata;
-    if (!metadata.ParseFromString(bytes)) return absl::DataLossError("a record's metadata is damaged");
+    if (!metadata.ParseFromString(bytes))
+      return absl::DataLossError("a record's metadata is damaged");
     std::string payload;
     if (record.payload_kind == Record::Payload::kStruct) {
       bytes.resize(record.payload.size);
       status = Read(record.payload, bytes);
       if (!status.ok()) return status;
       google::protobuf::Struct values;
-      if (!values.ParseFromString(bytes)) return absl::DataLossError("a record's payload is damaged");
+      if (!values.ParseFromString(bytes))
+        return absl::DataLossError("a record's payload is damaged");
       payload = json::ToJson(values);
     }
     const std::string requested = FormatTime(metadata.time_requested());
     const std::string received = FormatTime(metadata.time_received());
     if (mode == Mode::kText) {
-      std::printf("  %s %s\n", requested.c_str(),
-                  payload.empty() ? absl::StrCat(record.payload.size, " bytes of ",
-                                                 metadata_.mime_type().empty()
-                                                     ? "unknown type"
-                                                     : metadata_.mime_type())
-                                        .c_str()
-                                  : payload.c_str());
+      std::printf(
+          "  %s %s\n", requested.c_str(),
+          payload.empty()
+              ? absl::StrCat(record.payload.size, " bytes of ",
+                             metadata_.mime_type().empty() ? "unknown type" : metadata_.mime_type())
+                    .c_str()
+              : payload.c_str());
       return absl::OkStatus();
     }
-    const std::string content =
-        payload.empty() ? absl::StrCat("\"mime_type\":", Quoted(metadata_.mime_type()),
-                                       ",\"size\":", record.payload.size)
-                        : absl::StrCat("\"json\":", payload);
+    const std::string content = payload.empty()
+                                    ? absl::StrCat("\"mime_type\":", Quoted(metadata_.mime_type()),
+                                                   ",\"size\":", record.payload.size)
+                                    : absl::StrCat("\"json\":", payload);
     std::printf(
         "{\"component_type\":%s,\"component_name\":%s,\"method_name\":%s,\"tags\":%s,"
         "\"time_requested\":\"%s\",\"time_received\":\"%s\",%s}\n",
@@ -139,8 +143,8 @@ class CaptureFile {
   }
 
   absl::Status Read(const datamanager::capture_file::Extent& extent, std::string& out) {
-    return datamanager::ReadExactly(FileOps::System(), fd_.get(),
-                                    static_cast<off_t>(extent.offset), extent.size, out.data());
+    return datamanager::ReadExactly(FileOps::System(), fd_.get(), static_cast<off_t>(extent.offset),
+                                    extent.size, out.data());
   }
 
   std::string path_;

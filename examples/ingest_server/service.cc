@@ -9,7 +9,7 @@
 #include "base/strings.h"
 #include "google/protobuf/util/json_util.h"
 #include "ingest_server/break_connection.h"
-#include "ingest_server/json.h"
+#include "json/json.h"
 #include "ingest_server/message_limit.h"
 #include "ingest_server/stream_reader.h"
 
@@ -98,7 +98,7 @@ absl::StatusOr<Item> ToItem(Kind kind, const SensorData& record) {
     return absl::InvalidArgumentError("binary data must have `binary`");
   }
   absl::StatusOr<Item> item = ToItem(kind, record.metadata());
-  if (item.ok() && kind == Kind::kReading) item->json = ToJson(record.struct_());
+  if (item.ok() && kind == Kind::kReading) item->json = json::ToJson(record.struct_());
   return item;
 }
 

@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/file_ops.h"
 #include "base/strings.h"
-#include "ingest_server/json.h"
+#include "json/json.h"
 
 namespace ingest {
 namespace {
@@ -104,7 +104,7 @@ absl::StatusOr<std::unique_ptr<IngestStore>> IngestStore::Open(const std::string
   const std::string blobs = BlobDirectory(directory);
   for (const std::string& path : {directory, blobs}) {
     absl::Status status = datamanager::MakeDirectories(FileOps::System(), path);
-    if (status.ok()) status = datamanager::SyncParentDirectory(FileOps::System(), path);
+    if (status.ok()) status = datamanager::SyncDirectory(FileOps::System(), datamanager::ParentPath(path));
     if (!status.ok()) return status;
   }
   BlobWriter::RemoveAbandoned(blobs);
@@ -174,7 +174,7 @@ absl::Status IngestStore::Write(const std::vector<Pending*>& batch) {
         return std::any_of(pending->upload->items.begin(), pending->upload->items.end(), has_blob);
       })) {
     // The names of blobs must last before a row refers to them.
-    status = datamanager::SyncParentDirectory(FileOps::System(), BlobPath(""));
+    status = datamanager::SyncDirectory(FileOps::System(), datamanager::ParentPath(BlobPath("")));
     if (!status.ok()) return status;
   }
   // Immediate, so that nobody stores a key between our look and our commit.
@@ -203,8 +203,8 @@ absl::StatusOr<int64_t> IngestStore::Insert(const Upload& upload) {
   }
 
   const auto& metadata = upload.metadata;
-  const std::string tags = ToJson(metadata.tags());
-  const std::string dataset_ids = ToJson(metadata.dataset_ids());
+  const std::string tags = json::ToJson(metadata.tags());
+  const std::string dataset_ids = json::ToJson(metadata.dataset_ids());
   const std::string serialized = metadata.SerializeAsString();
   const std::string arrived_at = ToRfc3339(absl::Now());
   absl::Status status = writer_.insert_upload.Run(

@@ -1,10 +1,10 @@
-#include "ingest_server/json.h"
+#include "json/json.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-namespace ingest {
+namespace json {
 namespace {
 
 using google::protobuf::Struct;
@@ -52,4 +52,4 @@ TEST(JsonTest, Escapes) {
 }
 
 }  // namespace
-}  // namespace ingest
+}  // namespace json

@@ -1,11 +1,11 @@
-#include "ingest_server/json.h"
+#include "json/json.h"
 
 #include <charconv>
 #include <cmath>
 #include <map>
 #include <string_view>
 
-namespace ingest {
+namespace json {
 namespace {
 
 void AppendString(std::string_view text, std::string& out) {
@@ -101,4 +101,4 @@ std::string ToJson(const google::protobuf::RepeatedPtrField<std::string>& string
   return out;
 }
 
-}  // namespace ingest
+}  // namespace json

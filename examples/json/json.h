@@ -1,13 +1,13 @@
 // What a message carries, as JSON text for the store.
-#ifndef DATAMANAGER_EXAMPLES_INGEST_SERVER_JSON_H_
-#define DATAMANAGER_EXAMPLES_INGEST_SERVER_JSON_H_
+#ifndef DATAMANAGER_EXAMPLES_JSON_JSON_H_
+#define DATAMANAGER_EXAMPLES_JSON_JSON_H_
 
 #include <string>
 
 #include "google/protobuf/repeated_ptr_field.h"
 #include "google/protobuf/struct.pb.h"
 
-namespace ingest {
+namespace json {
 
 // Keys are sorted, and numbers have as many digits as bring the same double back. What JSON has no
 // number for becomes a string: "NaN", "Infinity", "-Infinity". Protobuf's own writer refuses a
@@ -17,6 +17,6 @@ std::string ToJson(const google::protobuf::Struct& value);
 // An array of strings.
 std::string ToJson(const google::protobuf::RepeatedPtrField<std::string>& strings);
 
-}  // namespace ingest
+}  // namespace json
 
-#endif  // DATAMANAGER_EXAMPLES_INGEST_SERVER_JSON_H_
+#endif  // DATAMANAGER_EXAMPLES_JSON_JSON_H_
