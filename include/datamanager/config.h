@@ -60,15 +60,15 @@ struct Config {
   bool sync_disabled = false;
   // Minutes between two scheduled passes; less than 0.0001 means the default.
   double sync_interval_mins = 0.1;
-  // Upload workers; 0 means half the processors, at least one.
+  // Upload workers; 0 means half the processors, at least one. At most 1024.
   int64_t maximum_num_sync_threads = 0;
   // Further directories whose files are uploaded and then removed. "~" is not expanded, as in the
-  // reference.
+  // reference. "/" is refused; of overlapping ones each file is met once.
   std::vector<std::string> additional_sync_paths;
   // Milliseconds for which an arbitrary file must have been left alone before it is uploaded.
   int64_t file_last_modified_millis = 10000;
-  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not ask
-  // it: with a name set, scheduled sync stays off and an error says so.
+  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not
+  // ask it: with a name set, scheduled sync stays off and an error says so.
   std::string selective_syncer_name;
 
   // When the disk is full: evict every n-th captured file, from a fraction of the disk in use and a
@@ -109,13 +109,14 @@ struct MachineConfig {
   // is declared.
   std::optional<Config> data_manager;
   // What was accepted though it looks wrong, a line each: unknown attributes with the nearest known
-  // name, thresholds above 1, attributes without effect.
+  // name, credentials that are not used, thresholds above 1, attributes without effect. Reconfigure
+  // logs the last two by itself, since a Config need not come from here.
   std::vector<std::string> warnings;
 };
 
 // Reads a machine config. On error, INVALID_ARGUMENT (or the file's own error) with every fault
-// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on the
-// file only.
+// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on
+// the file only.
 absl::StatusOr<MachineConfig> LoadMachineConfig(const std::string& path);
 // The same from text. `origin` names it in errors.
 absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json,

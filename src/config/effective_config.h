@@ -36,25 +36,32 @@ struct CollectorSettings {
   friend bool operator==(const CollectorSettings&, const CollectorSettings&) = default;
 };
 
-// An entry of the config, wanted or not.
+// An entry of the config, wanted or not. Of those that are to run, no two have the same API, name,
+// method and parameters: the first one stays, later ones are refused.
 struct ConfiguredCollector {
   CollectorSettings settings;
   CollectorState state = CollectorState::kRunning;  // Else kDisabled or kRefused.
   std::string reason;                               // Why it is not to run.
+
+  friend bool operator==(const ConfiguredCollector&, const ConfiguredCollector&) = default;
 };
 
 struct CaptureConfig {
   std::string directory;  // Absolute and normal.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
-  std::vector<ConfiguredCollector> collectors;
+  std::vector<ConfiguredCollector> collectors;  // All entries, in the config's order.
+
+  friend bool operator==(const CaptureConfig&, const CaptureConfig&) = default;
 };
 
 // Equal: sync need not be restarted.
 struct SyncConfig {
-  std::string capture_directory;              // Walked first.
-  std::vector<std::string> additional_paths;  // Absolute, normal, none inside another or inside the
-                                              // capture directory; in the config's order.
+  std::string capture_directory;  // Walked first.
+  // Walked after it, in this order: the config's, then $HOME/.viam/capture if that exists.
+  // Absolute, normal, none inside another nor inside the capture directory. One may lie around the
+  // capture directory: its walk leaves that out, so that each file is met once.
+  std::vector<std::string> additional_paths;
   std::vector<std::string> tags;
   bool scheduled = false;  // Whether passes happen without a call of Sync.
   std::chrono::milliseconds interval{0};
@@ -72,8 +79,10 @@ struct EffectiveConfig {
   std::vector<std::string> errors;  // The same, where someone must act.
 };
 
-// INVALID_ARGUMENT lists every fault of the service's own attributes; FAILED_PRECONDITION, a capture
-// directory that this environment forbids. Faults of single collectors stand in their entries.
+// INVALID_ARGUMENT lists every fault of the service's own attributes, a line each;
+// FAILED_PRECONDITION, a capture directory that this environment forbids. Faults of single
+// collectors stand in their entries. Relative directories are taken from the working directory,
+// with a warning. Looks at the disk only to see whether $HOME/.viam/capture exists.
 absl::StatusOr<EffectiveConfig> Resolve(const Config& config, const Environment& environment);
 
 // 1 s / hz in single precision, as the reference computes it; 0 for what is off.

@@ -1,0 +1,154 @@
+#include "config/effective_config.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "config/collectors.h"
+#include "config/directories.h"
+#include "config/findings.h"
+#include "config/validate.h"
+
+namespace datamanager::config {
+namespace {
+
+class Resolver {
+ public:
+  Resolver(const Config& config, const Environment& environment)
+      : config_(config), environment_(environment) {}
+
+  absl::StatusOr<EffectiveConfig> Resolve() {
+    for (const Remark& fault : FaultsOf(config_)) {
+      faults_.push_back(Line(fault.key, fault.what, fault.got));
+    }
+    for (const Remark& doubt : DoubtsOf(config_)) {
+      result_.warnings.push_back(Line(doubt.key, doubt.what, doubt.got));
+    }
+    ResolveDirectories();
+    absl::Status status = FaultStatus("data manager config", faults_);
+    if (!status.ok()) return status;
+    if (IsForbiddenDirectory()) {
+      return absl::FailedPreconditionError(
+          Line("capture_dir", "changing the capture directory is prohibited in this environment",
+               Describe(config_.capture_dir)));
+    }
+    ResolveCapture();
+    ResolveSync();
+    return std::move(result_);
+  }
+
+ private:
+  void ResolveDirectories();
+  bool IsForbiddenDirectory() const;
+  void ResolveCapture();
+  void ResolveSync();
+  std::chrono::milliseconds SyncInterval() const;
+  int Workers() const;
+
+  // `path` under `key` became `absolute`: faults and doubts about that.
+  void JudgePath(std::string_view key, const std::string& path,
+                 const absl::StatusOr<std::string>& absolute);
+
+  void Warn(std::string_view key, std::string_view what, std::string_view got) {
+    result_.warnings.push_back(Line(key, what, got));
+  }
+
+  const Config& config_;
+  const Config defaults_;
+  const Environment& environment_;
+  std::vector<std::string> faults_;
+  EffectiveConfig result_;
+};
+
+void Resolver::JudgePath(std::string_view key, const std::string& path,
+                         const absl::StatusOr<std::string>& absolute) {
+  if (!absolute.ok()) {
+    faults_.push_back(Line(key, ToStd(absolute.status().message()), Describe(path)));
+  } else if (IsRootDirectory(*absolute) && !IsRootDirectory(path)) {  // Else known by its letters.
+    faults_.push_back(Line(key, "can't be the root directory", Describe(path)));
+  }
+}
+
+void Resolver::ResolveDirectories() {
+  const absl::StatusOr<std::string> capture = CaptureDirectory(config_.capture_dir, environment_);
+  JudgePath("capture_dir", config_.capture_dir, capture);
+  std::vector<std::string> further;
+  for (size_t i = 0; i < config_.additional_sync_paths.size(); ++i) {
+    const std::string& path = config_.additional_sync_paths[i];
+    if (path.empty()) continue;  // A fault already.
+    const std::string key = absl::StrCat("additional_sync_paths[", i, "]");
+    const absl::StatusOr<std::string> absolute = AbsolutePath(path);
+    JudgePath(key, path, absolute);
+    if (!absolute.ok()) continue;
+    // Also what looks like "~/x" or "$HOME/x", which nobody expands here.
+    if (path[0] != '/') {
+      Warn(key, absl::StrCat("is relative, so ", *absolute, " is used"), Describe(path));
+    }
+    further.push_back(*absolute);
+  }
+  if (!faults_.empty()) return;
+  if (!config_.capture_dir.empty() && config_.capture_dir[0] != '/' &&
+      config_.capture_dir[0] != '~') {
+    Warn("capture_dir", absl::StrCat("is relative, so ", *capture, " is used"),
+         Describe(config_.capture_dir));
+  }
+  result_.capture.directory = *capture;
+  result_.sync.capture_directory = *capture;
+  result_.sync.additional_paths = FurtherRoots(std::move(further), *capture, environment_);
+}
+
+bool Resolver::IsForbiddenDirectory() const {
+  if (!environment_.untrusted || config_.capture_dir.empty()) return false;
+  const absl::StatusOr<std::string> standard = DefaultCaptureDirectory(environment_);
+  return !standard.ok() || *standard != result_.capture.directory;
+}
+
+void Resolver::ResolveCapture() {
+  result_.capture.tags = config_.tags;
+  result_.capture.max_file_bytes = config_.maximum_capture_file_size_bytes != 0
+                                       ? config_.maximum_capture_file_size_bytes
+                                       : defaults_.maximum_capture_file_size_bytes;
+  result_.capture.collectors = ResolveCollectors(config_);
+}
+
+void Resolver::ResolveSync() {
+  SyncConfig& sync = result_.sync;
+  sync.tags = config_.tags;
+  sync.scheduled = !config_.sync_disabled && config_.selective_syncer_name.empty();
+  if (!config_.selective_syncer_name.empty()) {
+    result_.errors.push_back(Line("selective_syncer_name",
+                                  "this version does not ask sensors, so scheduled sync stays off",
+                                  Describe(config_.selective_syncer_name)));
+  }
+  sync.interval = SyncInterval();
+  sync.workers = Workers();
+  sync.min_file_age = std::chrono::milliseconds(config_.file_last_modified_millis != 0
+                                                    ? config_.file_last_modified_millis
+                                                    : defaults_.file_last_modified_millis);
+}
+
+std::chrono::milliseconds Resolver::SyncInterval() const {
+  constexpr double kMillisPerMinute = 60'000;
+  const double minutes = config_.sync_interval_mins < kMinSyncIntervalMins
+                             ? defaults_.sync_interval_mins
+                             : config_.sync_interval_mins;
+  return std::chrono::milliseconds(static_cast<int64_t>(minutes * kMillisPerMinute));
+}
+
+int Resolver::Workers() const {
+  const int64_t wanted = config_.maximum_num_sync_threads;
+  if (wanted == 0) return std::max(1, environment_.processors / 2);
+  return static_cast<int>(std::min(wanted, kMaxSyncThreads));
+}
+
+}  // namespace
+
+absl::StatusOr<EffectiveConfig> Resolve(const Config& config, const Environment& environment) {
+  return Resolver(config, environment).Resolve();
+}
+
+}  // namespace datamanager::config
