@@ -1,9 +1,9 @@
-# datamanager_layer(<name> SOURCES <files> [DEPS <layers>] [LIBS <public libraries>]
+# datamanager_layer(<name> [SOURCES <files>] [DEPS <layers>] [LIBS <public libraries>]
 #                   [PRIVATE_LIBS <libraries>])
 #
 # Makes the internal library datamanager_<name> of src/<name>. A layer's headers are included as
 # "<name>/<header>", and the only include directory that leads to them is handed on by linking the
-# layer: what a layer does not name in DEPS it cannot include.
+# layer: what a layer does not name in DEPS it cannot include. Without SOURCES it is headers only.
 function(datamanager_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
   set(target datamanager_${name})
@@ -11,15 +11,21 @@ function(datamanager_layer name)
   file(MAKE_DIRECTORY "${root}")
   file(CREATE_LINK "${PROJECT_SOURCE_DIR}/src/${name}" "${root}/${name}" SYMBOLIC)
 
-  list(TRANSFORM ARG_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/${name}/")
-  add_library(${target} STATIC ${ARG_SOURCES})
-  target_include_directories(${target} PUBLIC
+  list(TRANSFORM ARG_DEPS PREPEND "datamanager_")
+  if(ARG_SOURCES)
+    set(scope PUBLIC)
+    list(TRANSFORM ARG_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/${name}/")
+    add_library(${target} STATIC ${ARG_SOURCES})
+    target_link_libraries(${target}
+      PRIVATE ${ARG_PRIVATE_LIBS} $<BUILD_INTERFACE:datamanager_warnings>)
+  else()
+    set(scope INTERFACE)
+    add_library(${target} INTERFACE)
+  endif()
+  target_include_directories(${target} ${scope}
     "$<BUILD_INTERFACE:${root}>"
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
     "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
-  list(TRANSFORM ARG_DEPS PREPEND "datamanager_")
-  target_link_libraries(${target}
-    PUBLIC ${ARG_DEPS} ${ARG_LIBS}
-    PRIVATE ${ARG_PRIVATE_LIBS} $<BUILD_INTERFACE:datamanager_warnings>)
+  target_link_libraries(${target} ${scope} ${ARG_DEPS} ${ARG_LIBS})
   set_property(GLOBAL APPEND PROPERTY datamanager_layers ${target})
 endfunction()

@@ -43,9 +43,10 @@ struct ConnectionStatus {
 class Cloud {
  public:
   // Checks the config and begins to connect in the background; never waits for the network.
-  // INVALID_ARGUMENT, naming the field, for an address that cannot work. Without a sink, messages go
-  // to standard error.
-  static absl::StatusOr<std::shared_ptr<Cloud>> Create(const CloudConfig& config, LogSink sink = {});
+  // INVALID_ARGUMENT, naming the field, for an address that cannot work. Without a sink, messages
+  // go to standard error.
+  static absl::StatusOr<std::shared_ptr<Cloud>> Create(const CloudConfig& config,
+                                                       LogSink sink = {});
 
   virtual ~Cloud() = default;
   Cloud(const Cloud&) = delete;

@@ -67,10 +67,10 @@ class DataManager {
   DataManager& operator=(const DataManager&) = delete;
 
   // Brings capture and sync to `config` and `sources`. All checks come first: INVALID_ARGUMENT or
-  // FAILED_PRECONDITION lists every fault and the old config runs on. Only what differs is restarted:
-  // a collector whose own config and source are the same does not miss a tick, and uploads under way
-  // end only when sync's part differs (their files stay, and are uploaded anew). A fault of one
-  // collector's config disables that collector alone and stands in Stats.
+  // FAILED_PRECONDITION lists every fault and the old config runs on. Only what differs is
+  // restarted: a collector whose own config and source are the same does not miss a tick, and
+  // uploads under way end only when sync's part differs (their files stay, and are uploaded anew).
+  // A fault of one collector's config disables that collector alone and stands in Stats.
   //
   // Blocks until the old collectors have ended, at most 1 s for a source that hangs: that collector
   // is shown as stopping, and its successor starts all the same. After Close: FAILED_PRECONDITION.
@@ -81,9 +81,9 @@ class DataManager {
   //
   // Blocks as `wait_for` says. Offline, it asks the channel to connect and waits `connect_timeout`
   // for it, then returns UNAVAILABLE, `not connected to the cloud`, with the state, since when and
-  // the last error. Ends with CANCELLED when `stop` is requested, on Close, and on a Reconfigure that
-  // changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server refused
-  // some of the files; they are under failed/.
+  // the last error. Ends with CANCELLED when `stop` is requested, on Close, and on a Reconfigure
+  // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
+  // refused some of the files; they are under failed/.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
   // Ends capture and sync. Everything captured is on disk when it returns; what was being uploaded

@@ -53,13 +53,13 @@ struct CaptureRequest {
   std::stop_token stop;
 };
 
-// A source fills `out`, which is empty, and returns OK; or it returns an error, which is counted and
-// logged, and is asked again at the next tick. An exception counts as an error.
+// A source fills `out`, which is empty, and returns OK; or it returns an error, which is counted
+// and logged, and is asked again at the next tick. An exception counts as an error.
 //
-// Only one thread ever calls a source for one method, and never again after the call that removed it
-// (Reconfigure or Close) has returned, unless that call said that the source hangs. The calls come
-// from a thread of the library: keep what they touch alive until then. A call into DataManager from
-// inside a source returns FAILED_PRECONDITION.
+// Only one thread ever calls a source for one method, and never again after the call that removed
+// it (Reconfigure or Close) has returned, unless that call said that the source hangs. The calls
+// come from a thread of the library: keep what they touch alive until then. A call into DataManager
+// from inside a source returns FAILED_PRECONDITION.
 using ReadingsSource = std::function<absl::Status(const CaptureRequest&, Readings& out)>;
 using ImagesSource = std::function<absl::Status(const CaptureRequest&, Images& out)>;
 using SourceFunction = std::variant<ReadingsSource, ImagesSource>;
@@ -71,8 +71,8 @@ using SourceFunction = std::variant<ReadingsSource, ImagesSource>;
 // Not thread-safe.
 class Sources {
  public:
-  // A sensor's readings. `api` is the triplet, such as "rdk:component:sensor"; `name` as in the config.
-  // Adding again under the same API, name and method replaces the source.
+  // A sensor's readings. `api` is the triplet, such as "rdk:component:sensor"; `name` as in the
+  // config. Adding again under the same API, name and method replaces the source.
   void AddReadings(std::string_view api, std::string_view name, ReadingsSource source);
   // A camera's pictures; serves the methods GetImages and ReadImage.
   void AddImages(std::string_view name, ImagesSource source);

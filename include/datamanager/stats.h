@@ -43,16 +43,17 @@ struct CollectorStats {
 
 // What was uploaded, for one kind of file.
 struct UploadStats {
-  uint64_t files = 0;      // Stored by the server, and removed here.
-  uint64_t bytes = 0;      // Their size on disk.
-  uint64_t refused = 0;    // Moved to failed/.
-  uint64_t retries = 0;    // Tries that ended in a transient failure.
+  uint64_t files = 0;    // Stored by the server, and removed here.
+  uint64_t bytes = 0;    // Their size on disk.
+  uint64_t refused = 0;  // Moved to failed/.
+  uint64_t retries = 0;  // Tries that ended in a transient failure.
 };
 
 struct SyncStats {
   UploadStats tabular;
   UploadStats binary;
   UploadStats arbitrary;
+  uint64_t unreadable = 0;       // Capture files moved to failed/ because they are none.
   uint64_t passes = 0;           // Walks that came to their end.
   uint64_t uploading = 0;        // Files with a worker at this moment.
   uint64_t waiting_retries = 0;  // Files in the retry table at this moment.
@@ -62,9 +63,9 @@ struct SyncStats {
 struct ManagerStats {
   std::string capture_dir;
   std::vector<CollectorStats> collectors;
-  uint64_t published_files = 0;     // Finished files that became visible to sync.
-  uint64_t recovered_files = 0;     // Left by a dead process, and published.
-  uint64_t unflushed_files = 0;     // Published without a flush to media.
+  uint64_t published_files = 0;  // Finished files that became visible to sync.
+  uint64_t recovered_files = 0;  // Left by a dead process, and published.
+  uint64_t unflushed_files = 0;  // Published without a flush to media.
   uint64_t dropped_log_messages = 0;
   SyncStats sync;
   ConnectionStatus connection;

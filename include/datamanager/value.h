@@ -27,8 +27,8 @@ class ValueMap {
   ValueMap& operator=(ValueMap&& other) noexcept;
   ~ValueMap();
 
-  // Adds `key` with `value` (a bool, a number, text, or a Value). A key that is set twice keeps both
-  // entries until the map is encoded, where the last one counts.
+  // Adds `key` with `value` (a bool, a number, text, or a Value). A key that is set twice keeps
+  // both entries until the map is encoded, where the last one counts.
   template <typename T>
   void Set(std::string_view key, T&& value);
   // Adds `key` with a null value, to be filled by the caller. The reference is good until the next
@@ -90,8 +90,8 @@ class Value {
 
   Value() = default;
   template <typename T>
-    requires(!std::is_same_v<std::remove_cvref_t<T>, Value>)
-  Value(T&& value) {  // NOLINT(google-explicit-constructor): values are written as literals.
+  requires(!std::is_same_v<std::remove_cvref_t<T>, Value>)
+      Value(T&& value) {  // NOLINT(google-explicit-constructor): values are written as literals.
     Set(std::forward<T>(value));
   }
   Value(const Value& other);

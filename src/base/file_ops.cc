@@ -83,8 +83,7 @@ absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int fla
 absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* out) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count =
-        ops.Pread(fd, out + done, size - done, offset + static_cast<off_t>(done));
+    const ssize_t count = ops.Pread(fd, out + done, size - done, offset + static_cast<off_t>(done));
     if (count < 0) return absl::ErrnoToStatus(errno, "read");
     if (count == 0) {
       return absl::DataLossError(
@@ -105,18 +104,17 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
   }
   const int error = errno;
   if (error == EEXIST) {
-    struct stat info{};
+    struct stat info {};
     if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
     return ErrnoStatus(ENOTDIR, "create directory", path);
   }
   return ErrnoStatus(error, "create directory", path);
 }
 
-absl::Status SyncParentDirectory(FileOps& ops, const std::string& path) {
-  const std::string parent = ParentPath(path);
-  UniqueFd fd(ops.Open(parent.c_str(), O_RDONLY | O_DIRECTORY, 0));
-  if (!fd.valid()) return ErrnoStatus(errno, "open directory", parent);
-  if (ops.Fsync(fd.get()) != 0) return ErrnoStatus(errno, "flush directory", parent);
+absl::Status SyncDirectory(FileOps& ops, const std::string& directory) {
+  UniqueFd fd(ops.Open(directory.c_str(), O_RDONLY | O_DIRECTORY, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "open directory", directory);
+  if (ops.Fsync(fd.get()) != 0) return ErrnoStatus(errno, "flush directory", directory);
   return absl::OkStatus();
 }
 

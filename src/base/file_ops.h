@@ -1,5 +1,5 @@
-// The seam between the library and the disk: every call that decides whether captured data lives goes
-// through here, so that tests can make any of them fail.
+// The seam between the library and the disk: every call that decides whether captured data lives
+// goes through here, so that tests can make any of them fail.
 #ifndef DATAMANAGER_SRC_BASE_FILE_OPS_H_
 #define DATAMANAGER_SRC_BASE_FILE_OPS_H_
 
@@ -66,8 +66,8 @@ absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* 
 // Makes `path` and what is missing above it, with mode 0700.
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
 
-// Makes the entries of the directory that holds `path` durable.
-absl::Status SyncParentDirectory(FileOps& ops, const std::string& path);
+// Makes the entries of `directory` durable.
+absl::Status SyncDirectory(FileOps& ops, const std::string& directory);
 
 // Everything before the last '/', or "." without one; everything after it.
 std::string ParentPath(std::string_view path);

@@ -118,8 +118,7 @@ absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink) {
 Logger::~Logger() { Close(); }
 
 void Logger::Log(LogLevel level, std::string message) {
-  LogEntry entry{
-      .time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
+  LogEntry entry{.time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
   MutexLock lock(state_->mutex);
   if (state_->closed || state_->queue.size() >= kQueueLimit) {
     ++state_->dropped;

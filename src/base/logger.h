@@ -31,7 +31,8 @@ class Logger {
   // Messages that found the queue full.
   uint64_t dropped() const;
 
-  // Hands over what is queued and ends the thread; what is logged afterwards is dropped and counted.
+  // Hands over what is queued and ends the thread; what is logged afterwards is dropped and
+  // counted.
   void Close();
 
  private:

@@ -11,8 +11,8 @@
 
 namespace datamanager {
 
-// Distributions build Abseil with a string_view of its own or with the standard one; this is the one
-// place that turns ours into whichever it is.
+// Distributions build Abseil with a string_view of its own or with the standard one; this is the
+// one place that turns ours into whichever it is.
 inline absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 inline std::string_view ToStd(absl::string_view text) { return {text.data(), text.size()}; }
 

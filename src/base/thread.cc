@@ -79,8 +79,8 @@ void Thread::Join() {
 bool Thread::JoinUntil(MonotonicTime deadline) {
   if (state_ == nullptr) return true;
   {
-    MutexLock lock(state_->mutex);
     State& state = *state_;
+    MutexLock lock(state.mutex);
     const bool finished = state.changed.WaitUntil(state.mutex, deadline, [&state] {
       state.mutex.AssertHeld();
       return state.finished;

@@ -28,9 +28,9 @@ inline constexpr size_t kOwnStackBytes = 256 << 10;
 #endif
 inline constexpr size_t kSystemStackBytes = 0;  // Whatever the system gives.
 
-// A named thread with all signals blocked and the default scheduling policy, whatever the thread that
-// starts it has. Join or Detach before it is destroyed; one that is still running then is detached.
-// Not thread-safe.
+// A named thread with all signals blocked and the default scheduling policy, whatever the thread
+// that starts it has. Join or Detach before it is destroyed; one that is still running then is
+// detached. Not thread-safe.
 class Thread {
  public:
   // RESOURCE_EXHAUSTED if the system gives no more threads. `name` is cut to 15 bytes.

@@ -1,8 +1,10 @@
-// What sync needs of the cloud. The gRPC side implements it; tests replace it.
-#ifndef DATAMANAGER_SRC_SYNC_UPLOADER_H_
-#define DATAMANAGER_SRC_SYNC_UPLOADER_H_
+// What sync needs of the cloud: sync's own words, in a layer of their own so that the gRPC side can
+// implement them without linking sync. Tests replace it.
+#ifndef DATAMANAGER_SRC_UPLOADER_UPLOADER_H_
+#define DATAMANAGER_SRC_UPLOADER_UPLOADER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -49,7 +51,8 @@ class Uploader {
   virtual ~Uploader() = default;
 
   // Blocks for the reply. A channel that is not READY fails the call at once.
-  virtual CallResult Unary(UploadMethod method, std::string request, const CallOptions& options) = 0;
+  virtual CallResult Unary(UploadMethod method, std::string request,
+                           const CallOptions& options) = 0;
   // Does not block.
   virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
                                                    const CallOptions& options) = 0;
@@ -71,4 +74,4 @@ class Uploader {
 
 }  // namespace datamanager::sync
 
-#endif  // DATAMANAGER_SRC_SYNC_UPLOADER_H_
+#endif  // DATAMANAGER_SRC_UPLOADER_UPLOADER_H_

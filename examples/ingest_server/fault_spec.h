@@ -1,0 +1,38 @@
+// The misbehaviour that --fail asks for.
+#ifndef DATAMANAGER_EXAMPLES_INGEST_SERVER_FAULT_SPEC_H_
+#define DATAMANAGER_EXAMPLES_INGEST_SERVER_FAULT_SPEC_H_
+
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace ingest {
+
+// By default there is none.
+struct FaultSpec {
+  struct Failure {
+    grpc::StatusCode code = grpc::StatusCode::OK;
+    double probability = 0;
+  };
+
+  // Ends a call with one of these, before anything is stored. The probabilities add up to at
+  // most 1.
+  std::vector<Failure> failures;
+  // How long a call waits before it is handled; each one draws from this range.
+  std::chrono::nanoseconds delay_min{0};
+  std::chrono::nanoseconds delay_max{0};
+  // How often an upload is stored for good and the connection broken instead of an answer.
+  double drop_after_store = 0;
+
+  // Comma-separated: `CODE=PROBABILITY` (`unavailable=0.1`), `delay=MIN..MAX` (`delay=5ms..50ms`),
+  // `drop-after-store=PROBABILITY`. An error names the part that is wrong, and why.
+  static absl::StatusOr<FaultSpec> Parse(std::string_view text);
+};
+
+}  // namespace ingest
+
+#endif  // DATAMANAGER_EXAMPLES_INGEST_SERVER_FAULT_SPEC_H_

@@ -1,0 +1,63 @@
+// The whole ingest server, for the program and for tests that run it in their own process.
+#ifndef DATAMANAGER_EXAMPLES_INGEST_SERVER_SERVER_H_
+#define DATAMANAGER_EXAMPLES_INGEST_SERVER_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "ingest_server/fault_injector.h"
+#include "ingest_server/service.h"
+#include "ingest_server/store.h"
+
+namespace ingest {
+
+// A DataSyncService that listens, and its store. Thread-safe. After Shutdown, or with this object
+// gone, another one may be started on the same address and directory.
+class IngestServer {
+ public:
+  // Returns once it accepts connections. `listen` is HOST:PORT, where port 0 lets the system
+  // choose, or unix:PATH. `seed` decides which calls the faults befall.
+  static absl::StatusOr<std::unique_ptr<IngestServer>> Start(
+      const std::string& listen, const std::string& store_directory, FaultSpec faults = {},
+      uint64_t seed = std::random_device()());
+
+  // Shuts down.
+  ~IngestServer();
+  IngestServer(const IngestServer&) = delete;
+  IngestServer& operator=(const IngestServer&) = delete;
+
+  // 0 for a unix socket.
+  int port() const { return port_; }
+  // What a client dials: as given to Start, with the true port.
+  const std::string& address() const { return address_; }
+  // Remains open after Shutdown.
+  const IngestStore& store() const { return *store_; }
+
+  void SetFaults(FaultSpec faults) { faults_.SetSpec(std::move(faults)); }
+  // The next `count` calls fail with `code` before anything is stored.
+  void FailNext(int count, grpc::StatusCode code) { faults_.FailNext(count, code); }
+
+  // Accepts no more calls, gives those under way `grace` to end, then cancels them. Blocks until
+  // all have ended; a second call does nothing.
+  void Shutdown(std::chrono::milliseconds grace = std::chrono::seconds(1));
+
+ private:
+  IngestServer(std::unique_ptr<IngestStore> store, FaultSpec faults, uint64_t seed);
+
+  const std::unique_ptr<IngestStore> store_;
+  FaultInjector faults_;
+  IngestService service_;
+  std::string address_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace ingest
+
+#endif  // DATAMANAGER_EXAMPLES_INGEST_SERVER_SERVER_H_

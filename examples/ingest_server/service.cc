@@ -1,0 +1,268 @@
+#include "ingest_server/service.h"
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "google/protobuf/util/json_util.h"
+#include "ingest_server/break_connection.h"
+#include "ingest_server/json.h"
+#include "ingest_server/message_limit.h"
+#include "ingest_server/stream_reader.h"
+
+namespace ingest {
+namespace {
+
+using viam::app::datasync::v1::DataCaptureUploadMetadata;
+using viam::app::datasync::v1::DataCaptureUploadRequest;
+using viam::app::datasync::v1::DataCaptureUploadResponse;
+using viam::app::datasync::v1::DataType;
+using viam::app::datasync::v1::DataType_Name;
+using viam::app::datasync::v1::FileUploadRequest;
+using viam::app::datasync::v1::FileUploadResponse;
+using viam::app::datasync::v1::SensorData;
+using viam::app::datasync::v1::SensorMetadata;
+using viam::app::datasync::v1::StreamingDataCaptureUploadRequest;
+using viam::app::datasync::v1::StreamingDataCaptureUploadResponse;
+using viam::app::datasync::v1::UploadMetadata;
+
+// The codes of absl are those of gRPC.
+grpc::Status ToGrpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+std::string UploadKey(const grpc::ServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(kUploadKey);
+  if (found == metadata.end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
+absl::StatusOr<std::optional<absl::Time>> ToTime(bool present,
+                                                 const google::protobuf::Timestamp& time,
+                                                 std::string_view field) {
+  if (!present) return std::nullopt;
+  // The years 1 to 9999, as the definition of Timestamp has it.
+  constexpr int64_t kMinSeconds = -62135596800;
+  constexpr int64_t kMaxSeconds = 253402300799;
+  if (time.seconds() < kMinSeconds || time.seconds() > kMaxSeconds || time.nanos() < 0 ||
+      time.nanos() > 999999999) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(datamanager::ToAbsl(field), " is not a valid timestamp"));
+  }
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+absl::StatusOr<Item> ToItem(Kind kind, const SensorMetadata& metadata) {
+  const auto requested =
+      ToTime(metadata.has_time_requested(), metadata.time_requested(), "time_requested");
+  if (!requested.ok()) return requested.status();
+  const auto received =
+      ToTime(metadata.has_time_received(), metadata.time_received(), "time_received");
+  if (!received.ok()) return received.status();
+  Item item{.kind = kind, .time_requested = *requested, .time_received = *received};
+  if (metadata.has_annotations()) {
+    const auto status =
+        google::protobuf::util::MessageToJsonString(metadata.annotations(), &item.annotations);
+    if (!status.ok()) return absl::InvalidArgumentError("the annotations have no JSON form");
+  }
+  return item;
+}
+
+std::string TypeName(const UploadMetadata& metadata) {
+  const std::string& name = DataType_Name(metadata.type());
+  return name.empty() ? absl::StrCat(static_cast<int>(metadata.type())) : name;
+}
+
+absl::Status CheckType(const UploadMetadata& metadata, DataType wanted) {
+  if (metadata.type() == wanted) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("metadata.type must be ", DataType_Name(wanted),
+                                                 " here, not ", TypeName(metadata)));
+}
+
+absl::StatusOr<Blob> StoreBlob(const IngestStore& store, std::string_view bytes) {
+  auto blob = store.NewBlob();
+  if (!blob.ok()) return blob.status();
+  if (absl::Status status = (*blob)->Append(bytes); !status.ok()) return status;
+  return (*blob)->Finish();
+}
+
+absl::StatusOr<Item> ToItem(Kind kind, const SensorData& record) {
+  if (kind == Kind::kReading && !record.has_struct_()) {
+    return absl::InvalidArgumentError("tabular data must have `struct`");
+  }
+  if (kind == Kind::kBinary && !record.has_binary()) {
+    return absl::InvalidArgumentError("binary data must have `binary`");
+  }
+  absl::StatusOr<Item> item = ToItem(kind, record.metadata());
+  if (item.ok() && kind == Kind::kReading) item->json = ToJson(record.struct_());
+  return item;
+}
+
+absl::StatusOr<Upload> ReceiveCapture(const IngestStore& store,
+                                      const DataCaptureUploadRequest& request) {
+  if (absl::Status status = CheckSize(request); !status.ok()) return status;
+  if (!request.has_metadata()) return absl::InvalidArgumentError("metadata is missing");
+  const bool binary = request.metadata().type() == DataType::DATA_TYPE_BINARY_SENSOR;
+  if (!binary && request.metadata().type() != DataType::DATA_TYPE_TABULAR_SENSOR) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "metadata.type must be tabular or binary here, not ", TypeName(request.metadata())));
+  }
+  if (request.sensor_contents().empty()) {
+    return absl::InvalidArgumentError("sensor_contents is empty");
+  }
+  Upload upload{.metadata = request.metadata()};
+  for (const SensorData& record : request.sensor_contents()) {
+    absl::StatusOr<Item> item = ToItem(binary ? Kind::kBinary : Kind::kReading, record);
+    if (!item.ok()) {
+      return datamanager::Wrap(item.status(),
+                               absl::StrCat("sensor_contents[", upload.items.size(), "]"));
+    }
+    upload.items.push_back(*std::move(item));
+  }
+  if (!binary) return upload;
+  // Only when all is known to be right, so that a refused request leaves nothing behind.
+  for (size_t i = 0; i < upload.items.size(); ++i) {
+    absl::StatusOr<Blob> blob =
+        StoreBlob(store, request.sensor_contents(static_cast<int>(i)).binary());
+    if (!blob.ok()) return blob.status();
+    upload.items[i].blob = *std::move(blob);
+  }
+  return upload;
+}
+
+// The first message of a stream, for which `metadata_of` yields a pointer, or null.
+template <typename Request, typename MetadataOf>
+auto ReceiveMetadata(StreamReader<Request>& stream, MetadataOf metadata_of)
+    -> absl::StatusOr<std::decay_t<decltype(*metadata_of(std::declval<const Request&>()))>> {
+  const absl::StatusOr<const Request*> message = stream.Next();
+  if (!message.ok()) return message.status();
+  const auto* metadata = *message == nullptr ? nullptr : metadata_of(**message);
+  if (metadata == nullptr) {
+    return absl::InvalidArgumentError("the first message of the stream must be its metadata");
+  }
+  return *metadata;
+}
+
+// The rest of a stream, for each message of which `bytes_of` yields a pointer, or null.
+template <typename Request, typename BytesOf>
+absl::StatusOr<Blob> ReceiveBlob(const IngestStore& store, StreamReader<Request>& stream,
+                                 BytesOf bytes_of) {
+  auto blob = store.NewBlob();
+  if (!blob.ok()) return blob.status();
+  while (true) {
+    const absl::StatusOr<const Request*> message = stream.Next();
+    if (!message.ok()) return message.status();
+    if (*message == nullptr) return (*blob)->Finish();
+    const std::string* bytes = bytes_of(**message);
+    if (bytes == nullptr) {
+      return absl::InvalidArgumentError("each message after the first must have content");
+    }
+    if (absl::Status status = (*blob)->Append(*bytes); !status.ok()) return status;
+  }
+}
+
+absl::StatusOr<Upload> ReceiveFile(const IngestStore& store,
+                                   StreamReader<FileUploadRequest> stream) {
+  absl::StatusOr<UploadMetadata> metadata =
+      ReceiveMetadata(stream, [](const FileUploadRequest& message) {
+        return message.has_metadata() ? &message.metadata() : nullptr;
+      });
+  if (!metadata.ok()) return metadata.status();
+  if (absl::Status status = CheckType(*metadata, DataType::DATA_TYPE_FILE); !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Blob> blob = ReceiveBlob(store, stream, [](const FileUploadRequest& message) {
+    return message.has_file_contents() ? &message.file_contents().data() : nullptr;
+  });
+  if (!blob.ok()) return blob.status();
+  return Upload{.metadata = *std::move(metadata),
+                .items = {{.kind = Kind::kFile, .blob = *std::move(blob)}}};
+}
+
+absl::StatusOr<Upload> ReceiveStreamedCapture(
+    const IngestStore& store, StreamReader<StreamingDataCaptureUploadRequest> stream) {
+  absl::StatusOr<DataCaptureUploadMetadata> metadata =
+      ReceiveMetadata(stream, [](const StreamingDataCaptureUploadRequest& message) {
+        return message.has_metadata() ? &message.metadata() : nullptr;
+      });
+  if (!metadata.ok()) return metadata.status();
+  if (!metadata->has_upload_metadata()) {
+    return absl::InvalidArgumentError("metadata.upload_metadata is missing");
+  }
+  if (absl::Status status =
+          CheckType(metadata->upload_metadata(), DataType::DATA_TYPE_BINARY_SENSOR);
+      !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Item> item = ToItem(Kind::kBinary, metadata->sensor_metadata());
+  if (!item.ok()) return item.status();
+  absl::StatusOr<Blob> blob =
+      ReceiveBlob(store, stream, [](const StreamingDataCaptureUploadRequest& message) {
+        return message.has_data() ? &message.data() : nullptr;
+      });
+  if (!blob.ok()) return blob.status();
+  item->blob = *std::move(blob);
+  return Upload{.metadata = std::move(*metadata->mutable_upload_metadata()),
+                .items = {*std::move(item)}};
+}
+
+}  // namespace
+
+template <typename Response, typename Receive>
+grpc::Status IngestService::Handle(grpc::ServerContext& context, Response& response,
+                                   Receive receive) {
+  const Faults faults = faults_.ForNextCall();
+  if (!Delay(faults.delay)) return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
+  if (faults.failure != grpc::StatusCode::OK) return {faults.failure, "an injected fault"};
+
+  absl::StatusOr<Upload> upload = receive();
+  if (upload.ok()) upload->key = UploadKey(context);
+  const absl::StatusOr<int64_t> id = upload.ok() ? store_.Add(*upload) : upload.status();
+  if (!id.ok()) {
+    // A client that goes away is nothing special.
+    if (!absl::IsCancelled(id.status())) {
+      std::fprintf(stderr, "ingest_server: not stored: %s\n", id.status().ToString().c_str());
+    }
+    return ToGrpc(id.status());
+  }
+  if (faults.drop_after_store && !BreakConnection(context.peer())) context.TryCancel();
+  response.set_binary_data_id(absl::StrCat(*id));
+  return grpc::Status::OK;
+}
+
+bool IngestService::Delay(std::chrono::nanoseconds duration) {
+  if (duration.count() == 0) return true;
+  const datamanager::MonotonicTime end = std::chrono::steady_clock::now() + duration;
+  datamanager::MutexLock lock(mutex_);
+  never_.WaitUntil(mutex_, stop_.get_token(), end, [] { return false; });
+  return !stop_.stop_requested();
+}
+
+grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
+                                              const DataCaptureUploadRequest* request,
+                                              DataCaptureUploadResponse* response) {
+  return Handle(*context, *response, [&] { return ReceiveCapture(store_, *request); });
+}
+
+grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
+                                       grpc::ServerReader<FileUploadRequest>* reader,
+                                       FileUploadResponse* response) {
+  return Handle(*context, *response, [&] {
+    return ReceiveFile(store_, StreamReader<FileUploadRequest>(*context, *reader));
+  });
+}
+
+grpc::Status IngestService::StreamingDataCaptureUpload(
+    grpc::ServerContext* context, grpc::ServerReader<StreamingDataCaptureUploadRequest>* reader,
+    StreamingDataCaptureUploadResponse* response) {
+  return Handle(*context, *response, [&] {
+    return ReceiveStreamedCapture(
+        store_, StreamReader<StreamingDataCaptureUploadRequest>(*context, *reader));
+  });
+}
+
+}  // namespace ingest

@@ -1,0 +1,27 @@
+// robot: runs a data manager on a machine-config JSON. `robot --help` says the rest.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "robot/options.h"
+#include "robot/robot.h"
+#include "robot/signals.h"
+
+int main(int argc, char** argv) {
+  robot::Signals signals;
+  // A line at a time, also into a pipe.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  const char* const robot_log = std::getenv("ROBOT_LOG");  // NOLINT(concurrency-mt-unsafe)
+  const absl::StatusOr<robot::Options> options = robot::ParseOptions(
+      std::vector<std::string>(argv + 1, argv + argc), robot_log == nullptr ? "" : robot_log);
+  if (!options.ok()) {
+    robot::PrintError(options.status());
+    return 2;
+  }
+  if (options->help) {
+    std::fputs(robot::HelpText().c_str(), stdout);
+    return 0;
+  }
+  return robot::Robot(*options, signals).Run();
+}

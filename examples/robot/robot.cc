@@ -1,0 +1,192 @@
+#include "robot/robot.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "robot/report.h"
+
+namespace robot {
+namespace {
+
+using datamanager::Cloud;
+using datamanager::CloudConfig;
+using datamanager::CollectorStats;
+using datamanager::DataManager;
+using datamanager::LogLevel;
+using datamanager::MachineConfig;
+using datamanager::ManagerStats;
+using std::chrono::steady_clock;
+
+// How long the upload at the end of --run-for may take.
+constexpr std::chrono::seconds kDrainLimit{10};
+
+void Say(const std::string& line) { std::printf("robot: %s\n", line.c_str()); }
+
+// Prints what went wrong, if something did.
+bool Succeeded(const absl::Status& status) {
+  if (!status.ok()) PrintError(status);
+  return status.ok();
+}
+
+}  // namespace
+
+void PrintError(const absl::Status& status) {
+  const std::string text(status.message());
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::fprintf(stderr, "robot: %s\n", text.substr(begin, end - begin).c_str());
+    begin = end + 1;
+  }
+}
+
+Robot::Robot(Options options, Signals& signals)
+    : options_(std::move(options)),
+      log_(datamanager::StandardErrorLog(options_.log_level)),
+      signals_(signals) {}
+
+absl::StatusOr<Robot::Plan> Robot::Load() const {
+  absl::StatusOr<MachineConfig> machine = datamanager::LoadMachineConfig(options_.config);
+  if (!machine.ok()) return machine.status();
+  for (const std::string& warning : machine->warnings) {
+    log_({datamanager::Clock::System().WallNow(), LogLevel::kWarning, warning});
+  }
+  Plan plan{.cloud = machine->cloud.value_or(CloudConfig{}), .sources = plan_.sources};
+  const absl::Status sources = plan.sources.Update(machine->components);
+  if (!machine->data_manager) {
+    std::string faults = options_.config +
+                         ": no data manager is declared; add to \"services\": {\"name\": \"data\", "
+                         "\"api\": \"rdk:service:data_manager\", \"model\": "
+                         "\"rdk:builtin:builtin\", \"attributes\": {}}";
+    if (!sources.ok()) faults += "\n" + std::string(sources.message());
+    return absl::InvalidArgumentError(faults);
+  }
+  if (!sources.ok()) return sources;
+  plan.config = *std::move(machine->data_manager);
+  if (!options_.capture_dir.empty()) plan.config.capture_dir = options_.capture_dir;
+  return plan;
+}
+
+absl::Status Robot::Start() {
+  absl::StatusOr<Plan> plan = Load();
+  if (!plan.ok()) return plan.status();
+  datamanager::DataManagerOptions options{.logger = log_};
+  if (plan->cloud.app_address.empty()) {
+    Say("no cloud with an app_address in the config: it only captures");
+  } else {
+    absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
+    if (!cloud.ok()) return cloud.status();
+    options.cloud = *std::move(cloud);
+  }
+  absl::StatusOr<std::unique_ptr<DataManager>> manager = DataManager::Create(std::move(options));
+  if (!manager.ok()) return manager.status();
+  manager_ = *std::move(manager);
+  const absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
+  if (!status.ok()) return status;
+  plan_ = *std::move(plan);
+  start_ = steady_clock::now();
+  if (options_.status_every) next_status_ = start_ + *options_.status_every;
+  return absl::OkStatus();
+}
+
+void Robot::Reload() {
+  absl::StatusOr<Plan> plan = Load();
+  const absl::Status status =
+      plan.ok() ? manager_->Reconfigure(plan->config, plan->sources.sources()) : plan.status();
+  if (!Succeeded(status)) {
+    PrintError(absl::FailedPreconditionError("the config was not reloaded; the old one runs on"));
+    return;
+  }
+  if (plan->cloud.id != plan_.cloud.id || plan->cloud.app_address != plan_.cloud.app_address) {
+    log_({datamanager::Clock::System().WallNow(), LogLevel::kWarning,
+          "the changed cloud section counts from the next start of the robot"});
+    plan->cloud = plan_.cloud;
+  }
+  plan_ = *std::move(plan);
+  Say("config reloaded");
+}
+
+int Robot::WaitUntil(TimePoint deadline) {
+  while (true) {
+    const int number = signals_.WaitUntil(std::min(deadline, next_status_));
+    if (number != 0) return number;
+    const TimePoint now = steady_clock::now();
+    if (now >= next_status_) {
+      const ManagerStats stats = manager_->Stats();
+      std::puts(StatusLine(Elapsed(), stats, CountWaitingFiles(stats.capture_dir)).c_str());
+      while (next_status_ <= now) next_status_ += *options_.status_every;
+    }
+    if (now >= deadline) return 0;
+  }
+}
+
+bool Robot::Drain() {
+  plan_.config.capture_disabled = true;
+  const bool stopped = Succeeded(manager_->Reconfigure(plan_.config, plan_.sources.sources()));
+  if (plan_.cloud.app_address.empty()) return stopped;
+
+  std::stop_source stop;
+  absl::Status result;
+  std::atomic<bool> done = false;
+  std::thread uploading([&] {
+    result =
+        manager_->Sync({.wait_for = datamanager::SyncWait::kUploaded, .stop = stop.get_token()});
+    done = true;
+    signals_.Wake();
+  });
+  TimePoint deadline = steady_clock::now() + kDrainLimit;
+  while (!done) {
+    const int number = WaitUntil(deadline);
+    if (number == Signals::kWake || number == SIGHUP) continue;
+    stop.request_stop();
+    deadline = TimePoint::max();
+  }
+  uploading.join();
+  // What an offline robot did not upload, or not in time, waits for its next run.
+  return Succeeded(result) ? stopped
+                           : stopped && (absl::IsUnavailable(result) || absl::IsCancelled(result));
+}
+
+int Robot::Run() {
+  const absl::Status started = Start();
+  if (!Succeeded(started)) return 2;
+
+  const TimePoint end = options_.run_for ? start_ + *options_.run_for : TimePoint::max();
+  int number = WaitUntil(end);
+  while (number == SIGHUP || number == Signals::kWake) {
+    if (number == SIGHUP) Reload();
+    number = WaitUntil(end);
+  }
+  // Ending changes the collectors' states; the table tells how they ran.
+  const ManagerStats while_running = manager_->Stats();
+  bool clean = true;
+  if (number == 0) clean = Drain();
+  clean = Succeeded(manager_->Close()) && clean;
+  PrintSummary(while_running);
+  return clean ? 0 : 1;
+}
+
+void Robot::PrintSummary(const ManagerStats& while_running) const {
+  ManagerStats stats = manager_->Stats();
+  const size_t count = std::min(stats.collectors.size(), while_running.collectors.size());
+  for (size_t i = 0; i < count; ++i) {
+    CollectorStats& now = stats.collectors[i];
+    const CollectorStats& before = while_running.collectors[i];
+    if (now.api != before.api || now.name != before.name || now.method != before.method) continue;
+    now.state = before.state;
+    now.reason = before.reason;
+  }
+  const WaitingFiles waiting = CountWaitingFiles(while_running.capture_dir);
+  if (waiting.files > 0) {
+    Say(std::to_string(waiting.files) + " files (" + std::to_string(waiting.bytes) +
+        " bytes) wait in " + while_running.capture_dir + " for the next run");
+  }
+  std::fputs(SummaryTable(Elapsed(), stats, waiting, ReadProcessUsage()).c_str(), stdout);
+}
+
+std::chrono::duration<double> Robot::Elapsed() const { return steady_clock::now() - start_; }
+
+}  // namespace robot

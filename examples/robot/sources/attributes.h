@@ -1,0 +1,50 @@
+// Reading a component's attributes, strictly.
+#ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_ATTRIBUTES_H_
+#define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_ATTRIBUTES_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datamanager/config.h"
+
+namespace robot {
+
+// Of `known`, which is not empty, the name that is spelled most like `name`.
+std::string NearestOf(std::string_view name, const std::vector<std::string>& known);
+
+// The attributes of one component. Whatever is wrong with them is added to `faults`, a line each,
+// and the caller goes on with a default, so that all faults come to light at once. Null counts as
+// absent. Both arguments must outlive it. Not thread-safe.
+class Attributes {
+ public:
+  Attributes(const datamanager::ComponentConfig& component, std::vector<std::string>& faults)
+      : component_(component), faults_(faults) {}
+
+  std::string Text(std::string_view name, std::string_view fallback);
+  std::string RequiredText(std::string_view name);
+  int64_t Integer(std::string_view name, int64_t fallback, int64_t min, int64_t max);
+  // A number, or a list of numbers; empty if absent.
+  std::vector<int64_t> Integers(std::string_view name, int64_t min, int64_t max);
+
+  // Adds a fault of the component as a whole.
+  void Fault(const std::string& what);
+  // Adds a fault of the attribute `name`, with its value.
+  void Fault(std::string_view name, const std::string& what);
+  // Adds a fault for each attribute that nothing above asked for.
+  void RefuseUnknown();
+
+ private:
+  // Null if absent.
+  const datamanager::Value* Find(std::string_view name);
+  bool ToInteger(const datamanager::Value& value, int64_t min, int64_t max, int64_t& out);
+
+  const datamanager::ComponentConfig& component_;
+  std::vector<std::string>& faults_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace robot
+
+#endif  // DATAMANAGER_EXAMPLES_ROBOT_SOURCES_ATTRIBUTES_H_

@@ -1,0 +1,34 @@
+// Keeps the same message from filling the log.
+#ifndef DATAMANAGER_SRC_BASE_REPEAT_FILTER_H_
+#define DATAMANAGER_SRC_BASE_REPEAT_FILTER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datamanager/clock.h"
+
+namespace datamanager {
+
+// Lets a text through at most once in 2 s (the reference's interval), and says how often it was
+// held back since. Remembers the latest few texts only. Not thread-safe.
+class RepeatFilter {
+ public:
+  // The text to be logged, with the count of what was held back; nullopt: hold it back.
+  std::optional<std::string> Pass(std::string_view text, MonotonicTime now);
+
+ private:
+  struct Seen {
+    std::string text;
+    MonotonicTime passed;
+    uint64_t held_back = 0;
+  };
+  std::vector<Seen> seen_;
+};
+
+}  // namespace datamanager
+
+#endif  // DATAMANAGER_SRC_BASE_REPEAT_FILTER_H_

@@ -1,0 +1,315 @@
+#include "capture/keeper.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <deque>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "base/repeat_filter.h"
+#include "base/strings.h"
+#include "base/thread.h"
+#include "capture_file/file_name.h"
+#include "capture_file/recovery.h"
+
+namespace datamanager::capture {
+namespace {
+
+// Each queued file holds a descriptor; a robot's limit is often 1,024.
+constexpr size_t kQueueLimit = 128;
+constexpr std::chrono::minutes kRecoveryInterval{1};
+
+// Calls `visit` with the path of each entry of `directory`; stops when it returns false.
+template <typename Visit>
+bool ForEachEntry(const std::string& directory, Visit visit) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()), &closedir);
+  if (open == nullptr) return true;  // Not there yet, not a directory, or gone.
+  while (const dirent* entry = readdir(open.get())) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (!visit(absl::StrCat(directory, "/", ToAbsl(name)))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// Co-owned by the thread, which may outlive the Keeper when the disk hangs.
+struct Keeper::State {
+  explicit State(KeeperOptions keeper_options) : options(std::move(keeper_options)) {}
+
+  const KeeperOptions options;
+  std::atomic<uint64_t> published{0};
+  std::atomic<uint64_t> recovered{0};
+  std::atomic<uint64_t> unflushed{0};
+
+  Mutex mutex;
+  CondVar changed;
+  std::deque<std::unique_ptr<capture_file::Writer>> queue DM_GUARDED_BY(mutex);
+  uint64_t accepted DM_GUARDED_BY(mutex) = 0;  // Files ever queued.
+  uint64_t done DM_GUARDED_BY(mutex) = 0;      // Of these, files dealt with.
+  std::set<std::string> live DM_GUARDED_BY(mutex);
+  std::string recovery_root DM_GUARDED_BY(mutex);
+  std::optional<MonotonicTime> recovery_due DM_GUARDED_BY(mutex);
+  bool closing DM_GUARDED_BY(mutex) = false;
+  Thread thread;  // The Keeper's only.
+
+  // The thread's only.
+  RepeatFilter filter;
+
+  void Run();
+  void PublishQueued();
+  void PublishBatch(std::deque<std::unique_ptr<capture_file::Writer>> batch);
+  void RecoverTree(const std::string& root);
+  bool RecoverOne(const std::string& path);
+  void Forget(const std::string& path) {
+    MutexLock lock(mutex);
+    live.erase(path);
+  }
+  void Complain(const absl::Status& status) {
+    if (auto text = filter.Pass(status.ToString(), options.clock->MonotonicNow())) {
+      options.logger->Error(*std::move(text));
+    }
+  }
+  bool Closing() {
+    MutexLock lock(mutex);
+    return closing;
+  }
+};
+
+void Keeper::State::Run() {
+  while (true) {
+    std::string root;
+    {
+      MutexLock lock(mutex);
+      const auto awake = [this] {
+        mutex.AssertHeld();
+        return closing || !queue.empty() ||
+               (recovery_due.has_value() && *recovery_due <= options.clock->MonotonicNow());
+      };
+      if (recovery_due.has_value()) {
+        changed.WaitUntil(mutex, *recovery_due, awake);
+      } else {
+        changed.Wait(mutex, awake);
+      }
+      if (queue.empty()) {
+        if (closing) return;
+        if (!recovery_due.has_value() || *recovery_due > options.clock->MonotonicNow()) continue;
+        recovery_due.reset();
+        root = recovery_root;
+      }
+    }
+    if (root.empty()) {
+      PublishQueued();
+    } else {
+      RecoverTree(root);
+    }
+  }
+}
+
+void Keeper::State::PublishQueued() {
+  std::deque<std::unique_ptr<capture_file::Writer>> batch;
+  {
+    MutexLock lock(mutex);
+    batch.swap(queue);
+  }
+  if (!batch.empty()) PublishBatch(std::move(batch));
+}
+
+void Keeper::State::PublishBatch(std::deque<std::unique_ptr<capture_file::Writer>> batch) {
+  const size_t count = batch.size();
+  std::vector<std::string> paths;
+  std::set<std::string> directories;
+  for (std::unique_ptr<capture_file::Writer>& file : batch) {
+    // What cannot be flushed is published all the same: it is as good as it will ever be, and the
+    // upload that follows reads it back.
+    if (absl::Status status = file->Flush(); !status.ok()) {
+      ++unflushed;
+      Complain(status);
+    }
+    const std::string in_progress = file->path();
+    absl::StatusOr<std::string> path = file->Publish();
+    // Closed before the hint, so that its upload does not find it open.
+    file.reset();
+    Forget(in_progress);
+    if (path.ok()) {
+      directories.insert(ParentPath(*path));
+      paths.push_back(*std::move(path));
+    } else {
+      // Nobody's file now: recovery publishes it when the disk allows.
+      Complain(path.status());
+      MutexLock lock(mutex);
+      if (!recovery_due.has_value()) {
+        recovery_due = options.clock->MonotonicNow() + std::chrono::seconds(1);
+      }
+    }
+  }
+  for (const std::string& directory : directories) {
+    if (absl::Status status = SyncDirectory(*options.ops, directory); !status.ok()) {
+      Complain(status);
+    }
+  }
+  published += paths.size();
+  {
+    MutexLock lock(mutex);
+    done += count;
+    changed.NotifyAll();
+  }
+  if (options.on_published) {
+    for (const std::string& path : paths) options.on_published(path);
+  }
+}
+
+void Keeper::State::RecoverTree(const std::string& root) {
+  bool skipped = false;
+  // <root>/<api>/<resource>/<method>/<file>
+  ForEachEntry(root, [&](const std::string& api) {
+    return ForEachEntry(api, [&](const std::string& resource) {
+      return ForEachEntry(resource, [&](const std::string& method) {
+        return ForEachEntry(method, [&](const std::string& path) {
+          if (!capture_file::IsInProgress(path)) return true;
+          PublishQueued();
+          if (Closing()) return false;
+          skipped = !RecoverOne(path) || skipped;
+          return true;
+        });
+      });
+    });
+  });
+  if (skipped) {
+    MutexLock lock(mutex);
+    if (!recovery_due.has_value()) {
+      recovery_due = options.clock->MonotonicNow() + kRecoveryInterval;
+    }
+  }
+}
+
+// False: to be looked at again.
+bool Keeper::State::RecoverOne(const std::string& path) {
+  {
+    MutexLock lock(mutex);
+    if (live.contains(path)) return true;
+  }
+  absl::StatusOr<capture_file::Recovery> recovery =
+      capture_file::RecoverFile(*options.ops, path, options.clock->WallNow());
+  if (!recovery.ok()) {
+    Complain(Wrap(recovery.status(), "recover"));
+    return false;
+  }
+  const std::string cut =
+      recovery->cut_bytes == 0
+          ? ""
+          : absl::StrCat("; its last ", recovery->cut_bytes, " bytes were no whole record");
+  switch (recovery->outcome) {
+    case capture_file::RecoveryOutcome::kPublished:
+      ++recovered;
+      options.logger->Info(absl::StrCat("recovered ", recovery->path,
+                                        ", left in progress by a process that ended", cut));
+      if (options.on_published) options.on_published(recovery->path);
+      return true;
+    case capture_file::RecoveryOutcome::kRemovedEmpty:
+      options.logger->Info(
+          absl::StrCat("removed ", path, ", left without a record by a process that ended", cut));
+      return true;
+    case capture_file::RecoveryOutcome::kInUse:
+      return false;
+    case capture_file::RecoveryOutcome::kNotOurs:
+      return true;
+  }
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options) {
+  auto state = std::make_shared<State>(std::move(options));
+  absl::StatusOr<Thread> thread =
+      Thread::Start("dm-keeper", kOwnStackBytes, [state] { state->Run(); });
+  if (!thread.ok()) return thread.status();
+  state->thread = *std::move(thread);
+  return std::unique_ptr<Keeper>(new Keeper(std::move(state)));
+}
+
+Keeper::~Keeper() { Close(Clock::System().MonotonicNow()); }
+
+void Keeper::Announce(const std::string& path) {
+  MutexLock lock(state_->mutex);
+  state_->live.insert(path);
+}
+
+void Keeper::Publish(std::unique_ptr<capture_file::Writer> file) {
+  {
+    MutexLock lock(state_->mutex);
+    if (!state_->closing && state_->queue.size() < kQueueLimit) {
+      state_->queue.push_back(std::move(file));
+      ++state_->accepted;
+      state_->changed.NotifyAll();
+      return;
+    }
+  }
+  const std::string in_progress = file->path();
+  absl::StatusOr<std::string> path = file->Publish();
+  file.reset();
+  state_->Forget(in_progress);
+  ++state_->unflushed;
+  if (!path.ok()) {
+    state_->options.logger->Error(path.status().ToString());
+    return;
+  }
+  ++state_->published;
+  if (state_->options.on_published) state_->options.on_published(*path);
+}
+
+void Keeper::Abandon(std::unique_ptr<capture_file::Writer> file) {
+  const std::string path = file->path();
+  file.reset();
+  MutexLock lock(state_->mutex);
+  state_->live.erase(path);
+  if (!state_->recovery_due.has_value()) {
+    state_->recovery_due = state_->options.clock->MonotonicNow() + std::chrono::seconds(1);
+    state_->changed.NotifyAll();
+  }
+}
+
+bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
+  MutexLock lock(state_->mutex);
+  const uint64_t target = state_->accepted;
+  return state_->changed.WaitUntil(state_->mutex, stop, deadline, [this, target] {
+    state_->mutex.AssertHeld();
+    return state_->done >= target;
+  });
+}
+
+void Keeper::Recover(const std::string& capture_dir) {
+  MutexLock lock(state_->mutex);
+  state_->recovery_root = capture_dir;
+  state_->recovery_due = state_->options.clock->MonotonicNow();
+  state_->changed.NotifyAll();
+}
+
+void Keeper::Close(MonotonicTime deadline) {
+  {
+    MutexLock lock(state_->mutex);
+    state_->closing = true;
+    state_->changed.NotifyAll();
+  }
+  if (state_->thread.JoinUntil(deadline)) return;
+  state_->thread.Detach();
+  // Publish renames at once from here on; so must what still waits behind the hanging flush.
+  std::deque<std::unique_ptr<capture_file::Writer>> left;
+  {
+    MutexLock lock(state_->mutex);
+    left.swap(state_->queue);
+  }
+  for (std::unique_ptr<capture_file::Writer>& file : left) Publish(std::move(file));
+}
+
+uint64_t Keeper::published() const { return state_->published; }
+uint64_t Keeper::recovered() const { return state_->recovered; }
+uint64_t Keeper::unflushed() const { return state_->unflushed; }
+
+}  // namespace datamanager::capture

@@ -1,0 +1,74 @@
+// Publishes finished files, off the collectors' loops.
+#ifndef DATAMANAGER_SRC_CAPTURE_KEEPER_H_
+#define DATAMANAGER_SRC_CAPTURE_KEEPER_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "base/logger.h"
+#include "capture_file/writer.h"
+#include "datamanager/clock.h"
+
+namespace datamanager::capture {
+
+struct KeeperOptions {
+  FileOps* ops = &FileOps::System();
+  const Clock* clock = &Clock::System();
+  std::shared_ptr<Logger> logger;
+  // Called with the path of each published file, on the keeper's thread; a hint, so it may be lost.
+  // Must not block.
+  std::function<void(const std::string& path)> on_published;
+};
+
+// One thread that flushes each finished file to the medium, renames it, and flushes its directory:
+// in this order, so that a power cut never leaves a complete file with holes. Its queue is bounded;
+// beyond, and after Close has waited long enough, files are renamed without a flush, and counted.
+// While the queue is empty it recovers what dead processes left behind. Thread-safe.
+class Keeper {
+ public:
+  static absl::StatusOr<std::unique_ptr<Keeper>> Start(KeeperOptions options);
+
+  ~Keeper();
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  // Says that a file is being written, so that recovery does not wait for its end.
+  void Announce(const std::string& path);
+  // Hands over a finished file. Never waits for a flush.
+  void Publish(std::unique_ptr<capture_file::Writer> file);
+  // Leaves a broken or empty file to recovery.
+  void Abandon(std::unique_ptr<capture_file::Writer> file);
+
+  // Waits until what was handed over before the call is published. False: not by the deadline, or
+  // not before the stop.
+  bool WaitUntilPublished(MonotonicTime deadline, std::stop_token stop);
+
+  // Has the in-progress files below `capture_dir` recovered: soon, and as long as some are in use
+  // by others, again each minute. Another directory replaces the one given before.
+  void Recover(const std::string& capture_dir);
+
+  // Publishes what is queued, unflushed past `deadline`, and ends the thread. One that the disk
+  // does not let go is left alone.
+  void Close(MonotonicTime deadline);
+
+  uint64_t published() const;
+  uint64_t recovered() const;
+  uint64_t unflushed() const;
+
+ private:
+  struct State;
+  explicit Keeper(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  const std::shared_ptr<State> state_;
+};
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_KEEPER_H_

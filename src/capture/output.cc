@@ -1,0 +1,102 @@
+#include "capture/output.h"
+
+#include <utility>
+
+namespace datamanager::capture {
+
+Output::Output(OutputOptions options) : options_(std::move(options)) {}
+
+absl::Status Output::Append(std::string_view metadata, std::string_view head, std::string_view tail,
+                            bool finish) {
+  std::unique_ptr<capture_file::Writer> file;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return absl::FailedPreconditionError("the collector has ended");
+    file = std::move(file_);
+    writing_ = true;
+  }
+  // As in the reference, a file is full when the record before went past its limit.
+  std::unique_ptr<capture_file::Writer> full;
+  if (file != nullptr && file->size() > static_cast<uint64_t>(options_.max_file_bytes)) {
+    full = std::move(file);
+  }
+  absl::Status status;
+  if (file == nullptr) {
+    absl::StatusOr<std::unique_ptr<capture_file::Writer>> created = NewFile(metadata);
+    if (created.ok()) {
+      file = *std::move(created);
+    } else {
+      status = created.status();
+    }
+  }
+  if (file != nullptr) status = file->Append(head, tail);
+
+  std::unique_ptr<capture_file::Writer> broken;
+  std::unique_ptr<capture_file::Writer> finished;
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+    if (file != nullptr && file->broken()) {
+      broken = std::move(file);
+    } else if (file != nullptr && file->has_records() && (finish || finish_requested_ || closed_)) {
+      finished = std::move(file);
+    } else {
+      file_ = std::move(file);
+    }
+    finish_requested_ = false;
+    changed_.NotifyAll();
+  }
+  if (full != nullptr) HandOver(std::move(full));
+  if (finished != nullptr) HandOver(std::move(finished));
+  if (broken != nullptr) options_.keeper->Abandon(std::move(broken));
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<capture_file::Writer>> Output::NewFile(std::string_view metadata) {
+  const auto create = [&] {
+    return capture_file::Writer::Create(*options_.ops, options_.directory,
+                                        options_.clock->WallNow(), metadata);
+  };
+  auto file = create();
+  // The directory is made by the first record, and made again if somebody removes it.
+  if (absl::IsNotFound(file.status())) {
+    absl::Status made = MakeDirectories(*options_.ops, options_.directory);
+    if (!made.ok()) return made;
+    file = create();
+  }
+  if (file.ok()) options_.keeper->Announce((*file)->path());
+  return file;
+}
+
+void Output::Finish(MonotonicTime deadline) { TakeAndPublish(deadline, false); }
+
+void Output::Close(MonotonicTime deadline) { TakeAndPublish(deadline, true); }
+
+void Output::TakeAndPublish(MonotonicTime deadline, bool close) {
+  std::unique_ptr<capture_file::Writer> file;
+  {
+    MutexLock lock(mutex_);
+    if (close) closed_ = true;
+    if (writing_) {
+      finish_requested_ = true;
+      changed_.WaitUntil(mutex_, deadline, [this] {
+        mutex_.AssertHeld();
+        return !writing_ || !finish_requested_;
+      });
+    }
+    if (!writing_) file = std::move(file_);
+  }
+  if (file == nullptr) return;
+  if (file->has_records()) {
+    HandOver(std::move(file));
+  } else {
+    options_.keeper->Abandon(std::move(file));
+  }
+}
+
+void Output::HandOver(std::unique_ptr<capture_file::Writer> file) {
+  ++*options_.finished_files;
+  options_.keeper->Publish(std::move(file));
+}
+
+}  // namespace datamanager::capture

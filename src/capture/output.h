@@ -1,0 +1,64 @@
+// The open file of a collector, and who has it.
+#ifndef DATAMANAGER_SRC_CAPTURE_OUTPUT_H_
+#define DATAMANAGER_SRC_CAPTURE_OUTPUT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "base/mutex.h"
+#include "capture/keeper.h"
+#include "capture_file/writer.h"
+#include "datamanager/clock.h"
+
+namespace datamanager::capture {
+
+struct OutputOptions {
+  std::string directory;
+  int64_t max_file_bytes = 0;
+  std::shared_ptr<Keeper> keeper;
+  std::atomic<uint64_t>* finished_files = nullptr;  // Counts what is handed to the keeper.
+  FileOps* ops = &FileOps::System();
+  const Clock* clock = &Clock::System();
+};
+
+// Where records go. One thread appends; any thread may have the file finished meanwhile. The lock
+// only says who has the file: nobody writes under it, so a flush never waits for the source, and
+// waits for the disk only while a record is being written.
+class Output {
+ public:
+  explicit Output(OutputOptions options);
+
+  // Appends a record to the open file, or to a new one if there is none or it is full; a full one
+  // is handed to the keeper, and so is this one if `finish` is set. `metadata` is what a new file
+  // starts with; `head` and `tail` are the record's frame. FAILED_PRECONDITION once closed.
+  absl::Status Append(std::string_view metadata, std::string_view head, std::string_view tail,
+                      bool finish) DM_EXCLUDES(mutex_);
+
+  // Hands the open file, if any, to the keeper; waits until `deadline` for a record being written.
+  void Finish(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+  // The same, and refuses every later record.
+  void Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+
+ private:
+  absl::StatusOr<std::unique_ptr<capture_file::Writer>> NewFile(std::string_view metadata);
+  void HandOver(std::unique_ptr<capture_file::Writer> file);
+  void TakeAndPublish(MonotonicTime deadline, bool close) DM_EXCLUDES(mutex_);
+
+  const OutputOptions options_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::unique_ptr<capture_file::Writer> file_ DM_GUARDED_BY(mutex_);
+  bool writing_ DM_GUARDED_BY(mutex_) = false;
+  bool finish_requested_ DM_GUARDED_BY(mutex_) = false;
+  bool closed_ DM_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_OUTPUT_H_

@@ -1,0 +1,81 @@
+// Reads a capture file, trusting none of its bytes.
+#ifndef DATAMANAGER_SRC_CAPTURE_FILE_READER_H_
+#define DATAMANAGER_SRC_CAPTURE_FILE_READER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+
+namespace datamanager::capture_file {
+
+// A stretch of a file, in bytes.
+struct Extent {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+
+  uint64_t end() const { return offset + size; }
+};
+
+// Where the parts of one record lie.
+struct Record {
+  enum class Payload : uint8_t { kStruct, kBinary };
+
+  Extent frame;     // Length prefix and message.
+  Extent message;   // The SensorData.
+  Extent metadata;  // Its SensorMetadata; empty if there is none.
+  Payload payload_kind = Payload::kStruct;
+  Extent payload;  // The serialized Struct, or the bytes.
+};
+
+// Finds the records of a file one after another, without reading large payloads. Memory does not
+// grow with the file. One thread at a time.
+class Reader {
+ public:
+  // Reads the metadata of the first `size` bytes of `fd`, which must stay open. DATA_LOSS if the
+  // file does not begin with a message that can be metadata; whether it parses is the caller's to
+  // see.
+  static absl::StatusOr<Reader> Open(FileOps& ops, int fd, uint64_t size);
+
+  // The serialized DataCaptureMetadata, and where it lies with its length prefix.
+  const std::string& metadata() const { return metadata_; }
+  Extent metadata_frame() const { return metadata_frame_; }
+
+  // The next record; nullopt after the last whole one. An error is the disk's.
+  absl::StatusOr<std::optional<Record>> Next();
+  // Where the next record begins; after Next returned nullopt, where the last whole record ends.
+  uint64_t position() const { return position_; }
+  // DATA_LOSS if Next ended before the end of the file, and why.
+  const absl::Status& torn() const { return torn_; }
+  // Goes on from `position`, where a record's frame must begin.
+  void Seek(uint64_t position) { position_ = position; }
+
+ private:
+  Reader(FileOps& ops, int fd, uint64_t size) : ops_(&ops), fd_(fd), size_(size) {}
+
+  // Reads the varint at `position`, which ends before `limit`. nullopt if there is none.
+  absl::StatusOr<std::optional<uint64_t>> VarintAt(uint64_t& position, uint64_t limit);
+  // Finds the parts of `record.message`; false if it is no SensorData with a payload.
+  absl::StatusOr<bool> Dissect(Record& record);
+  std::optional<Record> Tear(std::string_view why);
+
+  FileOps* ops_;
+  int fd_;
+  uint64_t size_;
+  uint64_t position_ = 0;
+  std::string metadata_;
+  Extent metadata_frame_;
+  absl::Status torn_;
+  // What was last read of the file.
+  std::vector<char> window_;
+  uint64_t window_offset_ = 0;
+};
+
+}  // namespace datamanager::capture_file
+
+#endif  // DATAMANAGER_SRC_CAPTURE_FILE_READER_H_

@@ -1,0 +1,69 @@
+// Writes one capture file.
+#ifndef DATAMANAGER_SRC_CAPTURE_FILE_WRITER_H_
+#define DATAMANAGER_SRC_CAPTURE_FILE_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "base/unique_fd.h"
+#include "datamanager/clock.h"
+
+namespace datamanager::capture_file {
+
+// An in-progress file: created with a name of its own, locked for as long as it is open, and
+// appended to. Each record is one write, so a process that is killed loses no record whose Append
+// returned. Publish makes it a complete file; a Writer that is destroyed before leaves its file to
+// recovery.
+//
+// One thread at a time, and it need not be the same one.
+class Writer {
+ public:
+  // Creates a file in `directory`, which must exist, named after `now`; later by as many
+  // microseconds as there are files with that name. `metadata` is the serialized
+  // DataCaptureMetadata; it is written with the first record.
+  static absl::StatusOr<std::unique_ptr<Writer>> Create(FileOps& ops, const std::string& directory,
+                                                        WallTime now, std::string_view metadata);
+
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // Appends a record whose frame (length prefix and message) is `head` followed by `tail`. A write
+  // that fails or is cut short leaves the file as it was before. If even that fails, the file is
+  // broken: it can only be destroyed, and recovery cuts and publishes it.
+  absl::Status Append(std::string_view head, std::string_view tail = {});
+
+  // Bytes in the file, what the next Append adds for the metadata included.
+  uint64_t size() const { return size_ + pending_.size(); }
+  bool broken() const { return broken_; }
+  bool has_records() const { return pending_.empty(); }
+  const std::string& path() const { return path_; }
+
+  // Flushes the records to the medium. Blocks on it.
+  absl::Status Flush();
+  // Renames the file to its final name, or if that is taken to a later one, and returns the path.
+  // Without Flush before and SyncDirectory after, a power cut may undo it. Once.
+  absl::StatusOr<std::string> Publish();
+
+ private:
+  Writer(FileOps& ops, std::string path, UniqueFd fd, std::string pending);
+
+  FileOps& ops_;
+  const std::string path_;
+  UniqueFd fd_;
+  std::string pending_;  // The metadata's frame, until the first record.
+  uint64_t size_ = 0;
+  bool broken_ = false;
+};
+
+// Renames an in-progress file to its final name, never over another file: a taken name is moved on
+// by a microsecond. Returns the new path. The caller owns the file, by its lock.
+absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path);
+
+}  // namespace datamanager::capture_file
+
+#endif  // DATAMANAGER_SRC_CAPTURE_FILE_WRITER_H_

@@ -1,0 +1,24 @@
+// Where the cloud is, as a config says it and as gRPC wants it.
+#ifndef DATAMANAGER_SRC_CLOUD_ADDRESS_H_
+#define DATAMANAGER_SRC_CLOUD_ADDRESS_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace datamanager::cloud {
+
+struct Address {
+  std::string name;    // For people: host:port, or unix:PATH.
+  std::string target;  // For gRPC.
+};
+
+// Reads `cloud.app_address`: http://HOST:PORT with an IPv6 host in brackets and anything after the
+// port ignored, or unix:PATH. Otherwise INVALID_ARGUMENT that names the field and the value and
+// says what to write instead.
+absl::StatusOr<Address> ParseAppAddress(std::string_view text);
+
+}  // namespace datamanager::cloud
+
+#endif  // DATAMANAGER_SRC_CLOUD_ADDRESS_H_

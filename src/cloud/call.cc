@@ -1,0 +1,78 @@
+#include "cloud/call.h"
+
+#include <grpcpp/support/slice.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/strings.h"
+
+namespace datamanager::cloud {
+
+std::string_view MethodName(sync::UploadMethod method) {
+  switch (method) {
+    case sync::UploadMethod::kDataCaptureUpload:
+      return "DataCaptureUpload";
+    case sync::UploadMethod::kFileUpload:
+      return "FileUpload";
+    case sync::UploadMethod::kStreamingDataCaptureUpload:
+      return "StreamingDataCaptureUpload";
+  }
+  return "";
+}
+
+std::string MethodPath(sync::UploadMethod method) {
+  return absl::StrCat("/viam.app.datasync.v1.DataSyncService/", ToAbsl(MethodName(method)));
+}
+
+grpc::ByteBuffer ToByteBuffer(std::string message) {
+  auto owner = std::make_unique<std::string>(std::move(message));
+  char* const data = owner->data();
+  const size_t size = owner->size();
+  const grpc::Slice slice(
+      data, size, [](void* text) { delete static_cast<std::string*>(text); }, owner.release());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string ToString(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  // Fails only for a buffer that holds no message.
+  if (!buffer.DumpToSingleSlice(&slice).ok()) return {};
+  return std::string(reinterpret_cast<const char*>(slice.begin()), slice.size());
+}
+
+absl::Status ToStatus(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
+}
+
+std::string Format(std::chrono::milliseconds duration) {
+  return absl::FormatDuration(absl::FromChrono(duration));
+}
+
+void AddUploadKey(const std::string& key, grpc::ClientContext& context) {
+  if (!key.empty()) context.AddMetadata("datamanager-upload-key", key);
+}
+
+std::optional<sync::CallResult> Refusal(const Connectivity& connectivity,
+                                        const std::stop_token& stop) {
+  const bool ready = connectivity.Ready();
+  if (stop.stop_requested()) {
+    return sync::CallResult{.status = StoppedError(), .channel_ready = ready};
+  }
+  if (ready) return std::nullopt;
+  const ConnectionStatus connection = connectivity.Status();
+  return sync::CallResult{.status = absl::UnavailableError(absl::StrCat(
+                              "not connected to ", connection.address,
+                              connection.last_error.empty() ? "" : ": ", connection.last_error))};
+}
+
+absl::Status StoppedError() { return absl::CancelledError("stopped by the caller"); }
+
+}  // namespace datamanager::cloud

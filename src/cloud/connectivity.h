@@ -1,0 +1,67 @@
+// Follows the state of the channel.
+#ifndef DATAMANAGER_SRC_CLOUD_CONNECTIVITY_H_
+#define DATAMANAGER_SRC_CLOUD_CONNECTIVITY_H_
+
+#include <grpcpp/channel.h>
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/logger.h"
+#include "base/thread.h"
+#include "cloud/address.h"
+#include "datamanager/cloud.h"
+
+namespace datamanager::cloud {
+
+// What the state of the channel means to people, given what it meant before. An idle channel is as
+// good as it was when last used; one that is lost, or was never reached, stays so until it is
+// READY.
+ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel);
+
+// Owns the channel. One thread ("dm-cloud") follows its state: it sleeps in a completion queue
+// until gRPC reports a change, keeps the status, logs each change of it and calls the listener.
+//
+// gRPC does not tell why a connection failed, but fails calls with the reason. So when the
+// connection is lost or a try for it has failed, the thread makes a small call of its own (a health
+// check; any method would do) to learn it.
+//
+// Thread-safe. Whatever uses the channel must be gone before Connectivity is.
+class Connectivity {
+ public:
+  // Begins to connect; does not block.
+  static absl::StatusOr<std::unique_ptr<Connectivity>> Start(const Address& address,
+                                                             std::shared_ptr<Logger> logger);
+  // Closes the channel and ends the thread: at once, or within a second if the listener is busy.
+  ~Connectivity();
+  Connectivity(const Connectivity&) = delete;
+  Connectivity& operator=(const Connectivity&) = delete;
+
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+  // See sync::Uploader.
+  ConnectionStatus Status() const;
+  bool Ready() const;
+  void RequestConnect();
+  bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop);
+  void SetReadyListener(std::function<void(bool ready)> listener);
+
+  // Whether the channel is READY as a call ends with `status`. If not, an error is remembered as
+  // the connection's. May block for a moment, until the state has caught up with the error.
+  bool ReadyAfter(const absl::Status& status);
+
+ private:
+  struct Watch;
+  Connectivity(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Watch> watch, Thread thread);
+
+  std::shared_ptr<grpc::Channel> channel_;
+  const std::shared_ptr<Watch> watch_;
+  Thread thread_;
+};
+
+}  // namespace datamanager::cloud
+
+#endif  // DATAMANAGER_SRC_CLOUD_CONNECTIVITY_H_

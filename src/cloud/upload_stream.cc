@@ -1,0 +1,95 @@
+#include "cloud/upload_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+
+namespace datamanager::cloud {
+
+GrpcUploadStream::GrpcUploadStream(Connectivity& connectivity, sync::UploadMethod method,
+                                   const sync::CallOptions& options)
+    : connectivity_(connectivity),
+      method_(MethodName(method)),
+      timeout_(options.timeout),
+      stop_(options.stop),
+      refusal_(Refusal(connectivity, options.stop)) {
+  if (refusal_.has_value()) return;
+  AddUploadKey(options.upload_key, context_);
+  // The headers leave with the first message, so that starting the call is no operation to wait
+  // for.
+  context_.set_initial_metadata_corked(true);
+  grpc::GenericStub stub(connectivity_.channel());
+  call_ = stub.PrepareCall(&context_, MethodPath(method), &queue_);
+  call_->StartCall(nullptr);
+  cancel_.emplace(stop_, CancelCall{&context_});
+}
+
+GrpcUploadStream::~GrpcUploadStream() {
+  context_.TryCancel();
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+}
+
+bool GrpcUploadStream::Write(std::string message) {
+  if (refusal_.has_value() || broken_) return false;
+  ++messages_;
+  call_->Write(ToByteBuffer(std::move(message)), nullptr);
+  broken_ = !Await(absl::StrCat("take message ", messages_), DeadlineAfter(timeout_));
+  return !broken_;
+}
+
+sync::CallResult GrpcUploadStream::Finish() {
+  if (refusal_.has_value()) return *refusal_;
+  sync::CallResult result;
+  result.status = error_.ok() ? AwaitStatus(result.response) : error_;
+  result.channel_ready = connectivity_.ReadyAfter(result.status);
+  return result;
+}
+
+absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
+  const gpr_timespec deadline = DeadlineAfter(timeout_);
+  const std::string step = absl::StrCat("reply after ", messages_, " messages");
+  // A step that fails here says only that the status is there already. Even a broken stream's reply
+  // is read: gRPC gives no status while a message waits.
+  if (!broken_) {
+    call_->WritesDone(nullptr);
+    Await(step, deadline);
+    if (!error_.ok()) return error_;
+  }
+  grpc::ByteBuffer reply;
+  call_->Read(&reply, nullptr);
+  Await(step, deadline);
+  if (!error_.ok()) return error_;
+  grpc::Status status;
+  call_->Finish(&status, nullptr);
+  Await(step, deadline);
+  if (!error_.ok()) return error_;
+
+  if (status.error_code() == grpc::StatusCode::CANCELLED && stop_.stop_requested()) {
+    return StoppedError();
+  }
+  if (!status.ok()) return ToStatus(status);
+  if (broken_) {
+    return absl::AbortedError(absl::StrCat(
+        ToAbsl(method_), ": the server answered OK before it had taken message ", messages_));
+  }
+  response = ToString(reply);
+  return absl::OkStatus();
+}
+
+bool GrpcUploadStream::Await(std::string_view step, gpr_timespec deadline) {
+  void* tag = nullptr;
+  bool ok = false;
+  if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) return ok;
+  error_ = absl::DeadlineExceededError(absl::StrCat(ToAbsl(method_), ": waited ", Format(timeout_),
+                                                    " for the server to ", ToAbsl(step)));
+  context_.TryCancel();
+  queue_.Next(&tag, &ok);  // A cancelled operation ends at once.
+  return false;
+}
+
+}  // namespace datamanager::cloud

@@ -1,0 +1,57 @@
+#ifndef DATAMANAGER_SRC_CLOUD_UPLOAD_STREAM_H_
+#define DATAMANAGER_SRC_CLOUD_UPLOAD_STREAM_H_
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "cloud/call.h"
+#include "cloud/connectivity.h"
+#include "uploader/uploader.h"
+
+namespace datamanager::cloud {
+
+// A client stream whose every step is bounded in time: the thread that writes is the one that
+// waits.
+class GrpcUploadStream final : public sync::UploadStream {
+ public:
+  // `connectivity` must outlive the stream.
+  GrpcUploadStream(Connectivity& connectivity, sync::UploadMethod method,
+                   const sync::CallOptions& options);
+  ~GrpcUploadStream() override;
+
+  bool Write(std::string message) override;
+  sync::CallResult Finish() override;
+
+ private:
+  // Blocks for the one operation under way, and returns whether it succeeded. At the deadline it
+  // cancels the call, and error_ says that `step` stalled.
+  bool Await(std::string_view step, gpr_timespec deadline);
+  absl::Status AwaitStatus(std::string& response);
+
+  Connectivity& connectivity_;
+  const std::string_view method_;
+  const std::chrono::milliseconds timeout_;
+  const std::stop_token stop_;
+  const std::optional<sync::CallResult> refusal_;  // Then the rest is unused.
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  absl::Status error_;    // Why we ended it ourselves.
+  bool broken_ = false;   // A Write failed.
+  int64_t messages_ = 0;  // Handed to Write.
+  std::optional<std::stop_callback<CancelCall>> cancel_;
+};
+
+}  // namespace datamanager::cloud
+
+#endif  // DATAMANAGER_SRC_CLOUD_UPLOAD_STREAM_H_

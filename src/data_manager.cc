@@ -1,0 +1,236 @@
+#include "datamanager/data_manager.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/callback_scope.h"
+#include "base/logger.h"
+#include "base/mutex.h"
+#include "capture/capture.h"
+#include "config/effective_config.h"
+#include "sync/sync.h"
+
+namespace datamanager {
+namespace {
+
+// Close takes no longer than this, plus close_timeout; its parts add up to it.
+constexpr std::chrono::milliseconds kCloseTurn{200};  // For calls under way to end.
+constexpr std::chrono::milliseconds kCloseSync{200};
+constexpr std::chrono::milliseconds kCloseDisk{
+    500};  // For files to be flushed, beyond the sources.
+// How long Reconfigure waits for a source that hangs.
+constexpr std::chrono::seconds kReconfigureLimit{1};
+
+absl::Status InsideCallback(const char* call) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      call, " was called from inside a source or a log sink, for which it would have to wait"));
+}
+
+absl::Status Closed() { return absl::FailedPreconditionError("the data manager is closed"); }
+
+class Implementation final : public DataManager {
+ public:
+  Implementation(DataManagerOptions options, std::shared_ptr<Logger> logger,
+                 std::shared_ptr<capture::Capture> capture, std::shared_ptr<sync::Sync> sync)
+      : options_(std::move(options)),
+        logger_(std::move(logger)),
+        capture_(std::move(capture)),
+        sync_(std::move(sync)) {}
+
+  ~Implementation() override {
+    if (!CallbackScope::Active()) Close().IgnoreError();  // Whoever cares has called Close.
+  }
+
+  absl::Status Reconfigure(const Config& config, const Sources& sources) override;
+  absl::Status Sync(SyncOptions options) override;
+  absl::Status Close() override;
+  ManagerStats Stats() const override;
+
+ private:
+  absl::Status Apply(const Config& config, const Sources& sources);
+  absl::Status CloseParts();
+  MonotonicTime Now() const { return Clock::System().MonotonicNow(); }
+
+  const DataManagerOptions options_;
+  const std::shared_ptr<Logger> logger_;
+  const std::shared_ptr<capture::Capture> capture_;
+  const std::shared_ptr<sync::Sync> sync_;
+
+  // What is under way. Nothing is done under the lock: whoever comes second waits for the state.
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool reconfiguring_ DM_GUARDED_BY(mutex_) = false;
+  int syncs_ DM_GUARDED_BY(mutex_) = 0;
+  bool closing_ DM_GUARDED_BY(mutex_) = false;
+  bool closed_ DM_GUARDED_BY(mutex_) = false;
+  absl::Status close_result_ DM_GUARDED_BY(mutex_);
+  std::string capture_dir_ DM_GUARDED_BY(mutex_);
+};
+
+absl::Status Implementation::Reconfigure(const Config& config, const Sources& sources) {
+  if (CallbackScope::Active()) return InsideCallback("Reconfigure");
+  {
+    MutexLock lock(mutex_);
+    changed_.Wait(mutex_, [this] {
+      mutex_.AssertHeld();
+      return closing_ || !reconfiguring_;
+    });
+    if (closing_) return Closed();
+    reconfiguring_ = true;
+  }
+  absl::Status status = Apply(config, sources);
+  MutexLock lock(mutex_);
+  reconfiguring_ = false;
+  changed_.NotifyAll();
+  return status;
+}
+
+absl::Status Implementation::Apply(const Config& config, const Sources& sources) {
+  absl::StatusOr<config::EffectiveConfig> effective =
+      config::Resolve(config, config::Environment::OfProcess(options_.untrusted_environment));
+  if (!effective.ok()) return effective.status();
+  if (absl::Status status = capture_->Check(effective->capture); !status.ok()) return status;
+
+  for (std::string& warning : effective->warnings) logger_->Warning(std::move(warning));
+  for (std::string& error : effective->errors) logger_->Error(std::move(error));
+  {
+    MutexLock lock(mutex_);
+    capture_dir_ = effective->capture.directory;
+  }
+  const MonotonicTime deadline = Now() + kReconfigureLimit;
+  capture_->Reconfigure(effective->capture, sources, deadline);
+  return sync_->Reconfigure(effective->sync, deadline);
+}
+
+absl::Status Implementation::Sync(SyncOptions options) {
+  if (CallbackScope::Active()) return InsideCallback("Sync");
+  {
+    MutexLock lock(mutex_);
+    if (closing_) return Closed();
+    ++syncs_;
+  }
+  absl::Status status = sync_->SyncNow(
+      options.wait_for == SyncWait::kUploaded ? sync::Wait::kUploaded : sync::Wait::kHandedOver,
+      std::move(options.stop));
+  MutexLock lock(mutex_);
+  --syncs_;
+  changed_.NotifyAll();
+  return status;
+}
+
+absl::Status Implementation::Close() {
+  if (CallbackScope::Active()) return InsideCallback("Close");
+  {
+    MutexLock lock(mutex_);
+    if (closing_) {
+      changed_.Wait(mutex_, [this] {
+        mutex_.AssertHeld();
+        return closed_;
+      });
+      return close_result_;
+    }
+    closing_ = true;
+    changed_.NotifyAll();
+  }
+  absl::Status result = CloseParts();
+  logger_->Close();
+  MutexLock lock(mutex_);
+  closed_ = true;
+  close_result_ = result;
+  changed_.NotifyAll();
+  return result;
+}
+
+absl::Status Implementation::CloseParts() {
+  const MonotonicTime begin = Now();
+  // A Reconfigure under way waits for sources no longer than its own limit.
+  {
+    MutexLock lock(mutex_);
+    changed_.WaitUntil(mutex_, begin + kReconfigureLimit, [this] {
+      mutex_.AssertHeld();
+      return !reconfiguring_;
+    });
+  }
+  absl::Status synced = sync_->Close(Now() + kCloseSync);
+  {
+    MutexLock lock(mutex_);
+    changed_.WaitUntil(mutex_, Now() + kCloseTurn, [this] {
+      mutex_.AssertHeld();
+      return syncs_ == 0;
+    });
+  }
+  const MonotonicTime sources = begin + options_.close_timeout;
+  absl::Status captured = capture_->Close(sources, std::max(sources, Now()) + kCloseDisk);
+  if (captured.ok()) return synced;
+  if (synced.ok()) return captured;
+  return absl::Status(captured.code(), absl::StrCat(captured.message(), "; ", synced.message()));
+}
+
+ManagerStats Implementation::Stats() const {
+  ManagerStats stats{.collectors = capture_->Stats(),
+                     .published_files = capture_->keeper().published(),
+                     .recovered_files = capture_->keeper().recovered(),
+                     .unflushed_files = capture_->keeper().unflushed(),
+                     .dropped_log_messages = logger_->dropped(),
+                     .sync = sync_->Stats(),
+                     .connection = sync_->Connection()};
+  MutexLock lock(mutex_);
+  stats.capture_dir = capture_dir_;
+  return stats;
+}
+
+}  // namespace
+
+std::string_view CollectorStateName(CollectorState state) {
+  switch (state) {
+    case CollectorState::kRunning:
+      return "running";
+    case CollectorState::kDisabled:
+      return "disabled";
+    case CollectorState::kRefused:
+      return "refused";
+    case CollectorState::kStopping:
+      return "stopping";
+  }
+  return "unknown";
+}
+
+absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOptions options) {
+  if (options.close_timeout.count() < 0 || options.connect_timeout.count() < 0 ||
+      options.upload_stall_timeout.count() <= 0) {
+    return absl::InvalidArgumentError(
+        "close_timeout and connect_timeout can't be negative, and upload_stall_timeout must be "
+        "positive");
+  }
+  absl::StatusOr<std::shared_ptr<Logger>> logger = Logger::Create(options.logger);
+  if (!logger.ok()) return logger.status();
+
+  // The two halves know each other by one callback each way, and by nothing else.
+  auto hints = std::make_shared<std::weak_ptr<sync::Sync>>();
+  absl::StatusOr<std::unique_ptr<capture::Capture>> created = capture::Capture::Create(
+      {.logger = *logger, .on_published = [hints](const std::string& path) {
+         if (const std::shared_ptr<sync::Sync> sync = hints->lock()) sync->Hint(path);
+       }});
+  if (!created.ok()) return created.status();
+  std::shared_ptr<capture::Capture> capture = *std::move(created);
+  std::shared_ptr<sync::Uploader> uploader;
+  if (options.cloud != nullptr) {
+    uploader = std::shared_ptr<sync::Uploader>(options.cloud, &options.cloud->uploader());
+  }
+  auto sync = std::make_shared<sync::Sync>(sync::SyncOptions{
+      .uploader = std::move(uploader),
+      .logger = *logger,
+      .flush = [capture](
+                   MonotonicTime deadline,
+                   std::stop_token stop) { return capture->Flush(deadline, std::move(stop)); },
+      .stall_timeout = options.upload_stall_timeout,
+      .connect_timeout = options.connect_timeout});
+  *hints = sync;
+  return std::make_unique<Implementation>(std::move(options), *std::move(logger),
+                                          std::move(capture), std::move(sync));
+}
+
+}  // namespace datamanager

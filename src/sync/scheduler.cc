@@ -1,0 +1,267 @@
+#include "sync/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "sync/directory_walker.h"
+
+namespace datamanager::sync {
+namespace {
+
+// How long a flush may hold up a pass.
+constexpr std::chrono::seconds kFlushLimit{2};
+// How often a wait for a worker looks up.
+constexpr std::chrono::seconds kPause{1};
+// The distance of passes after the retry table was full.
+constexpr std::chrono::minutes kFullTableInterval{1};
+// The same news is told once in this time (the reference's figure).
+constexpr std::chrono::minutes kNewsInterval{1};
+// Hints are only that: what does not fit is found by the next pass.
+constexpr size_t kHintLimit = 256;
+
+}  // namespace
+
+Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config)
+    : context_(std::move(context)), config_(std::move(config)) {}
+
+absl::Status Scheduler::Start() {
+  context_->options.logger->Info(
+      absl::StrCat("starting sync worker pool of size: ", config_.workers));
+  for (int i = 0; i < config_.workers; ++i) {
+    absl::StatusOr<Thread> worker =
+        Thread::Start("dm-upload", kOwnStackBytes, [self = shared_from_this()] {
+          UploadWorker(*self->context_, self->config_.tags)
+              .Run(self->channel_, self->stop_.get_token());
+        });
+    if (!worker.ok()) return worker.status();
+    workers_.push_back(*std::move(worker));
+  }
+  absl::StatusOr<Thread> thread =
+      Thread::Start("dm-sync", kOwnStackBytes, [self = shared_from_this()] { self->Run(); });
+  if (!thread.ok()) return thread.status();
+  thread_ = *std::move(thread);
+  return absl::OkStatus();
+}
+
+bool Scheduler::Join(MonotonicTime deadline) {
+  bool all = thread_.JoinUntil(deadline);
+  for (Thread& worker : workers_) all = worker.JoinUntil(deadline) && all;
+  return all;
+}
+
+void Scheduler::Run() {
+  const MonotonicTime begin = Now();
+  next_pass_ = begin + config_.interval;
+  next_flush_ = next_pass_;
+  next_statistics_ = begin + kNewsInterval;
+  offline_said_ = begin - kNewsInterval;
+  if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
+
+  const std::stop_token stop = stop_.get_token();
+  uint64_t wakes = 0;
+  bool skipped = false;  // A pass was due while offline.
+  while (!stop.stop_requested()) {
+    const bool ready = context_->options.uploader->Ready();
+    MonotonicTime wake = next_statistics_;
+    if (config_.scheduled) wake = std::min(wake, next_pass_);
+    if (ready) wake = std::min(wake, context_->retries.NextDueTime().value_or(wake));
+    {
+      MutexLock lock(context_->mutex);
+      context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
+        context_->mutex.AssertHeld();
+        return context_->wakes != wakes;
+      });
+      wakes = context_->wakes;
+    }
+    if (stop.stop_requested()) break;
+    if (Now() >= next_statistics_) SayStatistics();
+    if (!context_->options.uploader->Ready()) {
+      if (!config_.scheduled || Now() < next_pass_) continue;
+      context_->options.uploader->RequestConnect();
+      SayOffline();
+      skipped = true;
+      while (next_pass_ <= Now()) next_pass_ += config_.interval;
+      continue;
+    }
+    OfferDueRetries(stop);
+    if (config_.scheduled && (skipped || Now() >= next_pass_)) {
+      skipped = false;
+      Tick();
+    }
+  }
+}
+
+void Scheduler::Tick() {
+  const MonotonicTime begin = Now();
+  offline_said_ = begin - kNewsInterval;
+  next_flush_ = begin;
+  FlushIfDue();
+  context_->table_was_full = false;
+  const PassEnd end = RunPass(
+      stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
+      [this] { FlushIfDue(); });
+  if (end == PassEnd::kComplete) ++context_->passes;
+  while (next_pass_ <= Now()) next_pass_ += config_.interval;
+  if (context_->table_was_full) next_pass_ = std::max(next_pass_, Now() + kFullTableInterval);
+}
+
+void Scheduler::FlushIfDue() {
+  if (Now() < next_flush_ || !context_->options.uploader->Ready()) return;
+  while (next_flush_ <= Now()) next_flush_ += config_.interval;
+  absl::Status status = context_->options.flush(Now() + kFlushLimit, stop_.get_token());
+  if (status.ok() || absl::IsCancelled(status)) return;
+  if (auto text = filter_.Pass(status.ToString(), Now())) {
+    context_->options.logger->Warning(*std::move(text));
+  }
+}
+
+Scheduler::PassEnd Scheduler::RunPass(const std::stop_token& stop, const Filter& filter,
+                                      const std::function<void()>& pause) {
+  {
+    MutexLock lock(hints_mutex_);
+    ++passes_under_way_;
+  }
+  PassEnd end = PassEnd::kComplete;
+  const bool whole = WalkAll(
+      [&](const FoundFile& file) {
+        return !context_->tracker.IsClaimed(file.id) && !context_->retries.IsWaiting(file, Now());
+      },
+      [&](FoundFile file, const struct stat& info) {
+        end = OfferHints(stop, pause);
+        if (end == PassEnd::kComplete) end = OfferDueRetries(stop);
+        if (end == PassEnd::kComplete && filter(file, info)) {
+          end = Offer(std::move(file), stop, pause);
+        }
+        return end == PassEnd::kComplete;
+      },
+      stop);
+  if (!whole && end == PassEnd::kComplete) end = PassEnd::kStopped;
+  MutexLock lock(hints_mutex_);
+  if (--passes_under_way_ == 0) hints_.clear();
+  return end;
+}
+
+bool Scheduler::WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const {
+  return Walk({.capture_directory = config_.capture_directory,
+               .additional_paths = config_.additional_paths,
+               .min_file_age = config_.min_file_age,
+               .wanted = std::move(wanted),
+               .visit = std::move(visit),
+               .complain =
+                   [this](const absl::Status& status) {
+                     context_->options.logger->Debug(absl::StrCat("walk: ", status.ToString()));
+                   },
+               .stop = stop},
+              context_->options.clock->WallNow());
+}
+
+bool Scheduler::AnyReady(const Filter& filter, const std::stop_token& stop) const {
+  bool any = false;
+  WalkAll([](const FoundFile&) { return true; },
+          [&](const FoundFile& file, const struct stat& info) {
+            any = filter(file, info);
+            return !any;
+          },
+          stop);
+  return any;
+}
+
+Scheduler::PassEnd Scheduler::Offer(FoundFile file, const std::stop_token& stop,
+                                    const std::function<void()>& pause) {
+  std::optional<FileTracker::Claim> claim = context_->tracker.TryClaim(file.id);
+  if (!claim.has_value()) return PassEnd::kComplete;
+  const RetryState state = context_->retries.Take(file);
+  Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
+  const auto give_back = [&](PassEnd end) {
+    if (job.state.attempts > 0) context_->retries.Put({job.file, job.state});
+    return end;
+  };
+  while (true) {
+    if (!context_->options.uploader->Ready()) return give_back(PassEnd::kOffline);
+    switch (channel_.Send(job, Now() + kPause, stop)) {
+      case Channel<Job>::Sent::kTaken:
+        return PassEnd::kComplete;
+      case Channel<Job>::Sent::kStopped:
+        return give_back(PassEnd::kStopped);
+      case Channel<Job>::Sent::kTimedOut:
+        pause();
+        break;
+    }
+  }
+}
+
+Scheduler::PassEnd Scheduler::OfferHints(const std::stop_token& stop,
+                                         const std::function<void()>& pause) {
+  while (true) {
+    FoundFile file{.root = config_.capture_directory, .kind = FileKind::kCapture};
+    {
+      MutexLock lock(hints_mutex_);
+      if (hints_.empty()) return PassEnd::kComplete;
+      file.path = std::move(hints_.front());
+      hints_.pop_front();
+    }
+    struct stat info {};
+    if (context_->options.ops->Lstat(file.path.c_str(), &info) != 0) continue;
+    file.id = FileId::Of(info);
+    if (context_->retries.IsWaiting(file, Now())) continue;
+    const PassEnd end = Offer(std::move(file), stop, pause);
+    if (end != PassEnd::kComplete) return end;
+  }
+}
+
+Scheduler::PassEnd Scheduler::OfferDueRetries(const std::stop_token& stop) {
+  while (std::optional<FoundFile> file = context_->retries.NextDue(Now())) {
+    // A pass may have just taken it; then it is no longer in the table either.
+    const PassEnd end = Offer(*std::move(file), stop, [] {});
+    if (end != PassEnd::kComplete) return end;
+  }
+  return PassEnd::kComplete;
+}
+
+void Scheduler::Hint(const std::string& path) {
+  MutexLock lock(hints_mutex_);
+  if (passes_under_way_ > 0 && hints_.size() < kHintLimit) hints_.push_back(path);
+}
+
+void Scheduler::SayOffline() {
+  if (Now() - offline_said_ < kNewsInterval) return;
+  offline_said_ = Now();
+  const ConnectionStatus status = context_->options.uploader->Status();
+  const bool bad =
+      status.state == ConnectionState::kUnhealthy || status.state == ConnectionState::kClosed;
+  context_->options.logger->Log(
+      bad ? LogLevel::kInfo : LogLevel::kDebug,
+      absl::StrCat("data manager: Not syncing to cloud. cloud connection is in state ",
+                   ToAbsl(ConnectionStateName(status.state)), ", waiting for READY",
+                   status.last_error.empty() ? "" : absl::StrCat(": ", status.last_error)));
+}
+
+void Scheduler::SayStatistics() {
+  while (next_statistics_ <= Now()) next_statistics_ += kNewsInterval;
+  const auto count = [](const char* name, uint64_t total, uint64_t before) {
+    return absl::StrCat(" ", name, "=", total, " (+", total - before, ")");
+  };
+  std::string text = "uploads since start (and in the last interval):";
+  bool news = false;
+  const auto add = [&](const char* kind, const UploadStats& now, UploadStats& before) {
+    absl::StrAppend(&text, " ", kind, count("files", now.files, before.files),
+                    count("bytes", now.bytes, before.bytes),
+                    count("refused", now.refused, before.refused),
+                    count("retries", now.retries, before.retries), ";");
+    news = news || now.files != before.files || now.refused != before.refused ||
+           now.retries != before.retries;
+    before = now;
+  };
+  add("tabular", context_->tabular.Read(), said_.tabular);
+  add("binary", context_->binary.Read(), said_.binary);
+  add("arbitrary", context_->arbitrary.Read(), said_.arbitrary);
+  if (!news) return;
+  context_->options.logger->Info(
+      absl::StrCat(text, " waiting for a retry=", context_->retries.size()));
+}
+
+}  // namespace datamanager::sync

@@ -1,0 +1,40 @@
+// A part of a file on its way through a client stream.
+#ifndef DATAMANAGER_SRC_SYNC_STREAM_H_
+#define DATAMANAGER_SRC_SYNC_STREAM_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "capture_file/reader.h"
+#include "sync/local_file.h"
+#include "sync/upload_error.h"
+#include "sync/uploads.h"
+#include "uploader/uploader.h"
+
+namespace datamanager::sync {
+
+// Sends a first message and then a stretch of the file in pieces, none of which it keeps. Before
+// the stream is ended, the file must be as it was: else it is cancelled, so that the server never
+// sees a mixture as whole. Used once, by one thread.
+class StreamedUpload {
+ public:
+  // Appends to `message` what stands before the `size` bytes of a piece.
+  using FrameHead = std::function<void(uint64_t size, std::string& message)>;
+
+  StreamedUpload(const UploadContext& context, const LocalFile& file, UploadMethod method,
+                 CallOptions options);
+
+  UploadError Send(std::string first, capture_file::Extent extent, const FrameHead& frame_head);
+
+ private:
+  UploadError End();
+
+  const UploadContext& context_;
+  const LocalFile& file_;
+  const std::unique_ptr<UploadStream> stream_;
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_STREAM_H_

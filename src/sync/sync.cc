@@ -1,0 +1,191 @@
+#include "sync/sync.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/strings.h"
+
+namespace datamanager::sync {
+namespace {
+
+constexpr std::chrono::seconds kFlushLimit{2};
+// How long the looks for files that are not yet stored lie apart, at first and at most.
+constexpr std::chrono::milliseconds kFirstLook{20};
+constexpr std::chrono::milliseconds kLongestLook{1000};
+
+WallTime ChangeTime(const struct stat& info) {
+  return WallTime(std::chrono::seconds(info.st_ctim.tv_sec) +
+                  std::chrono::nanoseconds(info.st_ctim.tv_nsec));
+}
+
+absl::Status NotConnected(const ConnectionStatus& status, WallTime now) {
+  std::string text =
+      absl::StrCat("not connected to the cloud: ", ToAbsl(ConnectionStateName(status.state)));
+  if (status.state != ConnectionState::kNotManaged) {
+    const auto since = std::chrono::duration<double>(now - status.since).count();
+    absl::StrAppendFormat(&text, " for %.1f s, address %s, last error: %s", std::max(since, 0.0),
+                          status.address, status.last_error.empty() ? "none" : status.last_error);
+  }
+  return absl::UnavailableError(text);
+}
+
+}  // namespace
+
+Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::move(options))) {
+  if (context_->options.uploader == nullptr) {
+    context_->options.logger->Info(
+        "datamanager can't sync as the robot is not cloud managed; it only captures");
+    return;
+  }
+  context_->options.uploader->SetReadyListener([context = context_.get()](bool ready) {
+    if (ready) context->retries.MakeOfflineDue(context->options.clock->MonotonicNow());
+    context->Wake();
+  });
+}
+
+Sync::~Sync() {
+  if (context_->options.uploader != nullptr) context_->options.uploader->SetReadyListener(nullptr);
+  Stop(context_->options.clock->MonotonicNow()).IgnoreError();  // Whoever cares has called Close.
+}
+
+std::shared_ptr<Scheduler> Sync::current() const {
+  MutexLock lock(mutex_);
+  return scheduler_;
+}
+
+absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime deadline) {
+  if (context_->options.uploader == nullptr) return absl::OkStatus();
+  const std::shared_ptr<Scheduler> before = current();
+  if (before != nullptr && before->config() == config) return absl::OkStatus();
+  if (before != nullptr) {
+    context_->options.logger->Info("sync config changes: sync starts anew");
+    // A thread that hangs in the disk goes on to hold its file; the others are there for the rest.
+    if (absl::Status stopped = Stop(deadline); !stopped.ok()) {
+      context_->options.logger->Warning(stopped.ToString());
+    }
+  }
+  auto scheduler = std::make_shared<Scheduler>(context_, config);
+  if (absl::Status started = scheduler->Start(); !started.ok()) {
+    scheduler->RequestStop();
+    scheduler->Join(deadline);
+    return started;
+  }
+  MutexLock lock(mutex_);
+  scheduler_ = std::move(scheduler);
+  return absl::OkStatus();
+}
+
+absl::Status Sync::WaitForConnection(const std::stop_token& stop) const {
+  Uploader& uploader = *context_->options.uploader;
+  const Clock& clock = *context_->options.clock;
+  if (uploader.WaitUntilReady(clock.MonotonicNow() + context_->options.connect_timeout, stop)) {
+    return absl::OkStatus();
+  }
+  if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+  return NotConnected(uploader.Status(), clock.WallNow());
+}
+
+absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
+  const std::shared_ptr<Scheduler> scheduler = current();
+  if (context_->options.uploader == nullptr) return NotConnected({}, {});
+  if (scheduler == nullptr) return absl::FailedPreconditionError("sync is not running");
+  // Ends with the caller's wish, and with what it works on.
+  std::stop_source either;
+  const std::stop_callback on_caller(stop, [&either] { either.request_stop(); });
+  const std::stop_callback on_restart(scheduler->stop_token(),
+                                      [&either] { either.request_stop(); });
+
+  if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) return status;
+  const Clock& clock = *context_->options.clock;
+  absl::Status flushed =
+      context_->options.flush(clock.MonotonicNow() + kFlushLimit, either.get_token());
+  if (!flushed.ok() && !absl::IsCancelled(flushed)) {
+    context_->options.logger->Warning(flushed.ToString());
+  }
+  context_->retries.MakeAllDue(clock.MonotonicNow());
+  if (wait == Wait::kUploaded) return UploadAll(*scheduler, either.get_token());
+  while (true) {
+    switch (scheduler->RunPass(
+        either.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
+      case Scheduler::PassEnd::kComplete:
+        return absl::OkStatus();
+      case Scheduler::PassEnd::kStopped:
+        return absl::CancelledError("sync was stopped");
+      case Scheduler::PassEnd::kOffline:
+        if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) {
+          return status;
+        }
+    }
+  }
+}
+
+absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) {
+  const Clock& clock = *context_->options.clock;
+  // A file's ctime changes when it is published, so that what was there at the call is what has not
+  // changed since.
+  const WallTime cutoff = clock.WallNow();
+  const auto was_there = [cutoff](const FoundFile&, const struct stat& info) {
+    return ChangeTime(info) <= cutoff;
+  };
+  const uint64_t refused_before = context_->refused();
+  std::chrono::milliseconds look = kFirstLook;
+  while (true) {
+    const Scheduler::PassEnd end = scheduler.RunPass(stop, was_there, [] {});
+    if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
+    if (end == Scheduler::PassEnd::kOffline) {
+      if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
+      continue;
+    }
+    if (!scheduler.AnyReady(was_there, stop)) break;
+    // What is left is with a worker, or waits for a retry, which the scheduler sees to.
+    context_->tracker.WaitUntilIdle(clock.MonotonicNow() + look, stop);
+    if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+    if (context_->tracker.size() == 0) context_->WaitForWake(clock.MonotonicNow() + look, stop);
+    look = std::min(look * 2, kLongestLook);
+  }
+  const uint64_t refused = context_->refused() - refused_before;
+  if (refused == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the server refused ", refused, " files; they are under failed/"));
+}
+
+void Sync::Hint(const std::string& path) {
+  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->Hint(path);
+}
+
+absl::Status Sync::Stop(MonotonicTime deadline) {
+  std::shared_ptr<Scheduler> scheduler;
+  {
+    MutexLock lock(mutex_);
+    scheduler = std::exchange(scheduler_, nullptr);
+  }
+  if (scheduler == nullptr) return absl::OkStatus();
+  scheduler->RequestStop();
+  if (scheduler->Join(deadline)) return absl::OkStatus();
+  return absl::DeadlineExceededError("an upload hangs in the disk; its thread was left alone");
+}
+
+absl::Status Sync::Close(MonotonicTime deadline) { return Stop(deadline); }
+
+SyncStats Sync::Stats() const {
+  SyncStats stats{.tabular = context_->tabular.Read(),
+                  .binary = context_->binary.Read(),
+                  .arbitrary = context_->arbitrary.Read(),
+                  .unreadable = context_->unreadable.refused,
+                  .passes = context_->passes,
+                  .uploading = context_->tracker.size(),
+                  .waiting_retries = context_->retries.size()};
+  MutexLock lock(context_->mutex);
+  stats.last_error = context_->last_error;
+  return stats;
+}
+
+ConnectionStatus Sync::Connection() const {
+  return context_->options.uploader == nullptr ? ConnectionStatus{}
+                                               : context_->options.uploader->Status();
+}
+
+}  // namespace datamanager::sync

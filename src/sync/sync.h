@@ -1,0 +1,61 @@
+// Sync as a whole: finds what waits on disk and uploads it.
+#ifndef DATAMANAGER_SRC_SYNC_SYNC_H_
+#define DATAMANAGER_SRC_SYNC_SYNC_H_
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/mutex.h"
+#include "config/effective_config.h"
+#include "datamanager/clock.h"
+#include "datamanager/stats.h"
+#include "sync/scheduler.h"
+#include "sync/sync_context.h"
+
+namespace datamanager::sync {
+
+enum class Wait : uint8_t { kHandedOver, kUploaded };
+
+// Reconfigure and Close take turns, which is the caller's to see to; the rest may be called from
+// any thread at any time.
+class Sync {
+ public:
+  // Starts nothing.
+  explicit Sync(SyncOptions options);
+  ~Sync();
+  Sync(const Sync&) = delete;
+  Sync& operator=(const Sync&) = delete;
+
+  // Brings sync to `config`; one equal to the last changes nothing. Uploads under way are ended,
+  // and their files stay. Waits for them until `deadline`.
+  absl::Status Reconfigure(const config::SyncConfig& config, MonotonicTime deadline)
+      DM_EXCLUDES(mutex_);
+
+  // One pass; see DataManager::Sync.
+  absl::Status SyncNow(Wait wait, std::stop_token stop) DM_EXCLUDES(mutex_);
+
+  // A file has just been published. Does not block.
+  void Hint(const std::string& path) DM_EXCLUDES(mutex_);
+
+  // Ends everything, calls of SyncNow included. DEADLINE_EXCEEDED if a thread hangs in the disk.
+  absl::Status Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+
+  SyncStats Stats() const;
+  ConnectionStatus Connection() const;
+
+ private:
+  std::shared_ptr<Scheduler> current() const DM_EXCLUDES(mutex_);
+  absl::Status WaitForConnection(const std::stop_token& stop) const;
+  absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
+  absl::Status Stop(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+
+  const std::shared_ptr<SyncContext> context_;
+  mutable Mutex mutex_;
+  std::shared_ptr<Scheduler> scheduler_ DM_GUARDED_BY(mutex_);
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_SYNC_H_

@@ -1,0 +1,109 @@
+// What the parts of sync share.
+#ifndef DATAMANAGER_SRC_SYNC_SYNC_CONTEXT_H_
+#define DATAMANAGER_SRC_SYNC_SYNC_CONTEXT_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/file_ops.h"
+#include "base/logger.h"
+#include "base/mutex.h"
+#include "datamanager/clock.h"
+#include "datamanager/stats.h"
+#include "sync/file_tracker.h"
+#include "sync/retry.h"
+#include "sync/uploads.h"
+#include "uploader/uploader.h"
+
+namespace datamanager::sync {
+
+struct SyncOptions {
+  std::shared_ptr<Uploader> uploader;  // Null: the machine is not cloud-managed.
+  std::shared_ptr<Logger> logger;
+  FileOps* ops = &FileOps::System();
+  const Clock* clock = &Clock::System();
+  // Finishes the files being captured to, so that a pass finds them. Blocks at most until the
+  // deadline.
+  std::function<absl::Status(MonotonicTime deadline, std::stop_token stop)> flush;
+  std::chrono::milliseconds stall_timeout{30000};
+  std::chrono::milliseconds connect_timeout{5000};
+};
+
+// Counts of one kind of file. Thread-safe.
+struct UploadCounters {
+  std::atomic<uint64_t> files{0};
+  std::atomic<uint64_t> bytes{0};
+  std::atomic<uint64_t> refused{0};
+  std::atomic<uint64_t> retries{0};
+
+  UploadStats Read() const {
+    return {.files = files, .bytes = bytes, .refused = refused, .retries = retries};
+  }
+};
+
+// Lives as long as any thread of sync, over every change of the config. Thread-safe.
+struct SyncContext {
+  explicit SyncContext(SyncOptions sync_options) : options(std::move(sync_options)) {}
+
+  const SyncOptions options;
+  FileTracker tracker;
+  RetryTable retries;
+  UploadCounters tabular;
+  UploadCounters binary;
+  UploadCounters arbitrary;
+  UploadCounters unreadable;
+  std::atomic<uint64_t> passes{0};
+  // Set when a failed file found the retry table full: only a pass meets it again, and passes then
+  // keep their distance.
+  std::atomic<bool> table_was_full{false};
+
+  // Wakes the scheduler: a wait has been cut short or begun, the connection has changed.
+  void Wake() DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    ++wakes;
+    changed.NotifyAll();
+  }
+  // Until the next Wake, the deadline or the stop.
+  void WaitForWake(MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    changed.WaitUntil(mutex, std::move(stop), deadline, [this, before = wakes] {
+      mutex.AssertHeld();
+      return wakes != before;
+    });
+  }
+  void SetLastError(std::string error) DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    last_error = std::move(error);
+  }
+  UploadCounters& CountersOf(DataKind kind) {
+    switch (kind) {
+      case DataKind::kTabular:
+        return tabular;
+      case DataKind::kBinary:
+        return binary;
+      case DataKind::kArbitrary:
+        return arbitrary;
+      case DataKind::kUnreadable:
+        break;
+    }
+    return unreadable;
+  }
+  uint64_t refused() const {
+    return tabular.refused + binary.refused + arbitrary.refused + unreadable.refused;
+  }
+
+  Mutex mutex;
+  CondVar changed;
+  uint64_t wakes DM_GUARDED_BY(mutex) = 0;
+  std::string last_error DM_GUARDED_BY(mutex);
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_SYNC_CONTEXT_H_

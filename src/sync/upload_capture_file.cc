@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "capture_file/reader.h"
+#include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "sync/stream.h"
+#include "sync/upload_key.h"
+#include "sync/uploads.h"
+#include "sync/wire_field.h"
+
+namespace datamanager::sync {
+namespace {
+
+namespace wire = datamanager::wire::viam::app::datasync::v1;
+using capture_file::Reader;
+using capture_file::Record;
+
+// Requests with several records stay below this.
+constexpr uint64_t kRequestBytes = 4 << 20;
+// Binary payloads beyond this are streamed (the reference's figure).
+constexpr uint64_t kUnaryPayloadBytes = 1000000;
+// A call may take longer than a stall by what its request takes at 16 KB/s.
+constexpr uint64_t kSlowestBytesPerMs = 16;
+// A record's own metadata has to be read to be streamed.
+constexpr uint64_t kMaxSensorMetadataBytes = 1 << 20;
+
+// Fields of DataCaptureUploadRequest and StreamingDataCaptureUploadRequest.
+constexpr int kRequestMetadata = 1;
+constexpr int kRequestRecords = 2;
+constexpr int kPacketMetadata = 1;
+constexpr int kPacketData = 2;
+
+// What the MIME type of a payload says about its extension; empty if nothing.
+std::string_view ExtensionOf(std::string_view mime_type) {
+  constexpr std::pair<std::string_view, std::string_view> kExtensions[] = {
+      {"image/jpeg", ".jpeg"},        {"image/png", ".png"},
+      {"image/vnd.viam.dep", ".dep"}, {"image/vnd.viam.rgba", ".rgba"},
+      {"pointcloud/pcd", ".pcd"},     {"video/mp4", ".mp4"},
+      {"audio/wav", ".wav"},          {"audio/mpeg", ".mp3"},
+  };
+  for (const auto& [known, extension] : kExtensions) {
+    if (known == mime_type) return extension;
+  }
+  return "";
+}
+
+wire::UploadMetadata ToUploadMetadata(wire::DataCaptureMetadata&& stored,
+                                      const std::string& part_id) {
+  wire::UploadMetadata metadata;
+  metadata.set_part_id(part_id);
+  metadata.set_component_type(std::move(*stored.mutable_component_type()));
+  metadata.set_component_name(std::move(*stored.mutable_component_name()));
+  metadata.set_method_name(std::move(*stored.mutable_method_name()));
+  metadata.set_type(stored.type());
+  *metadata.mutable_method_parameters() = std::move(*stored.mutable_method_parameters());
+  metadata.set_file_extension(std::move(*stored.mutable_file_extension()));
+  *metadata.mutable_tags() = std::move(*stored.mutable_tags());
+  metadata.set_mime_type(std::move(*stored.mutable_mime_type()));
+  if (metadata.type() == wire::DATA_TYPE_BINARY_SENSOR) {
+    const std::string_view extension = ExtensionOf(metadata.mime_type());
+    if (!extension.empty()) metadata.set_file_extension(std::string(extension));
+  }
+  return metadata;
+}
+
+// One upload of one file; it ends at the first error.
+class CaptureFileUpload {
+ public:
+  CaptureFileUpload(const UploadContext& context, const LocalFile& file)
+      : context_(context), file_(file) {}
+
+  UploadResult Run(uint64_t resume_offset) {
+    SendAll(resume_offset);
+    return std::move(result_);
+  }
+
+ private:
+  void SendAll(uint64_t resume_offset);
+  // Sends as many records as fit into one request, or one binary record. False: no more to send.
+  bool SendNext(Reader& reader);
+  // The next record of the kind that the file is for; nullopt at the end of what can be sent.
+  std::optional<Record> NextRecord(Reader& reader);
+  bool SendUnary(uint64_t begin, uint64_t end, const std::vector<Record>& records);
+  bool SendStream(const Record& record);
+
+  bool FailFile(absl::Status status, std::string_view step) {
+    return Fail({.status = std::move(status),
+                 .origin = ErrorOrigin::kFile,
+                 .stopped = context_.stop.stop_requested()},
+                step);
+  }
+  bool Fail(UploadError error, std::string_view step) {
+    result_.error = std::move(error);
+    result_.step = step;
+    return false;
+  }
+  bool binary() const { return result_.kind == DataKind::kBinary; }
+  CallOptions Options(uint64_t begin, uint64_t end) const {
+    return {.upload_key = keys_->ForRange(begin, end),
+            .timeout = context_.stall_timeout,
+            .stop = context_.stop};
+  }
+
+  const UploadContext& context_;
+  const LocalFile& file_;
+  UploadResult result_;
+  wire::UploadMetadata metadata_;
+  std::string metadata_bytes_;
+  std::optional<UploadKeys> keys_;
+};
+
+void CaptureFileUpload::SendAll(uint64_t resume_offset) {
+  if (file_.size() == 0) {
+    result_.empty = true;
+    return;
+  }
+  absl::StatusOr<Reader> reader = Reader::Open(file_.ops(), file_.fd(), file_.size());
+  if (!reader.ok()) {
+    FailFile(reader.status(), "read metadata");
+    return;
+  }
+  wire::DataCaptureMetadata stored;
+  if (!stored.ParseFromString(reader->metadata())) {
+    FailFile(absl::DataLossError("not a capture file: its metadata does not parse"),
+             "read metadata");
+    return;
+  }
+  if (stored.type() != wire::DATA_TYPE_TABULAR_SENSOR &&
+      stored.type() != wire::DATA_TYPE_BINARY_SENSOR) {
+    FailFile(absl::DataLossError(absl::StrCat("invalid capture file type ", stored.type())),
+             "read metadata");
+    return;
+  }
+  result_.kind =
+      stored.type() == wire::DATA_TYPE_BINARY_SENSOR ? DataKind::kBinary : DataKind::kTabular;
+  result_.metadata_size = reader->metadata_frame().size;
+  const uint64_t first = reader->position();
+  metadata_ = ToUploadMetadata(std::move(stored), context_.uploader.part_id());
+  metadata_bytes_ = metadata_.SerializeAsString();
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file_, context_.uploader.part_id());
+  if (!keys.ok()) {
+    FailFile(keys.status(), "read");
+    return;
+  }
+  keys_ = *std::move(keys);
+
+  if (resume_offset > first && resume_offset <= file_.size()) reader->Seek(resume_offset);
+  result_.resume_offset = reader->position();
+  while (SendNext(*reader)) result_.resume_offset = reader->position();
+  if (!result_.error.status.ok()) return;
+
+  if (!result_.torn.ok()) {
+    if (reader->position() == first) {
+      FailFile(result_.torn, "read the first record");
+      return;
+    }
+    result_.torn_at = reader->position();
+  } else if (reader->position() == first) {
+    result_.empty = true;
+  }
+}
+
+std::optional<Record> CaptureFileUpload::NextRecord(Reader& reader) {
+  const uint64_t begin = reader.position();
+  auto record = reader.Next();
+  if (!record.ok()) {
+    FailFile(record.status(), "read");
+    return std::nullopt;
+  }
+  if (!record->has_value()) {
+    result_.torn = reader.torn();
+    return std::nullopt;
+  }
+  if (((*record)->payload_kind == Record::Payload::kBinary) != binary()) {
+    result_.torn = absl::DataLossError(
+        absl::StrCat("at byte ", begin, ": sensor readings types don't match upload metadata"));
+    reader.Seek(begin);
+    return std::nullopt;
+  }
+  return *record;
+}
+
+bool CaptureFileUpload::SendNext(Reader& reader) {
+  const uint64_t begin = reader.position();
+  std::vector<Record> records;
+  uint64_t end = begin;
+  while (true) {
+    std::optional<Record> record = NextRecord(reader);
+    if (!record.has_value()) break;
+    // Each record in a request has one more byte than in the file.
+    const uint64_t size =
+        metadata_bytes_.size() + (record->frame.end() - begin) + records.size() + 1;
+    if (!records.empty() && size > kRequestBytes) {
+      reader.Seek(end);
+      break;
+    }
+    end = record->frame.end();
+    records.push_back(*record);
+    if (binary()) break;
+  }
+  if (records.empty() || !result_.error.status.ok()) return false;
+  if (absl::Status status = file_.CheckUnchanged(); !status.ok()) return FailFile(status, "read");
+  if (binary() && records.front().payload.size > kUnaryPayloadBytes) {
+    return SendStream(records.front());
+  }
+  return SendUnary(begin, end, records);
+}
+
+bool CaptureFileUpload::SendUnary(uint64_t begin, uint64_t end,
+                                  const std::vector<Record>& records) {
+  std::string stretch(end - begin, '\0');
+  if (absl::Status status = file_.Read(begin, stretch.size(), stretch.data()); !status.ok()) {
+    return FailFile(status, "read");
+  }
+  // A frame in the file is what stands behind the tag in the request.
+  std::string request;
+  request.reserve(metadata_bytes_.size() + 8 + stretch.size() + records.size());
+  AppendField(kRequestMetadata, metadata_bytes_, request);
+  for (const Record& record : records) {
+    request += LengthTag(kRequestRecords);
+    request.append(stretch, record.frame.offset - begin, record.frame.size);
+  }
+  CallOptions options = Options(begin, end);
+  options.timeout += std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
+  CallResult call =
+      context_.uploader.Unary(UploadMethod::kDataCaptureUpload, std::move(request), options);
+  if (call.status.ok()) return true;
+  return Fail({.status = std::move(call.status),
+               .channel_ready = call.channel_ready,
+               .stopped = context_.stop.stop_requested()},
+              "DataCaptureUpload");
+}
+
+bool CaptureFileUpload::SendStream(const Record& record) {
+  if (record.metadata.size > kMaxSensorMetadataBytes) {
+    return FailFile(absl::DataLossError("a record's metadata is too large to be streamed"), "read");
+  }
+  std::string sensor_metadata(record.metadata.size, '\0');
+  absl::Status status =
+      file_.Read(record.metadata.offset, sensor_metadata.size(), sensor_metadata.data());
+  if (!status.ok()) return FailFile(status, "read");
+  // DataCaptureUploadMetadata: upload_metadata, sensor_metadata.
+  std::string inner;
+  AppendField(1, metadata_bytes_, inner);
+  AppendField(2, sensor_metadata, inner);
+  std::string first;
+  AppendField(kPacketMetadata, inner, first);
+
+  StreamedUpload upload(context_, file_, UploadMethod::kStreamingDataCaptureUpload,
+                        Options(record.frame.offset, record.frame.end()));
+  UploadError error = upload.Send(
+      std::move(first), record.payload,
+      [](uint64_t size, std::string& message) { AppendFieldHead(kPacketData, size, message); });
+  if (error.status.ok()) return true;
+  return Fail(std::move(error), "StreamingDataCaptureUpload");
+}
+
+}  // namespace
+
+UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
+                               uint64_t resume_offset) {
+  return CaptureFileUpload(context, file).Run(resume_offset);
+}
+
+}  // namespace datamanager::sync

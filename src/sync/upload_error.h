@@ -1,0 +1,42 @@
+// What an upload that did not succeed means for its file. The one judge of errors.
+#ifndef DATAMANAGER_SRC_SYNC_UPLOAD_ERROR_H_
+#define DATAMANAGER_SRC_SYNC_UPLOAD_ERROR_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace datamanager::sync {
+
+enum class Verdict : uint8_t {
+  kStored,
+  kTransient,  // Try again later.
+  kOffline,    // Try again when the connection is back: it is not the file's fault.
+  kRefused,    // Set aside: trying again cannot help.
+  kGone,       // Somebody removed the file.
+  kStopped,    // We gave up ourselves: no try at all.
+};
+
+// "stored", "transient", ...
+std::string_view VerdictName(Verdict verdict);
+
+enum class ErrorOrigin : uint8_t {
+  kServer,  // The answer of a call.
+  kFile,    // Reading, locking or removing the file.
+};
+
+struct UploadError {
+  absl::Status status;
+  ErrorOrigin origin = ErrorOrigin::kServer;
+  // Whether the channel was READY when the call ended; for kServer.
+  bool channel_ready = true;
+  // Whether our own stop was requested.
+  bool stopped = false;
+};
+
+// Pure.
+Verdict Judge(const UploadError& error);
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_UPLOAD_ERROR_H_

@@ -1,0 +1,33 @@
+// The key under which a server stores a request, so that a repeat is stored once.
+#ifndef DATAMANAGER_SRC_SYNC_UPLOAD_KEY_H_
+#define DATAMANAGER_SRC_SYNC_UPLOAD_KEY_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "sync/local_file.h"
+
+namespace datamanager::sync {
+
+// Makes the keys of one file's requests: 128 bits of SHA-256, in hexadecimal, over the part id, the
+// file's name, its size, its first and last 4 KiB, and the byte range that the request carries. The
+// name is a capture file's base name, so that moved capture directories give the same keys; of
+// other files, whose names are not unique, the absolute path and the time of the last change.
+class UploadKeys {
+ public:
+  // Reads both ends of the file.
+  static absl::StatusOr<UploadKeys> Of(const LocalFile& file, std::string_view part_id);
+
+  // The key for the bytes from `begin` up to `end`.
+  std::string ForRange(uint64_t begin, uint64_t end) const;
+
+ private:
+  std::string identity_;
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_UPLOAD_KEY_H_

@@ -1,0 +1,127 @@
+#include "sync/upload_worker.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+
+namespace datamanager::sync {
+
+UploadWorker::UploadWorker(SyncContext& context, const std::vector<std::string>& tags)
+    : context_(context), tags_(tags), random_(std::random_device()()) {}
+
+void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
+  while (std::optional<Job> job = channel.Receive(stop)) Process(*job, stop);
+}
+
+void UploadWorker::Process(const Job& job, std::stop_token stop) {
+  absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
+  if (!file.ok()) {
+    // Another process has it; whoever that is removes it, or leaves it to the next pass.
+    if (absl::IsUnavailable(file.status())) return;
+    OnFailed(job, {.error = {.status = file.status(), .origin = ErrorOrigin::kFile},
+                   .step = "open",
+                   .resume_offset = job.state.resume_offset});
+    return;
+  }
+  const UploadContext upload{.uploader = *context_.options.uploader,
+                             .stall_timeout = context_.options.stall_timeout,
+                             .tags = tags_,
+                             .stop = std::move(stop)};
+  const UploadResult result = job.file.kind == FileKind::kCapture
+                                  ? UploadCaptureFile(upload, *file, job.state.resume_offset)
+                                  : UploadArbitraryFile(upload, *file);
+  if (result.error.status.ok()) {
+    OnStored(job, *file, result);
+  } else if (Judge(result.error) == Verdict::kRefused) {
+    OnRefused(job, *file, result);
+  } else {
+    OnFailed(job, result);
+  }
+}
+
+void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result) {
+  Logger& logger = *context_.options.logger;
+  if (result.torn_at.has_value()) {
+    absl::StatusOr<std::string> rest = file.SetRestAside(result.metadata_size, *result.torn_at);
+    if (!rest.ok()) {
+      RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
+                 Wrap(rest.status(), "its whole records are stored, but not its rest").ToString());
+      return;
+    }
+    logger.Warning(absl::StrCat("uploaded the whole records of ", job.file.path,
+                                "; the rest is no record (", result.torn.message(),
+                                ") and is kept as ", *rest));
+  }
+  if (absl::Status removed = file.Remove(); !removed.ok()) {
+    // Gone already: as good. Changed: what is there now has not been uploaded.
+    if (absl::IsNotFound(removed)) return;
+    RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
+               Wrap(removed, "stored, but not removed").ToString());
+    return;
+  }
+  if (result.empty) {
+    logger.Warning(absl::StrCat("ignoring and deleting empty capture file without syncing it: ",
+                                job.file.path));
+    return;
+  }
+  UploadCounters& counters = context_.CountersOf(result.kind);
+  ++counters.files;
+  counters.bytes += file.size();
+  logger.Debug(absl::StrCat(
+      "uploaded ", job.file.path, " (", file.size(), " bytes)",
+      job.state.attempts == 0 ? "" : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+}
+
+void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult& result) {
+  const std::string reason = absl::StrCat(result.step, ": ", result.error.status.ToString());
+  absl::StatusOr<std::string> moved = file.SetAside();
+  if (!moved.ok()) {
+    if (absl::IsNotFound(moved.status())) return;
+    RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
+               absl::StrCat(reason, "; and it cannot be set aside: ", moved.status().ToString()));
+    return;
+  }
+  ++context_.CountersOf(result.kind).refused;
+  context_.SetLastError(absl::StrCat(job.file.path, ": ", reason));
+  context_.options.logger->Warning(
+      absl::StrCat("moving file that data manager failed to sync due to err: ", reason, "; it was ",
+                   job.file.path, " and is ", *moved));
+}
+
+void UploadWorker::OnFailed(const Job& job, const UploadResult& result) {
+  const Verdict verdict = Judge(result.error);
+  if (verdict == Verdict::kGone) return;
+  if (verdict == Verdict::kStopped) {
+    if (job.state.attempts > 0 || result.resume_offset > 0) {
+      RetryState state = job.state;
+      state.resume_offset = result.resume_offset;
+      context_.retries.Put({job.file, state});
+    }
+    return;
+  }
+  RetryLater(job, verdict, result.kind, result.resume_offset,
+             absl::StrCat(result.step, ": ", result.error.status.ToString()));
+}
+
+void UploadWorker::RetryLater(const Job& job, Verdict verdict, DataKind kind,
+                              uint64_t resume_offset, const std::string& what) {
+  const MonotonicTime now = context_.options.clock->MonotonicNow();
+  const double random = std::uniform_real_distribution<double>(0, 1)(random_);
+  const RetryState state = AfterFailure(job.state, verdict, resume_offset, now, random);
+  ++context_.CountersOf(kind).retries;
+  context_.SetLastError(absl::StrCat(job.file.path, ": ", what));
+  const bool waits = context_.retries.Put({job.file, state});
+  if (!waits) context_.table_was_full = true;
+  const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(state.due - now);
+  context_.options.logger->Info(absl::StrCat(
+      "upload of ", job.file.path, " failed: ", what,
+      "; connectivity: ", verdict == Verdict::kOffline ? "offline" : "online",
+      "; failed tries: ", state.attempts, "; next try ",
+      waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass")));
+  if (verdict == Verdict::kOffline) context_.options.uploader->RequestConnect();
+  context_.Wake();
+}
+
+}  // namespace datamanager::sync

@@ -1,0 +1,50 @@
+// What happens to a file that was offered.
+#ifndef DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
+#define DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
+
+#include <random>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "sync/channel.h"
+#include "sync/file_tracker.h"
+#include "sync/found_file.h"
+#include "sync/local_file.h"
+#include "sync/retry.h"
+#include "sync/sync_context.h"
+
+namespace datamanager::sync {
+
+// An offered file, with its ownership and what is known of earlier tries.
+struct Job {
+  FoundFile file;
+  FileTracker::Claim claim;
+  RetryState state;
+};
+
+// Takes files from the channel and sees each through one try: stored and removed, set aside, or put
+// into the retry table. Holds a file only while bytes may flow. One thread.
+class UploadWorker {
+ public:
+  UploadWorker(SyncContext& context, const std::vector<std::string>& tags);
+
+  // Until the stop, which also ends the upload under way.
+  void Run(Channel<Job>& channel, std::stop_token stop);
+
+ private:
+  void Process(const Job& job, std::stop_token stop);
+  void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
+  void OnFailed(const Job& job, const UploadResult& result);
+  void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
+  void RetryLater(const Job& job, Verdict verdict, DataKind kind, uint64_t resume_offset,
+                  const std::string& what);
+
+  SyncContext& context_;
+  const std::vector<std::string>& tags_;
+  std::mt19937_64 random_;
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_

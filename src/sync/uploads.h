@@ -1,0 +1,53 @@
+// The uploads, one per kind of file.
+#ifndef DATAMANAGER_SRC_SYNC_UPLOADS_H_
+#define DATAMANAGER_SRC_SYNC_UPLOADS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "sync/local_file.h"
+#include "sync/upload_error.h"
+#include "uploader/uploader.h"
+
+namespace datamanager::sync {
+
+// What an upload works with.
+struct UploadContext {
+  Uploader& uploader;
+  std::chrono::milliseconds stall_timeout;
+  const std::vector<std::string>& tags;
+  std::stop_token stop;
+};
+
+// kUnreadable: a capture file that does not say which it is.
+enum class DataKind : uint8_t { kTabular, kBinary, kArbitrary, kUnreadable };
+
+// How an upload ended. With an OK status everything that can be stored is.
+struct UploadResult {
+  UploadError error;
+  std::string step;  // What failed.
+  DataKind kind = DataKind::kUnreadable;
+  uint64_t resume_offset = 0;  // Of a capture file: what lies before it need not be sent again.
+  // Of a capture file that is not whole: where its whole records end, and why.
+  std::optional<uint64_t> torn_at;
+  absl::Status torn;
+  uint64_t metadata_size = 0;
+  bool empty = false;  // It holds no record.
+};
+
+// Sends the records of a complete capture file, from `resume_offset` on: tabular ones by the
+// request, each at most 4 MiB unless one record is larger; binary ones singly, streamed beyond
+// 1,000,000 bytes.
+UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
+                               uint64_t resume_offset);
+
+// Streams any other file, whole from its start.
+UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_UPLOADS_H_

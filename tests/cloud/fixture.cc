@@ -1,0 +1,86 @@
+#include "tests/cloud/fixture.h"
+
+#include <cstdlib>
+#include <utility>
+
+namespace datamanager::cloud {
+namespace {
+
+// A proxy in the environment is not for the servers of tests.
+const int no_proxy = ::setenv("no_grpc_proxy", "127.0.0.1", /*overwrite=*/1);
+
+}  // namespace
+
+void TestServer::Start() {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  ASSERT_NE(server_, nullptr);
+  port_ = port;
+}
+
+void TestServer::Stop() {
+  if (server_ == nullptr) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_.reset();
+}
+
+void TestServer::Hang(grpc::ServerContext& context) {
+  Event never;
+  while (!context.IsCancelled()) never.Wait(2ms);
+}
+
+void TestServer::RecordKey(const grpc::ServerContext& context) {
+  const auto key = context.client_metadata().find("datamanager-upload-key");
+  const bool found = key != context.client_metadata().end();
+  keys.Add(found ? std::string(key->second.data(), key->second.size()) : "none");
+}
+
+grpc::Status TestServer::DataCaptureUpload(grpc::ServerContext* context,
+                                           const wire::DataCaptureUploadRequest* request,
+                                           wire::DataCaptureUploadResponse* response) {
+  RecordKey(*context);
+  return on_data_capture(*context, *request, *response);
+}
+
+grpc::Status TestServer::FileUpload(grpc::ServerContext* context, FileReader* reader,
+                                    wire::FileUploadResponse* response) {
+  RecordKey(*context);
+  return on_file(*context, *reader, *response);
+}
+
+grpc::Status TestServer::StreamingDataCaptureUpload(
+    grpc::ServerContext* /*context*/,
+    grpc::ServerReader<wire::StreamingDataCaptureUploadRequest>* reader,
+    wire::StreamingDataCaptureUploadResponse* response) {
+  wire::StreamingDataCaptureUploadRequest request;
+  while (reader->Read(&request)) response->mutable_binary_data_id()->append(request.data());
+  return grpc::Status::OK;
+}
+
+std::shared_ptr<Cloud> CloudTest::MakeCloud(const std::string& address) {
+  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(
+      {.id = "part-1", .app_address = "http://" + address}, [this](const LogEntry& entry) {
+        log_.Add(std::string(LogLevelName(entry.level)) + " " + entry.message);
+      });
+  EXPECT_TRUE(cloud.ok()) << cloud.status();
+  return *std::move(cloud);
+}
+
+std::shared_ptr<Cloud> CloudTest::MakeConnectedCloud() {
+  std::shared_ptr<Cloud> cloud = MakeCloud(server_.address());
+  EXPECT_TRUE(cloud->uploader().WaitUntilReady(Patience(), {}));
+  return cloud;
+}
+
+std::string CloudTest::WaitForLog(std::string_view beginning) {
+  for (size_t seen = 0; log_.WaitForCount(seen + 1); ++seen) {
+    std::string line = log_.All()[seen];
+    if (line.starts_with(beginning)) return line;
+  }
+  return {};
+}
+
+}  // namespace datamanager::cloud

@@ -1,0 +1,52 @@
+#include "ingest_server/options.h"
+
+#include <gtest/gtest.h>
+
+namespace ingest {
+namespace {
+
+std::string ErrorOf(const std::vector<std::string>& arguments) {
+  const auto options = ParseOptions(arguments);
+  return options.ok() ? "no error" : std::string(options.status().message());
+}
+
+TEST(OptionsTest, TakesAll) {
+  const auto options = ParseOptions(
+      {"--listen", "127.0.0.1:0", "--store=/tmp/a=b", "--print-port", "--fail", "internal=1"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->listen, "127.0.0.1:0");
+  EXPECT_EQ(options->store, "/tmp/a=b");
+  EXPECT_TRUE(options->print_port);
+  EXPECT_EQ(options->faults.failures.size(), 1u);
+}
+
+TEST(OptionsTest, ListensOnManyKindsOfAddresses) {
+  for (const char* listen : {"localhost:80", "[::1]:0", "0.0.0.0:65535", "unix:/run/x"}) {
+    EXPECT_EQ(ErrorOf({"--store", "s", "--listen", listen}), "no error") << listen;
+  }
+  for (const char* listen : {"80", ":80", "host", "host:", "host:65536", "host:-1", "unix:"}) {
+    EXPECT_EQ(ErrorOf({"--store", "s", "--listen", listen}),
+              "--listen: \"" + std::string(listen) + "\" is neither HOST:PORT nor unix:PATH");
+  }
+}
+
+TEST(OptionsTest, HelpNeedsNothingElse) {
+  const auto options = ParseOptions({"--help"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_TRUE(options->help);
+}
+
+TEST(OptionsTest, SaysWhatIsWrong) {
+  EXPECT_EQ(ErrorOf({}), "--listen is missing");
+  EXPECT_EQ(ErrorOf({"--listen", "a:0"}), "--store is missing");
+  EXPECT_EQ(ErrorOf({"--listen"}), "--listen needs a value");
+  EXPECT_EQ(ErrorOf({"--lisen", "a:0"}), "there is no option --lisen; did you mean --listen?");
+  EXPECT_EQ(ErrorOf({"store"}), "there is no option store");
+  EXPECT_EQ(ErrorOf({"--listen", "unix:x", "--store", "s", "--print-port"}),
+            "--print-port: a unix socket has no port");
+  EXPECT_EQ(ErrorOf({"--listen", "a:0", "--store", "s", "--fail", "internal=2"}),
+            "--fail: \"internal=2\": \"2\" is not a probability from 0 to 1");
+}
+
+}  // namespace
+}  // namespace ingest

@@ -1,0 +1,36 @@
+// Captures one sensor into the directory named on the command line, and says what was captured.
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "datamanager/data_manager.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  auto manager = datamanager::DataManager::Create();
+  if (!manager.ok()) return 1;
+  datamanager::Sources sources;
+  sources.AddReadings("rdk:component:sensor", "probe", [](const auto&, auto& out) {
+    out.Set("value", 42);
+    return absl::OkStatus();
+  });
+  datamanager::Config config;
+  config.capture_dir = argv[1];
+  config.collectors.push_back({.api = "rdk:component:sensor",
+                               .name = "probe",
+                               .method = "Readings",
+                               .capture_frequency_hz = 200});
+  absl::Status status = (*manager)->Reconfigure(config, sources);
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    return 1;
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while ((*manager)->Stats().collectors[0].captured < 3) {
+    if (std::chrono::steady_clock::now() > deadline) return 1;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  status = (*manager)->Close();
+  std::printf("captured at least 3 records: %s\n", status.ToString().c_str());
+  return status.ok() ? 0 : 1;
+}
