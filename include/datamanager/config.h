@@ -67,8 +67,8 @@ struct Config {
   std::vector<std::string> additional_sync_paths;
   // Milliseconds for which an arbitrary file must have been left alone before it is uploaded.
   int64_t file_last_modified_millis = 10000;
-  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not ask
-  // it: with a name set, scheduled sync stays off and an error says so.
+  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not
+  // ask it: with a name set, scheduled sync stays off and an error says so.
   std::string selective_syncer_name;
 
   // When the disk is full: evict every n-th captured file, from a fraction of the disk in use and a
@@ -115,8 +115,8 @@ struct MachineConfig {
 };
 
 // Reads a machine config. On error, INVALID_ARGUMENT (or the file's own error) with every fault
-// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on the
-// file only.
+// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on
+// the file only.
 absl::StatusOr<MachineConfig> LoadMachineConfig(const std::string& path);
 // The same from text. `origin` names it in errors.
 absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json,

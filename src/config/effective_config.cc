@@ -1,7 +1,8 @@
 #include "config/effective_config.h"
 
 #include <algorithm>
-#include <optional>
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"

@@ -21,6 +21,25 @@ std::string Shortened(std::string text) {
   return text + "...";
 }
 
+std::string KindName(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::kNull:
+      return "null";
+    case Value::Kind::kBool:
+      return "true or false";
+    case Value::Kind::kNumber:
+      return "a number";
+    case Value::Kind::kString:
+    case Value::Kind::kBytes:
+      return "a string";
+    case Value::Kind::kList:
+      return "a list";
+    case Value::Kind::kMap:
+      return "an object";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string NumberText(double number) {
@@ -32,9 +51,8 @@ std::string NumberText(double number) {
 std::string Describe(const Value& value) {
   switch (value.kind()) {
     case Value::Kind::kList:
-      return "a list";
     case Value::Kind::kMap:
-      return "an object";
+      return KindName(value);
     case Value::Kind::kNumber:
       return NumberText(value.AsNumber());
     default:
@@ -61,6 +79,10 @@ void Findings::Fault(std::string_view path, std::string_view what) {
 
 void Findings::Fault(std::string_view path, std::string_view what, const Value& got) {
   faults.push_back(Line(path, what, Describe(got)));
+}
+
+void Findings::FaultUnseen(std::string_view path, std::string_view what, const Value& got) {
+  faults.push_back(Line(path, what, KindName(got)));
 }
 
 void Findings::Warn(std::string_view path, std::string_view what) {

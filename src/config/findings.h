@@ -30,6 +30,8 @@ struct Findings {
 
   void Fault(std::string_view path, std::string_view what);
   void Fault(std::string_view path, std::string_view what, const Value& got);
+  // The same for what may be a secret: tells only what kind of value it is.
+  void FaultUnseen(std::string_view path, std::string_view what, const Value& got);
   void Warn(std::string_view path, std::string_view what);
 };
 

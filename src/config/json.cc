@@ -101,7 +101,10 @@ SyntaxError Locate(std::string_view text) {
 
 bool MayHoldSecret(std::string_view line) {
   const std::string lower = absl::AsciiStrToLower(ToAbsl(line));
-  return absl::StrContains(lower, "secret") || absl::StrContains(lower, "key");
+  for (const char* word : {"secret", "key", "password", "uri"}) {
+    if (absl::StrContains(lower, word)) return true;
+  }
+  return false;
 }
 
 // The line around `offset`, and a caret below it.

@@ -91,36 +91,28 @@ void MachineConfigReader::ReadCloud(ObjectReader& cloud) {
   cloud.WarnAboutUnknown();
 }
 
-// Only their shape is looked at, and no value goes into a message.
+// Whether a credential stands there. Its value goes into no message.
+bool HoldsCredential(ObjectReader& object, std::string_view name) {
+  const Value* value = object.Take(name);
+  if (value == nullptr) return false;
+  if (value->kind() == Value::Kind::kString) return !value->AsString().empty();
+  object.findings().FaultUnseen(object.PathOf(name), "must be a string", *value);
+  return false;
+}
+
 void MachineConfigReader::ReadCredentials(ObjectReader& cloud) {
   constexpr std::string_view kUnused = "not used: this version connects without credentials";
-  if (const Value* secret = cloud.Take("secret")) {
-    if (secret->kind() != Value::Kind::kString) {
-      findings_.Fault(cloud.PathOf("secret"), "must be a string");
-    } else if (!secret->AsString().empty()) {
-      findings_.Warn(cloud.PathOf("secret"), kUnused);
-    }
+  if (HoldsCredential(cloud, "secret")) findings_.Warn(cloud.PathOf("secret"), kUnused);
+  std::optional<ObjectReader> api_key = cloud.Object("api_key");
+  if (!api_key.has_value()) return;
+  const bool id = HoldsCredential(*api_key, "id");
+  const bool key = HoldsCredential(*api_key, "key");
+  if (id && key) {
+    findings_.Warn(api_key->path(), kUnused);
+  } else if (id || key) {
+    MissingCloudField(cloud, "api_key");
   }
-  if (const Value* api_key = cloud.Take("api_key")) {
-    if (api_key->kind() != Value::Kind::kMap) {
-      findings_.Fault(cloud.PathOf("api_key"), "must be an object");
-      return;
-    }
-    ObjectReader key(api_key->AsMap(), cloud.PathOf("api_key"), findings_);
-    int parts = 0;
-    for (const std::string_view name : {"id", "key"}) {
-      const Value* part = key.Take(name);
-      if (part == nullptr) continue;
-      if (part->kind() != Value::Kind::kString) {
-        findings_.Fault(key.PathOf(name), "must be a string");
-        return;
-      }
-      if (!part->AsString().empty()) ++parts;
-    }
-    key.WarnAboutUnknown();
-    if (parts == 1) MissingCloudField(cloud, "api_key");
-    if (parts == 2) findings_.Warn(cloud.PathOf("api_key"), kUnused);
-  }
+  api_key->WarnAboutUnknown();
 }
 
 void MachineConfigReader::ReadComponent(ObjectReader& entry) {

@@ -106,7 +106,12 @@ const Value* ObjectReader::TakeKind(std::string_view name, Value::Kind kind,
                                     std::string_view what) {
   const Value* value = Take(name);
   if (value == nullptr || value->kind() == kind) return value;
-  findings_.Fault(PathOf(name), what, *value);
+  // Where an object is due, whatever would have stood inside it may stand: a secret, too.
+  if (kind == Value::Kind::kMap) {
+    findings_.FaultUnseen(PathOf(name), what, *value);
+  } else {
+    findings_.Fault(PathOf(name), what, *value);
+  }
   return nullptr;
 }
 

@@ -78,7 +78,7 @@ void ObjectReader::ForEachObject(std::string_view name, Visit visit) {
     const Value& element = list->AsList()[i];
     std::string path = PathOf(name) + "[" + std::to_string(i) + "]";
     if (element.kind() != Value::Kind::kMap) {
-      findings_.Fault(path, "must be an object", element);
+      findings_.FaultUnseen(path, "must be an object", element);
       continue;
     }
     ObjectReader reader(element.AsMap(), std::move(path), findings_);
