@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Capture and sync must not know each other: neither names a header of the other, and neither's include
 # directories lead to one. Usage: layers.sh SOURCE_DIR CXX CAPTURE_INCLUDES SYNC_INCLUDES
-# (the include directories separated by ';')
+# (the include directories separated by ':')
 set -euo pipefail
 source=$1 cxx=$2 capture=$3 sync=$4
 
@@ -14,7 +14,7 @@ fi
 # Whether a header can be included with these include directories.
 includes() {
   local flags=()
-  IFS=';' read -ra directories <<< "$1"
+  IFS=':' read -ra directories <<< "$1"
   for directory in "${directories[@]}"; do
     if [[ -n $directory ]]; then flags+=("-I$directory"); fi
   done
