@@ -5,8 +5,8 @@
 set -euo pipefail
 source=$1 cxx=$2 capture=$3 sync=$4
 
-if grep -rnE '#include "[^"]*sync/' "$source/src/capture" ||
-  grep -rnE '#include "[^"]*capture/' "$source/src/sync"; then
+if grep -rnE '#include "((src|\.\.)/)*sync/' "$source/src/capture" ||
+  grep -rnE '#include "((src|\.\.)/)*capture/' "$source/src/sync"; then
   echo "capture and sync include each other's headers" >&2
   exit 1
 fi
