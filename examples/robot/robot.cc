@@ -16,7 +16,6 @@ using datamanager::Cloud;
 using datamanager::CloudConfig;
 using datamanager::CollectorStats;
 using datamanager::DataManager;
-using datamanager::LogLevel;
 using datamanager::MachineConfig;
 using datamanager::ManagerStats;
 using std::chrono::steady_clock;
@@ -51,11 +50,9 @@ Robot::Robot(Options options, Signals& signals)
 absl::StatusOr<Robot::Plan> Robot::Load() const {
   absl::StatusOr<MachineConfig> machine = datamanager::LoadMachineConfig(options_.config);
   if (!machine.ok()) return machine.status();
-  for (const std::string& warning : machine->warnings) {
-    log_({datamanager::Clock::System().WallNow(), LogLevel::kWarning, warning});
-  }
+  for (const std::string& warning : machine->warnings) Warn(warning);
   Plan plan{.cloud = machine->cloud.value_or(CloudConfig{}), .sources = plan_.sources};
-  const absl::Status sources = plan.sources.Update(machine->components);
+  absl::Status sources = plan.sources.Update(machine->components);
   if (!machine->data_manager) {
     std::string faults = options_.config +
                          ": no data manager is declared; add to \"services\": {\"name\": \"data\", "
@@ -84,7 +81,7 @@ absl::Status Robot::Start() {
   absl::StatusOr<std::unique_ptr<DataManager>> manager = DataManager::Create(std::move(options));
   if (!manager.ok()) return manager.status();
   manager_ = *std::move(manager);
-  const absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
+  absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
   if (!status.ok()) return status;
   plan_ = *std::move(plan);
   start_ = steady_clock::now();
@@ -101,8 +98,7 @@ void Robot::Reload() {
     return;
   }
   if (plan->cloud.id != plan_.cloud.id || plan->cloud.app_address != plan_.cloud.app_address) {
-    log_({datamanager::Clock::System().WallNow(), LogLevel::kWarning,
-          "the changed cloud section counts from the next start of the robot"});
+    Warn("the changed cloud section counts from the next start of the robot");
     plan->cloud = plan_.cloud;
   }
   plan_ = *std::move(plan);
@@ -145,9 +141,12 @@ bool Robot::Drain() {
     deadline = TimePoint::max();
   }
   uploading.join();
-  // What an offline robot did not upload, or not in time, waits for its next run.
-  return Succeeded(result) ? stopped
-                           : stopped && (absl::IsUnavailable(result) || absl::IsCancelled(result));
+  if (absl::IsUnavailable(result) || absl::IsCancelled(result)) {
+    // No failure: what is left waits for the next run.
+    Say("not everything was uploaded: " + std::string(result.message()));
+    return stopped;
+  }
+  return Succeeded(result) && stopped;
 }
 
 int Robot::Run() {
@@ -185,6 +184,10 @@ void Robot::PrintSummary(const ManagerStats& while_running) const {
         " bytes) wait in " + while_running.capture_dir + " for the next run");
   }
   std::fputs(SummaryTable(Elapsed(), stats, waiting, ReadProcessUsage()).c_str(), stdout);
+}
+
+void Robot::Warn(const std::string& message) const {
+  log_({datamanager::Clock::System().WallNow(), datamanager::LogLevel::kWarning, message});
 }
 
 std::chrono::duration<double> Robot::Elapsed() const { return steady_clock::now() - start_; }

@@ -41,6 +41,7 @@ class Robot {
   // Stops capture and uploads what there is, for a limited time. False if something failed.
   bool Drain();
   void PrintSummary(const datamanager::ManagerStats& while_running) const;
+  void Warn(const std::string& message) const;
   std::chrono::duration<double> Elapsed() const;
 
   const Options options_;

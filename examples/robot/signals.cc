@@ -22,7 +22,7 @@ int Signals::WaitUntil(std::chrono::steady_clock::time_point deadline) {
         std::clamp<nanoseconds>(deadline - now, nanoseconds(0), std::chrono::hours(1));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
     const timespec timeout = {static_cast<time_t>(seconds.count()),
-                              static_cast<long>((wait - seconds).count())};
+                              static_cast<decltype(timespec::tv_nsec)>((wait - seconds).count())};
     const int number = ::sigtimedwait(&set_, nullptr, &timeout);
     if (number > 0) return number;
     if (std::chrono::steady_clock::now() >= deadline) return 0;

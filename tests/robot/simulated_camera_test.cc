@@ -108,7 +108,7 @@ TEST_F(SimulatedCameraTest, LabelsEachPictureAsSimulatedAndNumbersIt) {
   Decode(Shoot().data, second);
   EXPECT_NE(second.rows, first.rows);
   // Below the label nothing changes.
-  const size_t label_size = 24 * (1 + 3 * 320);
+  const size_t label_size = size_t{24} * (1 + 3 * 320);
   EXPECT_EQ(second.rows.substr(label_size), first.rows.substr(label_size));
 }
 

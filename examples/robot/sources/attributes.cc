@@ -62,7 +62,7 @@ std::string Attributes::Text(std::string_view name, std::string_view fallback) {
 
 std::string Attributes::RequiredText(std::string_view name) {
   const bool given = Find(name) != nullptr;
-  const std::string text = Text(name, "");
+  std::string text = Text(name, "");
   if (!given) {
     Fault(name, "is missing; it must be text");
   } else if (text.empty() && component_.attributes.Find(name)->kind() == Value::Kind::kString) {

@@ -75,7 +75,7 @@ class Counter {
     std::array<char, 21> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), seq_);
     line_.assign(run_).append(" ").append(digits.data(), end.ptr).append("\n");
-    const absl::Status journalled = journal_.Append(line_);
+    absl::Status journalled = journal_.Append(line_);
     if (!journalled.ok()) return journalled;
     out.Set("run", run_);
     out.Set("seq", seq_);

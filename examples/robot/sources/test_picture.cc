@@ -14,6 +14,9 @@ constexpr size_t kMaxStored = 65535;
 constexpr int kMargin = 4;  // Pixels around the label.
 constexpr int kPixel = 3;   // Bytes.
 
+// Of a scan line: a byte that says how it is filtered, and the pixels.
+size_t LineSize(int pixels) { return 1 + kPixel * static_cast<size_t>(pixels); }
+
 const Bytef* Bytes(std::string_view text) { return reinterpret_cast<const Bytef*>(text.data()); }
 
 uint32_t Adler(std::string_view bytes) {
@@ -62,7 +65,7 @@ void AppendBars(int width, int y, int height, std::string& out) {
 TestPicture::TestPicture(int width, int height)
     : width_(width), scale_(width >= 2 * kMinWidth && height >= 2 * kMinHeight ? 2 : 1) {
   const int label_height = scale_ * kGlyphHeight + 2 * kMargin;
-  label_rows_.resize(static_cast<size_t>(label_height) * static_cast<size_t>(1 + kPixel * width));
+  label_rows_.resize(static_cast<size_t>(label_height) * LineSize(width));
 
   std::string header;
   AppendNumber(static_cast<uint32_t>(width), header);
@@ -85,10 +88,11 @@ TestPicture::TestPicture(int width, int height)
 }
 
 void TestPicture::FillDot(int column, int row) {
-  const auto line_size = static_cast<size_t>(1 + kPixel * width_);
-  for (int y = kMargin + row * scale_; y < kMargin + (row + 1) * scale_; ++y) {
-    char* const line = label_rows_.data() + static_cast<size_t>(y) * line_size;
-    std::fill_n(line + 1 + kPixel * (kMargin + column * scale_), kPixel * scale_, '\xff');
+  const int left = kMargin + column * scale_;
+  const int top = kMargin + row * scale_;
+  for (int y = top; y < top + scale_; ++y) {
+    const size_t begin = static_cast<size_t>(y) * LineSize(width_) + LineSize(left);
+    std::fill_n(label_rows_.begin() + static_cast<ptrdiff_t>(begin), kPixel * scale_, '\xff');
   }
 }
 

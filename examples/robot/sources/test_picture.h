@@ -40,9 +40,8 @@ class TestPicture {
   void FillDot(int column, int row);
 
   const int width_;
-  const int scale_;  // Pixels that make a dot of the font, each way.
-  // Scan lines: each a byte for its filter, then the pixels as RGB.
-  std::string label_rows_;
+  const int scale_;           // Pixels that make a dot of the font, each way.
+  std::string label_rows_;    // Scan lines, RGB.
   std::string label_stream_;  // The first part of the zlib stream.
   std::string head_;          // Up to the first IDAT.
   std::string bars_;          // The second IDAT.
