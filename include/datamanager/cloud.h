@@ -39,13 +39,15 @@ struct ConnectionStatus {
 
 // A plaintext gRPC channel to one address, without credentials.
 //
-// Thread-safe. Shared by those who use it; the last to let go closes it.
+// Thread-safe. Shared by those who use it; the last to let go closes it, within 2 s whatever the
+// network and the sink do. gRPC itself, once initialised, stays so for the life of the process.
 class Cloud {
  public:
   // Checks the config and begins to connect in the background; never waits for the network.
-  // INVALID_ARGUMENT, naming the field, for an address that cannot work. Without a sink, messages go
-  // to standard error.
-  static absl::StatusOr<std::shared_ptr<Cloud>> Create(const CloudConfig& config, LogSink sink = {});
+  // INVALID_ARGUMENT, naming the field, for an address that cannot work. Without a sink, messages
+  // go to standard error.
+  static absl::StatusOr<std::shared_ptr<Cloud>> Create(const CloudConfig& config,
+                                                       LogSink sink = {});
 
   virtual ~Cloud() = default;
   Cloud(const Cloud&) = delete;
