@@ -39,7 +39,8 @@ struct ConnectionStatus {
 
 // A plaintext gRPC channel to one address, without credentials.
 //
-// Thread-safe. Shared by those who use it; the last to let go closes it.
+// Thread-safe. Shared by those who use it; the last to let go closes it, within 2 s whatever the
+// network and the sink do. gRPC itself, once initialised, stays so for the life of the process.
 class Cloud {
  public:
   // Checks the config and begins to connect in the background; never waits for the network.

@@ -18,10 +18,8 @@ namespace {
 constexpr std::string_view kExample = "http://app.example.com:8080";
 
 bool IsIpv6(std::string_view host) {
-  // gRPC takes a zone, as in fe80::1%eth0; inet_pton does not.
-  const std::string address(host.substr(0, host.find('%')));
   in6_addr ignored;
-  return ::inet_pton(AF_INET6, address.c_str(), &ignored) == 1;
+  return ::inet_pton(AF_INET6, std::string(host).c_str(), &ignored) == 1;
 }
 
 bool IsHostName(std::string_view host) {

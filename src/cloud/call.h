@@ -34,6 +34,7 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout);
 // "30s".
 std::string Format(std::chrono::milliseconds duration);
 
+// Unless the key is empty.
 void AddUploadKey(const std::string& key, grpc::ClientContext& context);
 
 // The result of a call that must not begin: its stop was requested, or the channel is not READY,

@@ -1,7 +1,10 @@
 #include "datamanager/cloud.h"
 
+#include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 

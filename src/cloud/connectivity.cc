@@ -103,7 +103,7 @@ struct Connectivity::Watch {
   void LogConnected();
   void StartProbe();
   void FinishProbe();
-  void CallListener(bool ready) DM_EXCLUDES(mutex);
+  void CallListener(bool now_ready) DM_EXCLUDES(mutex);
 
   // Anybody's.
   void SetListener(std::function<void(bool ready)> replacement) DM_EXCLUDES(mutex);
@@ -115,13 +115,13 @@ struct Connectivity::Watch {
 
   // The thread's alone.
   grpc::CompletionQueue queue;
-  grpc_connectivity_state observed = GRPC_CHANNEL_IDLE;
   std::unique_ptr<Probe> probe;
   bool connected_before = false;
   bool loss_logged = false;  // Since the last time it was healthy.
 
   Mutex mutex;
   CondVar changed;  // The state of the channel, or `calling`.
+  bool ready DM_GUARDED_BY(mutex) = false;
   ConnectionStatus status DM_GUARDED_BY(mutex);
   std::function<void(bool ready)> listener DM_GUARDED_BY(mutex);
   std::thread::id calling DM_GUARDED_BY(mutex);  // The thread inside the listener.
@@ -153,18 +153,19 @@ void Connectivity::Watch::Observe() {
 }
 
 void Connectivity::Watch::Enter(grpc_connectivity_state state) {
-  // READY after READY: another connection, since there was a change in between.
-  const bool was_ready = std::exchange(observed, state) == GRPC_CHANNEL_READY;
+  bool was_ready;
   ConnectionState before;
   ConnectionState now;
   {
     MutexLock lock(mutex);
+    was_ready = std::exchange(ready, state == GRPC_CHANNEL_READY);
     before = status.state;
     now = NextState(before, state);
     status.state = now;
     if (now != before) status.since = Clock::System().WallNow();
     changed.NotifyAll();
   }
+  // READY after READY is another connection: there was a change in between.
   if (was_ready) CallListener(false);
   if (state == GRPC_CHANNEL_READY) CallListener(true);
   if (now == ConnectionState::kHealthy && before != now) LogConnected();
@@ -209,7 +210,7 @@ void Connectivity::Watch::FinishProbe() {
   }
 }
 
-void Connectivity::Watch::CallListener(bool ready) {
+void Connectivity::Watch::CallListener(bool now_ready) {
   std::function<void(bool ready)> called;
   {
     MutexLock lock(mutex);
@@ -217,7 +218,7 @@ void Connectivity::Watch::CallListener(bool ready) {
     called = listener;
     calling = std::this_thread::get_id();
   }
-  called(ready);
+  called(now_ready);
   called = nullptr;  // Before the call counts as over, so that nothing of the listener is left.
   MutexLock lock(mutex);
   calling = {};
@@ -270,9 +271,14 @@ void Connectivity::RequestConnect() { channel_->GetState(/*try_to_connect=*/true
 
 bool Connectivity::WaitUntilReady(MonotonicTime deadline, std::stop_token stop) {
   RequestConnect();
-  MutexLock lock(watch_->mutex);
-  // The channel itself is asked: the thread may be about to learn that it is no longer READY.
-  return watch_->changed.WaitUntil(watch_->mutex, stop, deadline, [this] { return Ready(); });
+  Watch& watch = *watch_;
+  MutexLock lock(watch.mutex);
+  // The thread must know, so that the status agrees and the listener hears of the next loss; and
+  // the channel is asked too, since the thread may be about to learn that it is over.
+  return watch.changed.WaitUntil(watch.mutex, stop, deadline, [this, &watch] {
+    watch.mutex.AssertHeld();
+    return watch.ready && Ready();
+  });
 }
 
 void Connectivity::SetReadyListener(std::function<void(bool ready)> listener) {

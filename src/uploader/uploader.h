@@ -33,7 +33,8 @@ struct CallResult {
   std::string response;  // The serialized reply, if the status is OK.
 };
 
-// A client stream under way. One thread at a time. Destroying an unfinished one cancels it.
+// A client stream under way. One thread at a time. Destroying an unfinished one cancels it; none
+// may outlive its Uploader.
 class UploadStream {
  public:
   virtual ~UploadStream() = default;
@@ -41,7 +42,7 @@ class UploadStream {
   // Blocks until the transport takes the message. False: the stream is over, and Finish says why.
   virtual bool Write(std::string message) = 0;
   // Ends the stream and blocks for the server's answer, also after a Write that failed: then it
-  // yields the server's real status. Once.
+  // yields the server's real status, which is never OK. Once.
   virtual CallResult Finish() = 0;
 };
 
@@ -53,7 +54,7 @@ class Uploader {
   // Blocks for the reply. A channel that is not READY fails the call at once.
   virtual CallResult Unary(UploadMethod method, std::string request,
                            const CallOptions& options) = 0;
-  // Does not block.
+  // Does not block. On a channel that is not READY, the first Write fails.
   virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
                                                    const CallOptions& options) = 0;
 
@@ -63,12 +64,15 @@ class Uploader {
   virtual ConnectionStatus Status() const = 0;
   // Whether the channel is READY. Does not block.
   virtual bool Ready() const = 0;
-  // Asks an idle channel to connect. Does not block.
+  // Asks an idle channel to connect, which gRPC does not do by itself once a connection has ended.
+  // Does not block.
   virtual void RequestConnect() = 0;
   // Asks the channel to connect and blocks until it is READY, the deadline, or the stop.
   virtual bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) = 0;
   // Sets what is called, on a thread of the uploader's own, each time the channel becomes READY or
-  // ceases to be; it must not block. Null takes it away, and waits for a call under way.
+  // ceases to be, though not for the state it is in already; it must not block. The listener before
+  // is taken away, and a call of it that is under way waited for, unless it is that call which sets
+  // the new one. Null only takes it away.
   virtual void SetReadyListener(std::function<void(bool ready)> listener) = 0;
 };
 

@@ -22,7 +22,7 @@ TEST(AddressTest, TakesHostAndPortOfAUrl) {
       {"http://h:80/some/path:1?x=y#z", "h:80", "dns:///h:80"},
       {"http://h:80?x", "h:80", "dns:///h:80"},
       {"http://[::1]:8090", "[::1]:8090", "dns:///[::1]:8090"},
-      {"http://[fe80::1%eth0]:8090/x", "[fe80::1%eth0]:8090", "dns:///[fe80::1%eth0]:8090"},
+      {"http://[fe80::1:2]:8090/x", "[fe80::1:2]:8090", "dns:///[fe80::1:2]:8090"},
       {"unix:/run/app.sock", "unix:/run/app.sock", "unix:/run/app.sock"},
   };
   for (const Good& expected : cases) {
@@ -68,6 +68,7 @@ TEST(AddressTest, SaysWhatToWriteInstead) {
       {"http://[::1", "has no valid host"},
       {"http://[]:80", "has no valid host"},
       {"http://[nonsense]:80", "has no valid host"},
+      {"http://[fe80::1%eth0]:80", "has no valid host"},
       {"http://[::1]x:80", "has no valid host"},
       {"unix:", "has no path; write unix:PATH"},
   };

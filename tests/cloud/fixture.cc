@@ -72,7 +72,19 @@ std::shared_ptr<Cloud> CloudTest::MakeCloud(const std::string& address) {
 std::shared_ptr<Cloud> CloudTest::MakeConnectedCloud() {
   std::shared_ptr<Cloud> cloud = MakeCloud(server_.address());
   EXPECT_TRUE(cloud->uploader().WaitUntilReady(Patience(), {}));
+  // Comes last: a listener that is set from here on hears of the next change only.
+  EXPECT_NE(WaitForLog("info Connected"), "");
   return cloud;
+}
+
+bool CloudTest::WaitForState(const Cloud& cloud, ConnectionState state) {
+  const MonotonicTime deadline = Patience();
+  Event never;
+  while (cloud.Status().state != state) {
+    if (Clock::System().MonotonicNow() > deadline) return false;
+    never.Wait(2ms);
+  }
+  return true;
 }
 
 std::string CloudTest::WaitForLog(std::string_view beginning) {

@@ -92,6 +92,7 @@ class TestServer final : public wire::DataSyncService::Service {
   void Start();
   // Breaks all connections.
   void Stop();
+  int port() const { return port_; }
   // host:port.
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
@@ -130,6 +131,8 @@ class CloudTest : public ::testing::Test {
   std::shared_ptr<Cloud> MakeCloud(const std::string& address);
   // One that is connected to server_.
   std::shared_ptr<Cloud> MakeConnectedCloud();
+  // Blocks until `cloud` is in `state`; false after kPatience.
+  static bool WaitForState(const Cloud& cloud, ConnectionState state);
   // Blocks until the log has a line that begins so, and returns it; empty after kPatience.
   std::string WaitForLog(std::string_view beginning);
 
