@@ -154,7 +154,10 @@ absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
     MutexLock lock(mutex_);
     std::erase_if(stopping_, [](const Entry& old) { return old.collector->ended(); });
     for (const Entry& old : stopping_) {
-      if (old.collector->options().source == work.source) predecessor = old.collector;
+      // The first: those after it wait for it themselves, and end at once as they were stopped.
+      if (old.collector->options().source != work.source) continue;
+      predecessor = old.collector;
+      break;
     }
   }
   absl::StatusOr<std::unique_ptr<Collector>> started =
