@@ -147,6 +147,7 @@ TEST_F(FileOpsTest, MakeDirectoriesPassesTheDisksErrorOn) {
 
 TEST_F(FileOpsTest, SyncDirectoryFlushesADirectoryOnly) {
   FaultyFileOps ops;
+  EXPECT_TRUE(SyncDirectory(ops_, temp_.path()).ok());
   EXPECT_TRUE(SyncDirectory(ops, temp_.path()).ok());
   EXPECT_EQ(ops.Count(FaultyFileOps::Call::kFsync), 1);
   WriteFile(Path("file"), "x");
