@@ -201,6 +201,13 @@ absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {
   Stop(RunningEntries(), source_deadline);
+  // Those that an earlier Reconfigure left alone may return in time.
+  std::vector<Entry> left_alone;
+  {
+    MutexLock lock(mutex_);
+    left_alone = stopping_;
+  }
+  for (const Entry& entry : left_alone) entry.collector->WaitUntilEnded(source_deadline);
   keeper_->Close(disk_deadline);
 
   std::vector<std::string> names;

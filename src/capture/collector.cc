@@ -95,7 +95,7 @@ class Collector::Loop {
         extra_(ExtraOf(options.settings, *options.method)) {}
 
   void Run(Loop* predecessor);
-  bool ended() const DM_EXCLUDES(ended_mutex_);
+  bool WaitUntilEnded(MonotonicTime deadline) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
   Output output;
@@ -133,7 +133,7 @@ class Collector::Loop {
   RepeatFilter filter_;
   Step step_ = Step::kRead;
 
-  mutable Mutex ended_mutex_;
+  Mutex ended_mutex_;
   CondVar ended_changed_;
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
 };
@@ -167,9 +167,12 @@ void Collector::Loop::Run(Loop* predecessor) {
   ended_changed_.NotifyAll();
 }
 
-bool Collector::Loop::ended() const {
+bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline) {
   MutexLock lock(ended_mutex_);
-  return ended_;
+  return ended_changed_.WaitUntil(ended_mutex_, deadline, [this] {
+    ended_mutex_.AssertHeld();
+    return ended_;
+  });
 }
 
 void Collector::Loop::Tick() {
@@ -358,7 +361,11 @@ void Collector::RequestStop() {
 
 bool Collector::JoinUntil(MonotonicTime deadline) { return loop_->thread.JoinUntil(deadline); }
 
-bool Collector::ended() const { return loop_->ended(); }
+bool Collector::ended() const { return loop_->WaitUntilEnded(MonotonicTime::min()); }
+
+bool Collector::WaitUntilEnded(MonotonicTime deadline) const {
+  return loop_->WaitUntilEnded(deadline);
+}
 
 void Collector::Abandon() {
   // A thread that hangs in a write keeps the file; it is not waited for.

@@ -68,6 +68,7 @@ class CollectorTest : public ::testing::Test {
   ~CollectorTest() override {
     sensor_.gate().Open();
     if (collector_ != nullptr) Stop();
+    keeper_->Close(PatienceEnds());
   }
 
   // Telling the story.
