@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing, and says which. With --tests, those of the tests too.
+# Installs the Debian packages that are missing, and says which.
 set -euo pipefail
 
 packages=(
   g++ cmake make pkg-config
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
-  libabsl-dev libspdlog-dev libssl-dev zlib1g-dev
-  libsqlite3-dev sqlite3
+  libabsl-dev libre2-dev libc-ares-dev libspdlog-dev libssl-dev zlib1g-dev
+  libsqlite3-dev sqlite3 libgtest-dev
 )
-if [[ ${1:-} == --tests ]]; then
-  packages+=(libgtest-dev)
-fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 ./cmake/install_dependencies.sh
 echo "Building into build/release (the first time takes a few minutes)"
 log=$(mktemp)
-if ! { cmake --preset release -DDATAMANAGER_BUILD_TESTS=OFF && cmake --build --preset release; } > "$log" 2>&1; then
+if ! { cmake --preset release && cmake --build --preset release --target robot ingest_server; } > "$log" 2>&1; then
   cat "$log" >&2
   exit 1
 fi

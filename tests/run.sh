@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-./cmake/install_dependencies.sh --tests
+./cmake/install_dependencies.sh
 cmake --preset release
 cmake --build --preset release
 exec ctest --preset release "$@"

@@ -14,16 +14,17 @@ constexpr size_t kRemembered = 8;
 
 }  // namespace
 
-std::optional<std::string> RepeatFilter::Pass(std::string_view text, MonotonicTime now) {
+std::optional<std::string> RepeatFilter::Pass(std::string_view key, std::string_view text,
+                                              MonotonicTime now) {
   const auto found =
-      std::find_if(seen_.begin(), seen_.end(), [&](const Seen& seen) { return seen.text == text; });
+      std::find_if(seen_.begin(), seen_.end(), [&](const Seen& seen) { return seen.key == key; });
   if (found == seen_.end()) {
     if (seen_.size() == kRemembered) {
       seen_.erase(std::min_element(seen_.begin(), seen_.end(), [](const Seen& a, const Seen& b) {
         return a.passed < b.passed;
       }));
     }
-    seen_.push_back({.text = std::string(text), .passed = now});
+    seen_.push_back({.key = std::string(key), .passed = now});
     return std::string(text);
   }
   if (now - found->passed < kInterval) {

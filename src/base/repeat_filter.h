@@ -14,15 +14,20 @@
 namespace datamanager {
 
 // Lets a text through at most once in 2 s (the reference's interval), and says how often it was
-// held back since. Remembers the latest few texts only. Not thread-safe.
+// held back since. Remembers the latest few only. Not thread-safe.
 class RepeatFilter {
  public:
   // The text to be logged, with the count of what was held back; nullopt: hold it back.
-  std::optional<std::string> Pass(std::string_view text, MonotonicTime now);
+  std::optional<std::string> Pass(std::string_view text, MonotonicTime now) {
+    return Pass(text, text, now);
+  }
+  // The same for texts that mean the same without being equal, as those that name a new file each
+  // time: what comes under one key counts as one text.
+  std::optional<std::string> Pass(std::string_view key, std::string_view text, MonotonicTime now);
 
  private:
   struct Seen {
-    std::string text;
+    std::string key;
     MonotonicTime passed;
     uint64_t held_back = 0;
   };

@@ -205,12 +205,12 @@ std::string_view Value::AsString() const {
 
 const ValueList& Value::AsList() const {
   static const ValueList empty;
-  return kind_ == Kind::kList ? *list_ : empty;
+  return list_ != nullptr && kind_ == Kind::kList ? *list_ : empty;
 }
 
 const ValueMap& Value::AsMap() const {
   static const ValueMap empty;
-  return kind_ == Kind::kMap ? *map_ : empty;
+  return map_ != nullptr && kind_ == Kind::kMap ? *map_ : empty;
 }
 
 void Value::SetBool(bool value) {
@@ -259,9 +259,9 @@ bool operator==(const Value& a, const Value& b) {
     case Value::Kind::kBytes:
       return a.text_ == b.text_;
     case Value::Kind::kList:
-      return *a.list_ == *b.list_;
+      return a.AsList() == b.AsList();
     case Value::Kind::kMap:
-      return *a.map_ == *b.map_;
+      return a.AsMap() == b.AsMap();
   }
   return false;
 }

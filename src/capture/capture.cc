@@ -154,7 +154,10 @@ absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
     MutexLock lock(mutex_);
     std::erase_if(stopping_, [](const Entry& old) { return old.collector->ended(); });
     for (const Entry& old : stopping_) {
-      if (old.collector->options().source == work.source) predecessor = old.collector;
+      // The first: those after it wait for it themselves, and end at once as they were stopped.
+      if (old.collector->options().source != work.source) continue;
+      predecessor = old.collector;
+      break;
     }
   }
   absl::StatusOr<std::unique_ptr<Collector>> started =
@@ -198,6 +201,13 @@ absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {
   Stop(RunningEntries(), source_deadline);
+  // Those that an earlier Reconfigure left alone may return in time.
+  std::vector<Entry> left_alone;
+  {
+    MutexLock lock(mutex_);
+    left_alone = stopping_;
+  }
+  for (const Entry& entry : left_alone) entry.collector->WaitUntilEnded(source_deadline);
   keeper_->Close(disk_deadline);
 
   std::vector<std::string> names;

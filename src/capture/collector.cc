@@ -95,7 +95,7 @@ class Collector::Loop {
         extra_(ExtraOf(options.settings, *options.method)) {}
 
   void Run(Loop* predecessor);
-  bool ended() const DM_EXCLUDES(ended_mutex_);
+  bool WaitUntilEnded(MonotonicTime deadline) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
   Output output;
@@ -107,6 +107,7 @@ class Collector::Loop {
   void Tick();
   absl::Status CaptureReadings(const ReadingsSource& source);
   absl::Status CaptureImages(const ImagesSource& source);
+  absl::Status CheckFilter() const;
   bool Wanted(const Image& image) const;
   absl::Status WriteImage(const RecordTimes& times, const Image& image);
   absl::Status Write(std::string_view metadata, std::string_view tail, bool finish);
@@ -118,6 +119,9 @@ class Collector::Loop {
   absl::Status Read(const Function& function, Out& out, RecordTimes* times);
   void Report(const absl::Status& status);
 
+  // What a tick is at.
+  enum class Step : uint8_t { kRead, kCheck, kWrite };
+
   // The thread's only; kept from tick to tick for their memory.
   const ValueMap extra_;
   Readings readings_;
@@ -127,9 +131,9 @@ class Collector::Loop {
   std::string metadata_;
   std::string metadata_mime_type_;
   RepeatFilter filter_;
-  bool reading_failed_ = false;
+  Step step_ = Step::kRead;
 
-  mutable Mutex ended_mutex_;
+  Mutex ended_mutex_;
   CondVar ended_changed_;
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
 };
@@ -163,13 +167,16 @@ void Collector::Loop::Run(Loop* predecessor) {
   ended_changed_.NotifyAll();
 }
 
-bool Collector::Loop::ended() const {
+bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline) {
   MutexLock lock(ended_mutex_);
-  return ended_;
+  return ended_changed_.WaitUntil(ended_mutex_, deadline, [this] {
+    ended_mutex_.AssertHeld();
+    return ended_;
+  });
 }
 
 void Collector::Loop::Tick() {
-  reading_failed_ = false;
+  step_ = Step::kCheck;
   absl::Status status;
   if (const auto* readings = std::get_if<ReadingsSource>(options.source.get())) {
     status = CaptureReadings(*readings);
@@ -187,12 +194,15 @@ void Collector::Loop::Tick() {
 template <typename Function, typename Out>
 absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTimes* times) {
   out.Clear();
+  step_ = Step::kRead;
   times->requested = options.clock->WallNow();
   absl::Status status = Ask(function, Request(), out);
   times->received = options.clock->WallNow();
-  if (status.ok()) return status;
+  if (status.ok()) {
+    step_ = Step::kCheck;
+    return status;
+  }
   ++options.counters->source_errors;
-  reading_failed_ = true;
   return Wrap(status, absl::StrCat("failed to get reading of method ", options.settings.method,
                                    " of component ", options.settings.name));
 }
@@ -217,6 +227,7 @@ absl::Status Collector::Loop::CaptureReadings(const ReadingsSource& source) {
 }
 
 absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
+  if (absl::Status status = CheckFilter(); !status.ok()) return status;
   RecordTimes times;
   if (absl::Status status = Read(source, images_, &times); !status.ok()) return status;
   if (options.method->rule == PayloadRule::kOneImage) {
@@ -248,6 +259,20 @@ absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
   return absl::OkStatus();
 }
 
+absl::Status Collector::Loop::CheckFilter() const {
+  const Value* filter = options.settings.additional_params.Find("filter_source_names");
+  if (filter == nullptr || options.method->rule != PayloadRule::kEveryImage) {
+    return absl::OkStatus();
+  }
+  if (filter->kind() == Value::Kind::kList &&
+      std::all_of(filter->AsList().begin(), filter->AsList().end(),
+                  [](const Value& name) { return name.kind() == Value::Kind::kString; })) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("filter_source_names must be a list of strings, but got ", ToJson(*filter)));
+}
+
 bool Collector::Loop::Wanted(const Image& image) const {
   const Value* filter = options.settings.additional_params.Find("filter_source_names");
   return filter == nullptr || filter->AsList().empty() ||
@@ -270,6 +295,7 @@ absl::Status Collector::Loop::WriteImage(const RecordTimes& times, const Image& 
 }
 
 absl::Status Collector::Loop::Write(std::string_view metadata, std::string_view tail, bool finish) {
+  step_ = Step::kWrite;
   const std::string_view head = buffer_.Frame(tail.size());
   absl::Status status = output.Append(metadata, head, tail, finish);
   if (!status.ok()) {
@@ -287,9 +313,12 @@ void Collector::Loop::Report(const absl::Status& status) {
                    " ", options.settings.method, ": ", status.ToString());
   options.counters->SetLastError(status.ToString());
   // A source that gives up because it was told to is no news.
-  if (stop.stop_requested() && reading_failed_) return;
-  if (auto message = filter_.Pass(text, options.clock->MonotonicNow())) {
-    options.logger->Log(reading_failed_ ? LogLevel::kWarning : LogLevel::kError,
+  if (stop.stop_requested() && step_ == Step::kRead) return;
+  // A failed write may name a new file each time.
+  const std::string key =
+      step_ == Step::kWrite ? absl::StrCat("write: ", static_cast<int>(status.code())) : text;
+  if (auto message = filter_.Pass(key, text, options.clock->MonotonicNow())) {
+    options.logger->Log(step_ == Step::kRead ? LogLevel::kWarning : LogLevel::kError,
                         *std::move(message));
   }
 }
@@ -332,7 +361,11 @@ void Collector::RequestStop() {
 
 bool Collector::JoinUntil(MonotonicTime deadline) { return loop_->thread.JoinUntil(deadline); }
 
-bool Collector::ended() const { return loop_->ended(); }
+bool Collector::ended() const { return loop_->WaitUntilEnded(MonotonicTime::min()); }
+
+bool Collector::WaitUntilEnded(MonotonicTime deadline) const {
+  return loop_->WaitUntilEnded(deadline);
+}
 
 void Collector::Abandon() {
   // A thread that hangs in a write keeps the file; it is not waited for.

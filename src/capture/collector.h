@@ -91,8 +91,9 @@ class Collector {
   // Leaves the thread alone, hands its file to the keeper, and drops what the source may yet
   // return.
   void Abandon();
-  // Whether the loop has ended.
+  // Whether the loop has ended, abandoned or not; the second waits for it until `deadline`.
   bool ended() const;
+  bool WaitUntilEnded(MonotonicTime deadline) const;
 
  private:
   class Loop;

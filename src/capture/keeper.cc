@@ -23,13 +23,16 @@ namespace {
 
 // Each queued file holds a descriptor; a robot's limit is often 1,024.
 constexpr size_t kQueueLimit = 128;
-constexpr std::chrono::minutes kRecoveryInterval{1};
 
-// Calls `visit` with the path of each entry of `directory`; stops when it returns false.
+// Calls `visit` with the path of each entry of `directory`; stops when it returns false. `flags`
+// are added to those that open it.
 template <typename Visit>
-bool ForEachEntry(const std::string& directory, Visit visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()), &closedir);
-  if (open == nullptr) return true;  // Not there yet, not a directory, or gone.
+bool ForEachEntry(const std::string& directory, int flags, Visit visit) {
+  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags));
+  if (!fd.valid()) return true;  // Not there yet, not a directory, or gone.
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(fdopendir(fd.get()), &closedir);
+  if (open == nullptr) return true;
+  fd.Release();
   while (const dirent* entry = readdir(open.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
@@ -60,22 +63,33 @@ struct Keeper::State {
   bool closing DM_GUARDED_BY(mutex) = false;
   Thread thread;  // The Keeper's only.
 
-  // The thread's only.
-  RepeatFilter filter;
+  RepeatFilter filter DM_GUARDED_BY(mutex);
 
   void Run();
   void PublishQueued();
-  void PublishBatch(std::deque<std::unique_ptr<capture_file::Writer>> batch);
+  std::unique_ptr<capture_file::Writer> TakeQueued();
   void RecoverTree(const std::string& root);
   bool RecoverOne(const std::string& path);
   void Forget(const std::string& path) {
     MutexLock lock(mutex);
     live.erase(path);
   }
-  void Complain(const absl::Status& status) {
-    if (auto text = filter.Pass(status.ToString(), options.clock->MonotonicNow())) {
-      options.logger->Error(*std::move(text));
+  // Each file has a name of its own: what failed counts as the same error, not where.
+  void Complain(std::string_view what, const absl::Status& status) {
+    std::optional<std::string> text;
+    {
+      MutexLock lock(mutex);
+      text = filter.Pass(absl::StrCat(ToAbsl(what), " ", static_cast<int>(status.code())),
+                         status.ToString(), options.clock->MonotonicNow());
     }
+    if (text.has_value()) options.logger->Error(*std::move(text));
+  }
+  // Looks soon for what nobody owns any more.
+  void RecoverSoon() {
+    MutexLock lock(mutex);
+    const MonotonicTime soon = options.clock->MonotonicNow() + options.given_up_delay;
+    if (!recovery_due.has_value() || *recovery_due > soon) recovery_due = soon;
+    changed.NotifyAll();
   }
   bool Closing() {
     MutexLock lock(mutex);
@@ -88,13 +102,13 @@ void Keeper::State::Run() {
     std::string root;
     {
       MutexLock lock(mutex);
-      const auto awake = [this] {
+      const std::optional<MonotonicTime> due = recovery_due;
+      const auto awake = [this, due] {
         mutex.AssertHeld();
-        return closing || !queue.empty() ||
-               (recovery_due.has_value() && *recovery_due <= options.clock->MonotonicNow());
+        return closing || !queue.empty() || recovery_due != due;
       };
-      if (recovery_due.has_value()) {
-        changed.WaitUntil(mutex, *recovery_due, awake);
+      if (due.has_value()) {
+        changed.WaitUntil(mutex, *due, awake);
       } else {
         changed.Wait(mutex, awake);
       }
@@ -113,25 +127,33 @@ void Keeper::State::Run() {
   }
 }
 
-void Keeper::State::PublishQueued() {
-  std::deque<std::unique_ptr<capture_file::Writer>> batch;
-  {
-    MutexLock lock(mutex);
-    batch.swap(queue);
-  }
-  if (!batch.empty()) PublishBatch(std::move(batch));
+std::unique_ptr<capture_file::Writer> Keeper::State::TakeQueued() {
+  MutexLock lock(mutex);
+  if (queue.empty()) return nullptr;
+  std::unique_ptr<capture_file::Writer> file = std::move(queue.front());
+  queue.pop_front();
+  return file;
 }
 
-void Keeper::State::PublishBatch(std::deque<std::unique_ptr<capture_file::Writer>> batch) {
-  const size_t count = batch.size();
+// A batch is what is queued now. Its files stay in the queue until their turn, so that Close can
+// take them from behind a flush that hangs.
+void Keeper::State::PublishQueued() {
+  size_t batch = 0;
+  {
+    MutexLock lock(mutex);
+    batch = queue.size();
+  }
+  uint64_t count = 0;
   std::vector<std::string> paths;
   std::set<std::string> directories;
-  for (std::unique_ptr<capture_file::Writer>& file : batch) {
+  for (; count < batch; ++count) {
+    std::unique_ptr<capture_file::Writer> file = TakeQueued();
+    if (file == nullptr) break;
     // What cannot be flushed is published all the same: it is as good as it will ever be, and the
     // upload that follows reads it back.
     if (absl::Status status = file->Flush(); !status.ok()) {
       ++unflushed;
-      Complain(status);
+      Complain("flush", status);
     }
     const std::string in_progress = file->path();
     absl::StatusOr<std::string> path = file->Publish();
@@ -143,16 +165,13 @@ void Keeper::State::PublishBatch(std::deque<std::unique_ptr<capture_file::Writer
       paths.push_back(*std::move(path));
     } else {
       // Nobody's file now: recovery publishes it when the disk allows.
-      Complain(path.status());
-      MutexLock lock(mutex);
-      if (!recovery_due.has_value()) {
-        recovery_due = options.clock->MonotonicNow() + std::chrono::seconds(1);
-      }
+      Complain("publish", path.status());
+      RecoverSoon();
     }
   }
   for (const std::string& directory : directories) {
     if (absl::Status status = SyncDirectory(*options.ops, directory); !status.ok()) {
-      Complain(status);
+      Complain("flush directory", status);
     }
   }
   published += paths.size();
@@ -169,10 +188,10 @@ void Keeper::State::PublishBatch(std::deque<std::unique_ptr<capture_file::Writer
 void Keeper::State::RecoverTree(const std::string& root) {
   bool skipped = false;
   // <root>/<api>/<resource>/<method>/<file>
-  ForEachEntry(root, [&](const std::string& api) {
-    return ForEachEntry(api, [&](const std::string& resource) {
-      return ForEachEntry(resource, [&](const std::string& method) {
-        return ForEachEntry(method, [&](const std::string& path) {
+  ForEachEntry(root, 0, [&](const std::string& api) {
+    return ForEachEntry(api, O_NOFOLLOW, [&](const std::string& resource) {
+      return ForEachEntry(resource, O_NOFOLLOW, [&](const std::string& method) {
+        return ForEachEntry(method, O_NOFOLLOW, [&](const std::string& path) {
           if (!capture_file::IsInProgress(path)) return true;
           PublishQueued();
           if (Closing()) return false;
@@ -185,7 +204,7 @@ void Keeper::State::RecoverTree(const std::string& root) {
   if (skipped) {
     MutexLock lock(mutex);
     if (!recovery_due.has_value()) {
-      recovery_due = options.clock->MonotonicNow() + kRecoveryInterval;
+      recovery_due = options.clock->MonotonicNow() + options.recovery_interval;
     }
   }
 }
@@ -199,7 +218,7 @@ bool Keeper::State::RecoverOne(const std::string& path) {
   absl::StatusOr<capture_file::Recovery> recovery =
       capture_file::RecoverFile(*options.ops, path, options.clock->WallNow());
   if (!recovery.ok()) {
-    Complain(Wrap(recovery.status(), "recover"));
+    Complain(path, Wrap(recovery.status(), "recover"));
     return false;
   }
   const std::string cut =
@@ -255,24 +274,23 @@ void Keeper::Publish(std::unique_ptr<capture_file::Writer> file) {
   absl::StatusOr<std::string> path = file->Publish();
   file.reset();
   state_->Forget(in_progress);
-  ++state_->unflushed;
   if (!path.ok()) {
-    state_->options.logger->Error(path.status().ToString());
+    state_->Complain("publish", path.status());
+    state_->RecoverSoon();
     return;
   }
+  ++state_->unflushed;
   ++state_->published;
   if (state_->options.on_published) state_->options.on_published(*path);
 }
 
 void Keeper::Abandon(std::unique_ptr<capture_file::Writer> file) {
   const std::string path = file->path();
+  const bool broken = file->broken();
+  if (!broken && !file->has_records()) file->Discard();
   file.reset();
-  MutexLock lock(state_->mutex);
-  state_->live.erase(path);
-  if (!state_->recovery_due.has_value()) {
-    state_->recovery_due = state_->options.clock->MonotonicNow() + std::chrono::seconds(1);
-    state_->changed.NotifyAll();
-  }
+  state_->Forget(path);
+  if (broken) state_->RecoverSoon();
 }
 
 bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
@@ -305,7 +323,11 @@ void Keeper::Close(MonotonicTime deadline) {
     MutexLock lock(state_->mutex);
     left.swap(state_->queue);
   }
+  const size_t count = left.size();
   for (std::unique_ptr<capture_file::Writer>& file : left) Publish(std::move(file));
+  MutexLock lock(state_->mutex);
+  state_->done += count;
+  state_->changed.NotifyAll();
 }
 
 uint64_t Keeper::published() const { return state_->published; }

@@ -22,9 +22,12 @@ struct KeeperOptions {
   FileOps* ops = &FileOps::System();
   const Clock* clock = &Clock::System();
   std::shared_ptr<Logger> logger;
-  // Called with the path of each published file, on the keeper's thread; a hint, so it may be lost.
-  // Must not block.
+  // Called with the path of each published file; a hint, so it may be lost. Must not block. A
+  // thread that Close had to leave alone may call it later: it should co-own what it touches.
   std::function<void(const std::string& path)> on_published;
+  // How soon files in use by others are looked at again, and files that had to be given up.
+  std::chrono::milliseconds recovery_interval = std::chrono::minutes(1);
+  std::chrono::milliseconds given_up_delay = std::chrono::seconds(1);
 };
 
 // One thread that flushes each finished file to the medium, renames it, and flushes its directory:
@@ -43,7 +46,8 @@ class Keeper {
   void Announce(const std::string& path);
   // Hands over a finished file. Never waits for a flush.
   void Publish(std::unique_ptr<capture_file::Writer> file);
-  // Leaves a broken or empty file to recovery.
+  // Gives up a file that cannot be published: removes one without a record, leaves a broken one to
+  // recovery.
   void Abandon(std::unique_ptr<capture_file::Writer> file);
 
   // Waits until what was handed over before the call is published. False: not by the deadline, or

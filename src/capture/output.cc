@@ -31,14 +31,15 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   }
   if (file != nullptr) status = file->Append(head, tail);
 
-  std::unique_ptr<capture_file::Writer> broken;
+  std::unique_ptr<capture_file::Writer> given_up;
   std::unique_ptr<capture_file::Writer> finished;
   {
     MutexLock lock(mutex_);
     writing_ = false;
-    if (file != nullptr && file->broken()) {
-      broken = std::move(file);
-    } else if (file != nullptr && file->has_records() && (finish || finish_requested_ || closed_)) {
+    const bool done = finish || finish_requested_ || closed_;
+    if (file != nullptr && (file->broken() || (done && !file->has_records()))) {
+      given_up = std::move(file);
+    } else if (file != nullptr && done) {
       finished = std::move(file);
     } else {
       file_ = std::move(file);
@@ -48,7 +49,7 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   }
   if (full != nullptr) HandOver(std::move(full));
   if (finished != nullptr) HandOver(std::move(finished));
-  if (broken != nullptr) options_.keeper->Abandon(std::move(broken));
+  if (given_up != nullptr) options_.keeper->Abandon(std::move(given_up));
   return status;
 }
 

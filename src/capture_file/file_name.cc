@@ -112,7 +112,15 @@ std::optional<WallTime> ParseStamp(std::string_view base_name) {
   if (!text.empty()) return std::nullopt;
   time.tm_year -= 1900;
   time.tm_mon -= 1;
-  return WallTime(std::chrono::seconds(timegm(&time) - offset) + std::chrono::microseconds(micros));
+  // A date that the calendar does not have is moved to one that it has.
+  const struct tm given = time;
+  const time_t seconds = timegm(&time);
+  if (time.tm_year != given.tm_year || time.tm_mon != given.tm_mon ||
+      time.tm_mday != given.tm_mday || time.tm_hour != given.tm_hour ||
+      time.tm_min != given.tm_min || time.tm_sec != given.tm_sec) {
+    return std::nullopt;
+  }
+  return WallTime(std::chrono::seconds(seconds - offset) + std::chrono::microseconds(micros));
 }
 
 std::string FailedPath(std::string_view root, std::string_view path) {

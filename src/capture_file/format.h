@@ -13,18 +13,19 @@
 //
 // Example: a Readings collector of sensor "s", one record {"readings": {"a": 1}}, times 0:
 //
-//   29                                            metadata, 41 bytes
+//   2b                                            metadata, 43 bytes
 //   0a 14 "rdk:component:sensor"                    component_type
 //   12 01 "s"                                       component_name
 //   22 08 "Readings"                                method_name
 //   28 02                                           type: DATA_TYPE_TABULAR_SENSOR
-//   3a 00                                           file_extension, empty here
-//   25                                            record, 37 bytes
+//   3a 04 ".dat"                                    file_extension
+//   28                                            record, 40 bytes
 //   0a 04                                           metadata
 //   0a 00 12 00                                       time_requested, time_received
-//   12 1d                                           struct
-//   0a 1b 0a 08 "readings" 12 0f                      fields["readings"]
-//   2a 0d 0a 0b 0a 01 "a" 12 06?                      struct_value.fields["a"]
+//   12 20                                           struct
+//   0a 1e 0a 08 "readings" 12 12                      fields["readings"]
+//   2a 10 0a 0e 0a 01 "a" 12 09                         struct_value.fields["a"]
+//   11 00 00 00 00 00 00 f0 3f                            number_value: 1
 //
 // Limits, which readers enforce before they allocate anything: metadata at most 1 MiB, a tabular
 // record at most 32 MiB (what a server accepts in one message, 2^25), a binary record at most what
@@ -65,6 +66,7 @@ inline const char* ReadVarint(const char* begin, const char* end, uint64_t* valu
   uint64_t result = 0;
   for (int shift = 0; begin < end && shift < 64; shift += 7) {
     const auto byte = static_cast<unsigned char>(*begin++);
+    if (shift == 63 && byte > 1) return nullptr;
     result |= static_cast<uint64_t>(byte & 0x7f) << shift;
     if (byte < 0x80) {
       *value = result;

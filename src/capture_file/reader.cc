@@ -24,6 +24,41 @@ constexpr uint64_t kMetadataField = 1;
 constexpr uint64_t kStructField = 2;
 constexpr uint64_t kBinaryField = 3;
 
+// The largest tag that Protobuf knows.
+constexpr uint64_t kMaxTag = UINT32_MAX;
+
+// Whether `bytes` are fields one after another, as every message is.
+bool IsMessage(std::string_view bytes) {
+  const char* p = bytes.data();
+  const char* const end = p + bytes.size();
+  while (p < end) {
+    uint64_t tag = 0;
+    p = ReadVarint(p, end, &tag);
+    if (p == nullptr || tag > kMaxTag || tag >> 3 == 0) return false;
+    uint64_t size = 0;
+    switch (tag & 7) {
+      case kWireVarint:
+        p = ReadVarint(p, end, &size);
+        size = 0;
+        break;
+      case kWireFixed64:
+        size = 8;
+        break;
+      case kWireFixed32:
+        size = 4;
+        break;
+      case kWireLength:
+        p = ReadVarint(p, end, &size);
+        break;
+      default:
+        return false;
+    }
+    if (p == nullptr || size > static_cast<uint64_t>(end - p)) return false;
+    p += size;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
@@ -45,6 +80,9 @@ absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
   absl::Status status =
       ReadExactly(ops, fd, static_cast<off_t>(position), **length, reader.metadata_.data());
   if (!status.ok()) return status;
+  if (!IsMessage(reader.metadata_)) {
+    return absl::DataLossError("not a capture file: its metadata is no message");
+  }
   reader.position_ = position + **length;
   reader.metadata_frame_ = {0, reader.position_};
   return reader;
@@ -107,7 +145,7 @@ absl::StatusOr<bool> Reader::Dissect(Record& record) {
   while (position < end) {
     auto tag = VarintAt(position, end);
     if (!tag.ok()) return tag.status();
-    if (!tag->has_value()) return false;
+    if (!tag->has_value() || **tag > kMaxTag || **tag >> 3 == 0) return false;
     uint64_t size = 0;
     switch (**tag & 7) {
       case kWireVarint: {
@@ -151,8 +189,6 @@ absl::StatusOr<bool> Reader::Dissect(Record& record) {
           record.payload = extent;
           has_payload = true;
           break;
-        case 0:
-          return false;
         default:
           break;
       }

@@ -38,8 +38,7 @@ struct Record {
 class Reader {
  public:
   // Reads the metadata of the first `size` bytes of `fd`, which must stay open. DATA_LOSS if the
-  // file does not begin with a message that can be metadata; whether it parses is the caller's to
-  // see.
+  // file does not begin with a message; whether that is metadata is the caller's to see.
   static absl::StatusOr<Reader> Open(FileOps& ops, int fd, uint64_t size);
 
   // The serialized DataCaptureMetadata, and where it lies with its length prefix.

@@ -98,6 +98,16 @@ absl::Status Writer::Flush() {
 
 absl::StatusOr<std::string> Writer::Publish() { return PublishPath(ops_, path_); }
 
+void Writer::Discard() {
+  struct stat info {};
+  struct stat named {};
+  // Somebody may have renamed it, and given its name to another file.
+  if (ops_.Fstat(fd_.get(), &info) == 0 && ops_.Lstat(path_.c_str(), &named) == 0 &&
+      FileId::Of(info) == FileId::Of(named)) {
+    ops_.Unlink(path_.c_str());
+  }
+}
+
 absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path) {
   std::string target = CompletePath(in_progress_path);
   const std::optional<WallTime> start = ParseStamp(BaseName(in_progress_path));

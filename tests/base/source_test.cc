@@ -1,0 +1,73 @@
+#include "datamanager/source.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+namespace datamanager {
+namespace {
+
+constexpr const char* kSensor = "rdk:component:sensor";
+constexpr const char* kCamera = "rdk:component:camera";
+
+absl::Status Nothing(const CaptureRequest&, Readings&) { return absl::OkStatus(); }
+absl::Status NoPictures(const CaptureRequest&, Images&) { return absl::OkStatus(); }
+
+TEST(SourcesTest, FindsWhatWasAdded) {
+  Sources sources;
+  sources.AddReadings(kSensor, "cpu", Nothing);
+  sources.AddImages("cam", NoPictures);
+  EXPECT_NE(sources.Find(kSensor, "cpu", "Readings"), nullptr);
+  EXPECT_NE(sources.Find(kCamera, "cam", "GetImages"), nullptr);
+  EXPECT_NE(sources.Find(kCamera, "cam", "ReadImage"), nullptr);
+  EXPECT_EQ(sources.Find(kSensor, "cpu", "GetImages"), nullptr);
+  EXPECT_EQ(sources.Find(kSensor, "gpu", "Readings"), nullptr);
+  EXPECT_TRUE(sources.Has(kSensor, "cpu"));
+  EXPECT_FALSE(sources.Has(kSensor, "cp"));
+  EXPECT_FALSE(sources.Has(kCamera, "cpu"));
+}
+
+TEST(SourcesTest, ASourceIsTheSameUntilItIsAddedAgain) {
+  Sources sources;
+  sources.AddReadings(kSensor, "cpu", Nothing);
+  const auto first = sources.Find(kSensor, "cpu", "Readings");
+  EXPECT_EQ(sources.Find(kSensor, "cpu", "Readings"), first);
+  const Sources copy = sources;
+  EXPECT_EQ(copy.Find(kSensor, "cpu", "Readings"), first);
+  sources.AddReadings(kSensor, "gpu", Nothing);
+  EXPECT_EQ(sources.Find(kSensor, "cpu", "Readings"), first);
+  sources.AddReadings(kSensor, "cpu", Nothing);
+  EXPECT_NE(sources.Find(kSensor, "cpu", "Readings"), first);
+  EXPECT_EQ(copy.Find(kSensor, "cpu", "Readings"), first);
+}
+
+TEST(SourcesTest, RemovesEveryMethodOfAName) {
+  Sources sources;
+  sources.AddImages("cam", NoPictures);
+  sources.AddImages("other", NoPictures);
+  sources.Remove(kCamera, "cam");
+  EXPECT_FALSE(sources.Has(kCamera, "cam"));
+  EXPECT_EQ(sources.Find(kCamera, "cam", "ReadImage"), nullptr);
+  EXPECT_TRUE(sources.Has(kCamera, "other"));
+}
+
+TEST(ImagesTest, ReusesItsStorageAndShowsNothingOfIt) {
+  Images images;
+  Image& image = images.Add();
+  image = {.source_name = "left", .mime_type = "image/png", .data = std::string(100, 'x')};
+  const char* storage = image.data.data();
+  images.Clear();
+  EXPECT_TRUE(images.empty());
+  EXPECT_EQ(images.begin(), images.end());
+  Image& again = images.Add();
+  EXPECT_EQ(again.source_name, "");
+  EXPECT_EQ(again.mime_type, "");
+  EXPECT_EQ(again.data, "");
+  again.data.assign(100, 'y');
+  EXPECT_EQ(again.data.data(), storage);
+  EXPECT_EQ(images.size(), 1U);
+}
+
+}  // namespace
+}  // namespace datamanager

@@ -1,0 +1,80 @@
+#include "base/strings.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace datamanager {
+namespace {
+
+TEST(StringsTest, NearestNameFindsTheSlipOfTheFingers) {
+  const std::vector<std::string> known = {"capture_dir", "sync_interval_mins", "tags", "Readings"};
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"capture_dirs", "capture_dir"},
+      {"captur_dir", "capture_dir"},
+      {"Capture_Dir", "capture_dir"},
+      {"sync_interval_minutes", "sync_interval_mins"},
+      {"readings", "Readings"},
+      {"Readigns", "Readings"},
+      {"tag", "tags"},
+      {"tagz", "tags"},
+      {"xyz", ""},
+      {"", ""},
+      {"completely_different", ""},
+  };
+  for (const auto& [name, nearest] : table) EXPECT_EQ(NearestName(name, known), nearest) << name;
+  EXPECT_EQ(NearestName("tags", {}), "");
+}
+
+TEST(StringsTest, IsUtf8AcceptsWhatIsWellFormed) {
+  for (const std::string text :
+       {"", "plain", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+        "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\xc3\xa4z"}) {
+    EXPECT_TRUE(IsUtf8(text)) << ::testing::PrintToString(text);
+  }
+  EXPECT_TRUE(IsUtf8(std::string_view("\0", 1)));
+}
+
+TEST(StringsTest, IsUtf8RefusesTheRest) {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"a continuation alone", "\x80"},
+      {"an overlong slash", "\xc0\xaf"},
+      {"an overlong letter", "\xc1\xbf"},
+      {"two bytes, cut", "a\xc3"},
+      {"two bytes, the second no continuation", "\xc3z"},
+      {"three bytes, overlong", "\xe0\x9f\xbf"},
+      {"three bytes, cut", "\xe4\xb8"},
+      {"three bytes, the third wrong", "\xe4\xb8z"},
+      {"a surrogate", "\xed\xa0\x80"},
+      {"four bytes, overlong", "\xf0\x8f\xbf\xbf"},
+      {"four bytes, cut", "\xf0\x9f\xa4"},
+      {"beyond U+10FFFF", "\xf4\x90\x80\x80"},
+      {"no lead byte", "\xf5\x80\x80\x80"},
+      {"FE", "\xfe"},
+      {"FF", "\xff"},
+  };
+  for (const auto& [what, text] : table) {
+    EXPECT_FALSE(IsUtf8(text)) << what;
+    EXPECT_FALSE(IsUtf8("before " + text)) << what;
+    EXPECT_FALSE(IsUtf8(text + " after")) << what;
+  }
+}
+
+TEST(StringsTest, WrapKeepsTheCodeAndSaysWhere) {
+  const absl::Status wrapped = Wrap(absl::NotFoundError("no such file"), "open /a");
+  EXPECT_EQ(wrapped.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(wrapped.message(), "open /a: no such file");
+  EXPECT_TRUE(Wrap(absl::OkStatus(), "open /a").ok());
+}
+
+TEST(StringsTest, ErrnoStatusNamesStepPathAndCause) {
+  const absl::Status status = ErrnoStatus(ENOSPC, "write", "/data/file");
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(), "write /data/file: No space left on device");
+}
+
+}  // namespace
+}  // namespace datamanager

@@ -1,0 +1,130 @@
+#include "base/thread.h"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "tests/support/gate.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::Gate;
+using testing::In;
+using testing::PatienceEnds;
+using testing::WaitUntil;
+
+// Runs `body` in a thread of ours and waits for its end.
+void RunThread(const std::string& name, size_t stack_bytes, std::function<void()> body) {
+  absl::StatusOr<Thread> thread = Thread::Start(name, stack_bytes, std::move(body));
+  ASSERT_TRUE(thread.ok()) << thread.status();
+  thread->Join();
+  EXPECT_FALSE(thread->joinable());
+}
+
+TEST(ThreadTest, CarriesItsName) {
+  const auto is_called = [](const std::string& expected) {
+    return [expected] {
+      EXPECT_TRUE(WaitUntil([&] {
+        std::array<char, 16> name{};
+        pthread_getname_np(pthread_self(), name.data(), name.size());
+        return expected == name.data();
+      })) << expected;
+    };
+  };
+  RunThread("dm-test", kOwnStackBytes, is_called("dm-test"));
+  RunThread("dm:a-name-that-is-too-long", kOwnStackBytes, is_called("dm:a-name-that-"));
+}
+
+TEST(ThreadTest, BlocksEverySignalAndLeavesItsStarterAlone) {
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  RunThread("dm-test", kOwnStackBytes, [] {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGUSR1, SIGURG, SIGIO, SIGPIPE}) {
+      EXPECT_EQ(sigismember(&mask, signal), 1) << signal;
+    }
+  });
+  sigset_t after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  EXPECT_EQ(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
+
+TEST(ThreadTest, InheritsNoSchedulingPolicy) {
+  const sched_param priority{};
+  ASSERT_EQ(pthread_setschedparam(pthread_self(), SCHED_BATCH, &priority), 0);
+  RunThread("dm-test", kOwnStackBytes, [] {
+    int policy = -1;
+    sched_param found{};
+    pthread_getschedparam(pthread_self(), &policy, &found);
+    EXPECT_EQ(policy, SCHED_OTHER);
+  });
+  ASSERT_EQ(pthread_setschedparam(pthread_self(), SCHED_OTHER, &priority), 0);
+}
+
+TEST(ThreadTest, HasTheStackItWasGiven) {
+  const auto stack_bytes = [] {
+    pthread_attr_t attributes;
+    pthread_getattr_np(pthread_self(), &attributes);
+    size_t bytes = 0;
+    pthread_attr_getstacksize(&attributes, &bytes);
+    pthread_attr_destroy(&attributes);
+    return bytes;
+  };
+  RunThread("dm-test", kOwnStackBytes, [&] {
+    EXPECT_GE(stack_bytes(), kOwnStackBytes);
+    EXPECT_LT(stack_bytes(), kOwnStackBytes + (1 << 20));
+  });
+  RunThread("dm-test", kSystemStackBytes, [&] { EXPECT_GE(stack_bytes(), size_t{1} << 20); });
+}
+
+TEST(ThreadTest, JoinUntilGivesUpAndCanBeTriedAgain) {
+  Gate gate;
+  gate.Close();
+  absl::StatusOr<Thread> thread =
+      Thread::Start("dm-test", kOwnStackBytes, [&gate] { gate.Pass(); });
+  ASSERT_TRUE(thread.ok()) << thread.status();
+  EXPECT_FALSE(thread->JoinUntil(In(milliseconds(5))));
+  EXPECT_FALSE(thread->JoinUntil(MonotonicTime::min()));
+  EXPECT_TRUE(thread->joinable());
+  gate.Open();
+  EXPECT_TRUE(thread->JoinUntil(PatienceEnds()));
+  EXPECT_FALSE(thread->joinable());
+  EXPECT_TRUE(thread->JoinUntil(MonotonicTime::min())) << "there is nothing left to join";
+}
+
+TEST(ThreadTest, LetsGoOfItsBodyWhenItEnds) {
+  auto token = std::make_shared<int>(0);
+  absl::StatusOr<Thread> thread = Thread::Start("dm-test", kOwnStackBytes, [token] {});
+  ASSERT_TRUE(thread.ok()) << thread.status();
+  ASSERT_TRUE(thread->JoinUntil(PatienceEnds()));
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST(ThreadTest, RunsOnWhenItsHandleIsDestroyed) {
+  const auto gate = std::make_shared<Gate>();
+  const auto ended = std::make_shared<std::atomic<bool>>(false);
+  gate->Close();
+  {
+    absl::StatusOr<Thread> thread = Thread::Start("dm-test", kOwnStackBytes, [gate, ended] {
+      gate->Pass();
+      *ended = true;
+    });
+    ASSERT_TRUE(thread.ok()) << thread.status();
+  }
+  gate->Open();
+  EXPECT_TRUE(WaitUntil([&] { return ended->load(); }));
+}
+
+}  // namespace
+}  // namespace datamanager

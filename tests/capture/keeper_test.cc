@@ -1,0 +1,428 @@
+#include "capture/keeper.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "capture_file/file_name.h"
+#include "tests/support/faulty_file_ops.h"
+#include "tests/support/files.h"
+#include "tests/support/gate.h"
+#include "tests/support/log_capture.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager::capture {
+namespace {
+
+using capture_file::Writer;
+using std::chrono::milliseconds;
+using testing::Exists;
+using testing::FaultyFileOps;
+using testing::FilesBelow;
+using testing::Gate;
+using testing::In;
+using testing::LogCapture;
+using testing::PatienceEnds;
+using testing::ReadFile;
+using testing::TempDir;
+using testing::WaitUntil;
+using testing::WriteFile;
+using Call = FaultyFileOps::Call;
+
+// A SensorData with one byte of payload, and its length.
+constexpr std::string_view kRecord = "\x03\x1a\x01x";
+// A file with that record, after empty metadata.
+const std::string kFile = std::string(1, '\0') + std::string(kRecord);
+
+class KeeperTest : public ::testing::Test {
+ protected:
+  // What the keeper's thread uses, and so owns: it may outlive the test's keeper.
+  struct World {
+    FaultyFileOps ops;
+    Gate hint_gate;  // Holds the keeper in its hint.
+    std::mutex mutex;
+    std::vector<std::string> hints;
+  };
+
+  KeeperTest() {
+    logger_ = *Logger::Create(log_.sink());
+    keeper_ = *Keeper::Start({.ops = &world_->ops,
+                              .logger = logger_,
+                              .on_published =
+                                  [world = world_](const std::string& path) {
+                                    world->hint_gate.Pass();
+                                    const std::lock_guard lock(world->mutex);
+                                    world->hints.push_back(path);
+                                  },
+                              .recovery_interval = milliseconds(10),
+                              .given_up_delay = milliseconds(5)});
+    WriteFile(Directory() + "/.keep", "");
+  }
+  ~KeeperTest() override {
+    world_->ops.fdatasync_gate().Open();
+    world_->hint_gate.Open();
+    keeper_->Close(PatienceEnds());
+  }
+
+  std::string Directory(const std::string& method = "Readings") const {
+    return temp_.path() + "/rdk_component_sensor/cpu/" + method;
+  }
+  // A file with so many records, being written.
+  std::unique_ptr<Writer> Begin(int records = 1, const std::string& method = "Readings") {
+    EXPECT_TRUE(MakeDirectories(FileOps::System(), Directory(method)).ok());
+    std::unique_ptr<Writer> file =
+        *Writer::Create(world_->ops, Directory(method), std::chrono::system_clock::now(), "");
+    keeper_->Announce(file->path());
+    for (int i = 0; i < records; ++i) EXPECT_TRUE(file->Append(kRecord).ok());
+    return file;
+  }
+  // A finished file, handed over. Returns its name once published.
+  std::string Publish(const std::string& method = "Readings") {
+    std::unique_ptr<Writer> file = Begin(1, method);
+    const std::string path = capture_file::CompletePath(file->path());
+    keeper_->Publish(std::move(file));
+    return path;
+  }
+  bool AllPublished() { return keeper_->WaitUntilPublished(PatienceEnds(), {}); }
+  // A file that a dead process left, begun at that second.
+  std::string LeaveBehind(int second, const std::string& content = kFile) const {
+    const std::string path =
+        Directory() + "/" +
+        capture_file::InProgressName(WallTime(std::chrono::seconds(1767341045 + second)));
+    WriteFile(path, content);
+    return path;
+  }
+  std::vector<std::string> hints() {
+    const std::lock_guard lock(world_->mutex);
+    return world_->hints;
+  }
+  // The keeper's thread stands still in the flush of a file until the gate opens.
+  void HangInFlush() {
+    world_->ops.fdatasync_gate().Close();
+    Publish();
+    ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
+  }
+
+  const TempDir temp_;
+  const std::shared_ptr<World> world_ = std::make_shared<World>();
+  LogCapture log_;
+  std::shared_ptr<Logger> logger_;
+  std::unique_ptr<Keeper> keeper_;
+};
+
+std::string Base(const std::string& path) { return std::string(BaseName(path)); }
+
+std::vector<std::string> FlushesAndRenames(const FaultyFileOps& ops) {
+  std::vector<std::string> entries;
+  for (std::string& entry : ops.journal()) {
+    if (!entry.starts_with("write")) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+TEST_F(KeeperTest, FlushesThenRenamesThenFlushesTheDirectory) {
+  std::unique_ptr<Writer> file = Begin();
+  const std::string name = Base(file->path());
+  const std::string complete = capture_file::CompletePath(file->path());
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(
+      FlushesAndRenames(world_->ops),
+      (std::vector<std::string>{"flush " + name, "rename " + name, "flush directory Readings"}));
+  EXPECT_EQ(ReadFile(complete), kFile);
+  EXPECT_EQ(keeper_->published(), 1U);
+  EXPECT_EQ(keeper_->unflushed(), 0U);
+}
+
+TEST_F(KeeperTest, FlushesADirectoryOnceForABatch) {
+  HangInFlush();
+  for (int i = 0; i < 3; ++i) Publish();
+  Publish("Other");
+  world_->ops.fdatasync_gate().Open();
+  ASSERT_TRUE(AllPublished());
+  int flushes = 0;
+  std::vector<std::string> directories;
+  for (const std::string& entry : FlushesAndRenames(world_->ops)) {
+    if (entry.starts_with("flush directory ")) {
+      directories.push_back(entry.substr(16));
+    } else if (entry.starts_with("flush ")) {
+      ++flushes;
+    }
+  }
+  EXPECT_EQ(flushes, 5);
+  EXPECT_EQ(directories, (std::vector<std::string>{"Readings", "Other", "Readings"}))
+      << "once for the first alone, then once for each of the others' two";
+  EXPECT_EQ(keeper_->published(), 5U);
+}
+
+TEST_F(KeeperTest, PublishesWhatItCannotFlush) {
+  world_->ops.Fail(Call::kFdatasync, EIO);
+  std::vector<std::string> paths;
+  for (int i = 0; i < 5; ++i) paths.push_back(Publish());
+  ASSERT_TRUE(AllPublished());
+  for (const std::string& path : paths) EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_EQ(keeper_->published(), 5U);
+  EXPECT_EQ(keeper_->unflushed(), 5U);
+  logger_->Close();
+  EXPECT_EQ(log_.Count("Input/output error", LogLevel::kError), 1U)
+      << "each file has a name of its own, and yet it is one error:\n"
+      << log_.Text();
+}
+
+TEST_F(KeeperTest, SaysWhenADirectoryCannotBeFlushed) {
+  world_->ops.Fail(Call::kFsync, EIO);
+  const std::string path = Publish();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_TRUE(Exists(path));
+  logger_->Close();
+  EXPECT_EQ(log_.Count("flush directory " + Directory(), LogLevel::kError), 1U) << log_.Text();
+}
+
+TEST_F(KeeperTest, PublishesUnflushedWhatTheQueueHasNoRoomFor) {
+  HangInFlush();
+  for (int i = 0; i < 128; ++i) Publish();
+  EXPECT_EQ(keeper_->published(), 0U);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Exists(Publish()));
+  EXPECT_EQ(keeper_->published(), 3U);
+  EXPECT_EQ(keeper_->unflushed(), 3U);
+  EXPECT_EQ(hints().size(), 3U);
+
+  world_->ops.fdatasync_gate().Open();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(keeper_->published(), 1 + 128 + 3U);
+  EXPECT_EQ(keeper_->unflushed(), 3U);
+  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
+}
+
+TEST_F(KeeperTest, CloseRenamesWhatWaitsBehindAHangingFlush) {
+  HangInFlush();
+  std::vector<std::string> waiting;
+  for (int i = 0; i < 3; ++i) waiting.push_back(Publish());
+  keeper_->Close(In(milliseconds(5)));
+  for (const std::string& path : waiting) EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_EQ(keeper_->unflushed(), 3U);
+  EXPECT_EQ(FilesBelow(temp_.path(), ".prog").size(), 1U) << "the one that hangs";
+  EXPECT_TRUE(WaitUntil([&] { return hints().size() == 3; }));
+
+  world_->ops.fdatasync_gate().Open();
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->published() == 4; }));
+  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
+}
+
+TEST_F(KeeperTest, CloseRenamesWhatWaitsInTheSameBatch) {
+  world_->hint_gate.Close();
+  Publish();
+  ASSERT_TRUE(WaitUntil([&] { return world_->hint_gate.waiting() == 1; }));
+  std::vector<std::string> batch;
+  for (int i = 0; i < 3; ++i) batch.push_back(Publish());
+  world_->ops.fdatasync_gate().Close();
+  world_->hint_gate.Open();
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
+  keeper_->Close(In(milliseconds(5)));
+  EXPECT_FALSE(Exists(batch[0]));
+  EXPECT_TRUE(Exists(batch[1]));
+  EXPECT_TRUE(Exists(batch[2]));
+  world_->ops.fdatasync_gate().Open();
+  EXPECT_TRUE(WaitUntil([&] { return Exists(batch[0]); }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->published() == 4; }));
+}
+
+TEST_F(KeeperTest, CloseFlushesWhatTheDiskTakesInTime) {
+  for (int i = 0; i < 20; ++i) Publish();
+  keeper_->Close(PatienceEnds());
+  EXPECT_EQ(keeper_->published(), 20U);
+  EXPECT_EQ(keeper_->unflushed(), 0U);
+  EXPECT_EQ(hints().size(), 20U);
+  keeper_->Close(PatienceEnds());
+}
+
+TEST_F(KeeperTest, PublishesAtOnceWhatComesAfterClose) {
+  keeper_->Close(PatienceEnds());
+  const std::string path = Publish();
+  EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_EQ(keeper_->published(), 1U);
+  EXPECT_EQ(keeper_->unflushed(), 1U);
+  EXPECT_EQ(hints(), std::vector{path});
+}
+
+TEST_F(KeeperTest, HintsAtAFileThatIsClosed) {
+  world_->hint_gate.Close();
+  const std::string path = Publish();
+  ASSERT_TRUE(WaitUntil([&] { return world_->hint_gate.waiting() == 1; }));
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(fd.valid());
+  EXPECT_EQ(FileOps::System().TryLock(fd.get()), 0) << "whoever uploads it can claim it";
+  world_->hint_gate.Open();
+  EXPECT_TRUE(WaitUntil([&] { return hints() == std::vector{path}; }));
+}
+
+TEST_F(KeeperTest, LeavesToRecoveryWhatItCannotRename) {
+  keeper_->Recover(temp_.path());
+  world_->ops.Fail(Call::kRename, EIO, 1);
+  const std::string path = Publish();
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_EQ(keeper_->published(), 0U);
+  logger_->Close();
+  EXPECT_EQ(log_.Count("publish", LogLevel::kError), 1U) << log_.Text();
+}
+
+TEST_F(KeeperTest, WaitingEndsAtTheDeadlineAndWithTheStop) {
+  EXPECT_TRUE(keeper_->WaitUntilPublished(MonotonicTime::min(), {})) << "there is nothing";
+  HangInFlush();
+  EXPECT_FALSE(keeper_->WaitUntilPublished(In(milliseconds(5)), {}));
+  std::stop_source stop;
+  std::thread other([&stop] { stop.request_stop(); });
+  EXPECT_FALSE(keeper_->WaitUntilPublished(PatienceEnds(), stop.get_token()));
+  other.join();
+  world_->ops.fdatasync_gate().Open();
+  EXPECT_TRUE(AllPublished());
+}
+
+TEST_F(KeeperTest, WaitingEndsWhenCloseHasPublishedTheRest) {
+  HangInFlush();
+  Publish();
+  std::thread waiter([&] { EXPECT_FALSE(keeper_->WaitUntilPublished(In(milliseconds(50)), {})); });
+  keeper_->Close(In(milliseconds(5)));
+  waiter.join();  // The one that hangs is not published.
+  world_->ops.fdatasync_gate().Open();
+  EXPECT_TRUE(AllPublished());
+}
+
+TEST_F(KeeperTest, RecoversWhatDeadProcessesLeft) {
+  const std::string whole = LeaveBehind(1);
+  const std::string torn = LeaveBehind(2, kFile + "\x30torn");
+  const std::string empty = LeaveBehind(3, "");
+  const std::string foreign = Directory() + "/notes.prog";
+  WriteFile(foreign, "notes");
+  const std::string too_high = temp_.path() + "/" + Base(whole);
+  WriteFile(too_high, kFile);
+
+  keeper_->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2 && !Exists(empty); }));
+  EXPECT_EQ(ReadFile(capture_file::CompletePath(whole)), kFile);
+  EXPECT_EQ(ReadFile(capture_file::CompletePath(torn)), kFile);
+  EXPECT_EQ(ReadFile(foreign), "notes");
+  EXPECT_EQ(ReadFile(too_high), kFile) << "no collector's file lies there";
+  EXPECT_EQ(hints().size(), 2U);
+  EXPECT_EQ(keeper_->published(), 0U);
+  keeper_->Close(PatienceEnds());
+  logger_->Close();
+  EXPECT_EQ(log_.Count("its last 5 bytes were no whole record", LogLevel::kInfo), 1U)
+      << log_.Text();
+  EXPECT_TRUE(log_.Has("removed " + empty)) << log_.Text();
+}
+
+TEST_F(KeeperTest, ComesBackForWhatIsInUse) {
+  const std::string path = LeaveBehind(1);
+  UniqueFd owner(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(FileOps::System().TryLock(owner.get()), 0);
+  keeper_->Recover(temp_.path());
+  // It has been there, and again.
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(Call::kLock) >= 2; }));
+  EXPECT_TRUE(Exists(path));
+  owner.Reset();
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile);
+}
+
+TEST_F(KeeperTest, GoesToAnotherDirectoryWhenTold) {
+  const TempDir nothing_here;
+  keeper_->Recover(nothing_here.path());
+  keeper_->Recover(nothing_here.path() + "/not/there");
+  LeaveBehind(1);
+  keeper_->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+}
+
+TEST_F(KeeperTest, LeavesLiveFilesAlone) {
+  const std::unique_ptr<Writer> live = Begin();
+  const int locks = world_->ops.Count(Call::kLock);
+  for (int pass = 1; pass <= 2; ++pass) {
+    LeaveBehind(pass);
+    keeper_->Recover(temp_.path());
+    ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() == static_cast<uint64_t>(pass); }));
+  }
+  EXPECT_TRUE(Exists(live->path()));
+  EXPECT_EQ(world_->ops.Count(Call::kLock), locks + 2) << "it was not even looked at";
+}
+
+TEST_F(KeeperTest, RecoversABrokenFileWhileItSleeps) {
+  LeaveBehind(1);
+  keeper_->Recover(temp_.path());
+  ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  // Nothing is due any more: only the broken file itself can wake the keeper.
+  std::unique_ptr<Writer> file = Begin(2);
+  world_->ops.CutWrites(2);
+  world_->ops.Fail(Call::kFtruncate, EIO, 1);
+  ASSERT_FALSE(file->Append(kRecord).ok());
+  ASSERT_TRUE(file->broken());
+  const std::string path = file->path();
+  keeper_->Abandon(std::move(file));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2; }));
+  EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile + std::string(kRecord));
+}
+
+TEST_F(KeeperTest, RemovesAFileThatIsGivenUpEmpty) {
+  std::unique_ptr<Writer> file = Begin(0);
+  const std::string path = file->path();
+  keeper_->Abandon(std::move(file));
+  EXPECT_FALSE(Exists(path));
+}
+
+TEST_F(KeeperTest, FollowsNoLinks) {
+  const TempDir elsewhere;
+  const std::string theirs = elsewhere.path() + "/cpu/Readings/" + Base(LeaveBehind(1));
+  WriteFile(theirs, kFile);
+  std::filesystem::create_directory_symlink(elsewhere.path(), temp_.path() + "/api");
+  std::filesystem::create_directory_symlink(elsewhere.path() + "/cpu/Readings",
+                                            Directory() + "/../Linked");
+  for (uint64_t pass = 1; pass <= 2; ++pass) {
+    LeaveBehind(static_cast<int>(pass));
+    keeper_->Recover(temp_.path());
+    ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() >= pass; }));
+  }
+  EXPECT_EQ(ReadFile(theirs), kFile);
+  EXPECT_EQ(keeper_->recovered(), 2U);
+}
+
+TEST_F(KeeperTest, RecoversThroughALinkToTheCaptureDirectory) {
+  const TempDir links;
+  std::filesystem::create_directory_symlink(temp_.path(), links.path() + "/capture");
+  LeaveBehind(1);
+  keeper_->Recover(links.path() + "/capture");
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+}
+
+TEST_F(KeeperTest, SaysWhatItCannotRecoverAndTriesAgain) {
+  world_->ops.Fail(Call::kRename, EIO, 3);
+  const std::string path = LeaveBehind(1);
+  keeper_->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  logger_->Close();
+  EXPECT_EQ(log_.Count("recover: publish " + path, LogLevel::kError), 1U) << log_.Text();
+}
+
+TEST_F(KeeperTest, PublishesWhileItRecovers) {
+  for (int i = 1; i <= 50; ++i) LeaveBehind(i);
+  keeper_->Recover(temp_.path());
+  for (int i = 0; i < 50; ++i) Publish();
+  EXPECT_TRUE(AllPublished());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 50; }));
+  EXPECT_EQ(FilesBelow(temp_.path(), ".capture").size(), 100U);
+}
+
+}  // namespace
+}  // namespace datamanager::capture

@@ -1,0 +1,187 @@
+#include "capture_file/file_name.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file_ops.h"
+
+namespace datamanager::capture_file {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+using std::chrono::minutes;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+// The process's time zone, for as long as it lives.
+class TimeZone {
+ public:
+  explicit TimeZone(const std::string& name) {
+    if (const char* before = getenv("TZ")) before_ = before;
+    Set(name);
+  }
+  ~TimeZone() { Set(before_); }
+  TimeZone(const TimeZone&) = delete;
+  TimeZone& operator=(const TimeZone&) = delete;
+
+ private:
+  static void Set(const std::optional<std::string>& name) {
+    if (name.has_value()) {
+      setenv("TZ", name->c_str(), 1);
+    } else {
+      unsetenv("TZ");
+    }
+    tzset();
+  }
+  std::optional<std::string> before_;
+};
+
+// 2026-01-02T08:04:05Z.
+constexpr WallTime kWinter{seconds(1767341045)};
+// 2026-07-02T08:04:05Z.
+constexpr WallTime kSummer{seconds(1782979445)};
+
+// As POSIX writes zones, so that no database of them is needed: hours west of Greenwich.
+const char* const kZones[] = {"UTC0",
+                              "EST5EDT,M3.2.0,M11.1.0",
+                              "CET-1CEST,M3.5.0,M10.5.0/3",
+                              "IST-5:30",
+                              "NPT-5:45",
+                              "<-0330>3:30",
+                              "<+14>-14",
+                              "<-12>12"};
+
+TEST(FileNameTest, StampsAreLocalTimeWithTheOffset) {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"UTC0", "2026-01-02T08_04_05.000006Z.prog"},
+      {"EST5EDT,M3.2.0,M11.1.0", "2026-01-02T03_04_05.000006-05_00.prog"},
+      {"CET-1CEST,M3.5.0,M10.5.0/3", "2026-01-02T09_04_05.000006+01_00.prog"},
+      {"IST-5:30", "2026-01-02T13_34_05.000006+05_30.prog"},
+      {"<-0330>3:30", "2026-01-02T04_34_05.000006-03_30.prog"},
+      {"<+14>-14", "2026-01-02T22_04_05.000006+14_00.prog"},
+  };
+  for (const auto& [zone, name] : table) {
+    const TimeZone scope(zone);
+    EXPECT_EQ(InProgressName(kWinter + microseconds(6)), name);
+  }
+  const TimeZone summer("EST5EDT,M3.2.0,M11.1.0");
+  EXPECT_EQ(CompleteName(kSummer), "2026-07-02T04_04_05.000000-04_00.capture");
+}
+
+TEST(FileNameTest, WhatIsBuiltIsParsed) {
+  for (const char* zone : kZones) {
+    const TimeZone scope(zone);
+    for (const WallTime start :
+         {kWinter, kSummer, kWinter + microseconds(1), kWinter + microseconds(999999), WallTime{},
+          WallTime{} - microseconds(1), WallTime{} - hours(24 * 365 * 30),
+          kWinter + hours(24 * 365 * 100)}) {
+      EXPECT_EQ(ParseStamp(InProgressName(start)), start) << zone << InProgressName(start);
+      EXPECT_EQ(ParseStamp(CompleteName(start)), start) << zone << CompleteName(start);
+    }
+  }
+}
+
+TEST(FileNameTest, ANameMeansTheSameInEveryZone) {
+  std::string name;
+  {
+    const TimeZone scope("IST-5:30");
+    name = CompleteName(kWinter);
+  }
+  for (const char* zone : kZones) {
+    const TimeZone scope(zone);
+    EXPECT_EQ(ParseStamp(name), kWinter) << zone;
+  }
+}
+
+TEST(FileNameTest, BothSidesOfAnHourThatIsRepeatedAreToldApart) {
+  const TimeZone scope("CET-1CEST,M3.5.0,M10.5.0/3");
+  const WallTime first{
+      seconds(1792888200)};  // 2026-10-25T00:30:00Z, 02:30 local, as an hour later.
+  EXPECT_EQ(InProgressName(first), "2026-10-25T02_30_00.000000+02_00.prog");
+  EXPECT_EQ(InProgressName(first + hours(1)), "2026-10-25T02_30_00.000000+01_00.prog");
+}
+
+TEST(FileNameTest, CutsToMicroseconds) {
+  const TimeZone scope("UTC0");
+  EXPECT_EQ(CompleteName(kWinter + nanoseconds(1999)), CompleteName(kWinter + microseconds(1)));
+  EXPECT_EQ(CompleteName(WallTime{} - nanoseconds(1)), "1969-12-31T23_59_59.999999Z.capture");
+}
+
+TEST(FileNameTest, ReplacesColonsOnlyInTheSegmentsThatItMakes) {
+  EXPECT_EQ(CollectorDirectory("/data", "rdk:component:sensor", "cpu", "Readings"),
+            "/data/rdk_component_sensor/cpu/Readings");
+  EXPECT_EQ(CollectorDirectory("/a:b/c", "rdk:component:sensor", "remote:cpu", "Get:It"),
+            "/a:b/c/rdk_component_sensor/remote_cpu/Get_It");
+}
+
+TEST(FileNameTest, TheExampleOfTheHeaderHolds) {
+  const TimeZone scope("EST5");
+  EXPECT_EQ(CollectorDirectory("/data", "rdk:component:sensor", "cpu", "Readings") + "/" +
+                CompleteName(kWinter + microseconds(6)),
+            "/data/rdk_component_sensor/cpu/Readings/2026-01-02T03_04_05.000006-05_00.capture");
+}
+
+TEST(FileNameTest, CompletePathChangesTheSuffixOnly) {
+  const TimeZone scope("UTC0");
+  const std::string path = "/data.prog/x/" + InProgressName(kWinter);
+  EXPECT_EQ(CompletePath(path), "/data.prog/x/" + CompleteName(kWinter));
+  EXPECT_TRUE(IsInProgress(BaseName(path)));
+  EXPECT_FALSE(IsComplete(BaseName(path)));
+  EXPECT_TRUE(IsComplete(CompletePath(path)));
+}
+
+TEST(FileNameTest, ForeignNamesHaveNoStamp) {
+  const std::string good = "2026-01-02T03_04_05.000006-05_00";
+  ASSERT_TRUE(ParseStamp(good + ".prog").has_value());
+  for (const std::string& name : std::vector<std::string>{
+           "",
+           ".prog",
+           ".capture",
+           "notes.txt",
+           "notes.prog",
+           good,
+           good + ".dat",
+           good + ".prog.bak",
+           good + ".prog~",
+           good + ".PROG",
+           "x" + good + ".prog",
+           good + "x.prog",
+           good + ".capture.prog",
+           "2026-01-02T03:04:05.000006-05:00.prog",
+           "2026-01-02T03_04_05-05_00.prog",
+           "2026-01-02T03_04_05.0006-05_00.prog",
+           "2026-01-02T03_04_05.000006.prog",
+           "2026-01-02T03_04_05.000006z.prog",
+           "2026-01-02T03_04_05.000006Z0.prog",
+           "2026-01-02T03_04_05.000006-05.prog",
+           "2026-01-02T03_04_05.000006-0500.prog",
+           "2026-01-02 03_04_05.000006Z.prog",
+           "2026-1-2T03_04_05.000006Z.prog",
+           "-026-01-02T03_04_05.000006Z.prog",
+           "2026-00-02T03_04_05.000006Z.prog",
+           "2026-13-02T03_04_05.000006Z.prog",
+           "2026-01-00T03_04_05.000006Z.prog",
+           "2026-02-29T03_04_05.000006Z.prog",
+           "2026-01-02T24_04_05.000006Z.prog",
+           "2026-01-02T03_60_05.000006Z.prog",
+           "2026-01-02T03_04_61.000006Z.prog",
+       }) {
+    EXPECT_EQ(ParseStamp(name), std::nullopt) << name;
+  }
+}
+
+TEST(FileNameTest, FailedPathKeepsTheRelativePath) {
+  EXPECT_EQ(FailedPath("/data", "/data/a/b/x.capture"), "/data/failed/a/b/x.capture");
+  EXPECT_EQ(FailedPath("/data/failed", "/data/failed/x"), "/data/failed/failed/x");
+}
+
+}  // namespace
+}  // namespace datamanager::capture_file

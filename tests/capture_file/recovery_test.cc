@@ -1,0 +1,295 @@
+#include "capture_file/recovery.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <ostream>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capture_file/file_name.h"
+#include "capture_file/writer.h"
+#include "tests/capture_file/test_records.h"
+#include "tests/support/faulty_file_ops.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace datamanager::capture_file {
+
+void PrintTo(RecoveryOutcome outcome, std::ostream* out) {
+  constexpr std::array kNames = {"published", "removed", "in use", "not ours"};
+  *out << kNames.at(static_cast<size_t>(outcome));
+}
+
+namespace {
+
+using testing::Exists;
+using testing::FaultyFileOps;
+using testing::FilesBelow;
+using testing::Frame;
+using testing::ReadFile;
+using testing::TabularFile;
+using testing::TabularRecord;
+using testing::TempDir;
+using testing::TestMetadata;
+using testing::WriteFile;
+using Call = FaultyFileOps::Call;
+
+// A process that has a file open, until it is destroyed.
+class Owner {
+ public:
+  enum class Lock { kYes, kNo };
+
+  Owner(const std::string& path, Lock lock) {
+    std::array<int, 2> ready{};
+    std::array<int, 2> end{};
+    EXPECT_EQ(::pipe(ready.data()), 0);
+    EXPECT_EQ(::pipe(end.data()), 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::close(end[1]);
+      const int fd = ::open(path.c_str(), O_RDWR | O_APPEND);
+      bool ok = fd >= 0;
+      if (lock == Lock::kYes) ok = ok && ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+      char byte = ok ? 'y' : 'n';
+      if (::write(ready[1], &byte, 1) != 1) ::_exit(1);
+      // Returns when the parent closes its end.
+      ::_exit(::read(end[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    ::close(ready[1]);
+    ::close(end[0]);
+    char byte = 'n';
+    EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+    EXPECT_EQ(byte, 'y');
+    ::close(ready[0]);
+    end_ = end[1];
+  }
+  ~Owner() {
+    ::close(end_);
+    ::waitpid(child_, nullptr, 0);
+  }
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+
+ private:
+  pid_t child_ = -1;
+  int end_ = -1;
+};
+
+class RecoveryTest : public ::testing::Test {
+ protected:
+  std::string Leave(std::string_view content) const {
+    WriteFile(in_progress_, content);
+    return in_progress_;
+  }
+  Recovery Recover(const std::string& path) {
+    // Later, so that the age tells where the file system has no leases.
+    return Recover(path, std::chrono::system_clock::now() + std::chrono::minutes(10));
+  }
+  Recovery Recover(const std::string& path, WallTime now) {
+    absl::StatusOr<Recovery> recovery = RecoverFile(ops_, path, now);
+    EXPECT_TRUE(recovery.ok()) << recovery.status();
+    return recovery.ok() ? *recovery : Recovery{};
+  }
+  bool HasLeases() const {
+    WriteFile(temp_.path() + "/lease", "");
+    const UniqueFd fd(::open((temp_.path() + "/lease").c_str(), O_RDWR | O_CLOEXEC));
+    const bool has = fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
+    ::unlink((temp_.path() + "/lease").c_str());
+    return has;
+  }
+
+  static constexpr WallTime kStart{std::chrono::seconds(1767341045)};
+
+  const TempDir temp_;
+  const std::string in_progress_ = temp_.path() + "/" + InProgressName(kStart);
+  const std::string complete_ = temp_.path() + "/" + CompleteName(kStart);
+  FaultyFileOps ops_;
+};
+
+TEST_F(RecoveryTest, PublishesWhatAProcessLeftBehind) {
+  const Recovery recovery = Recover(Leave(TabularFile(3)));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(recovery.path, complete_);
+  EXPECT_EQ(recovery.cut_bytes, 0U);
+  EXPECT_EQ(FilesBelow(temp_.path()), std::vector{complete_});
+  EXPECT_EQ(ReadFile(complete_), TabularFile(3));
+}
+
+TEST_F(RecoveryTest, FlushesBeforeAndAfterTheRename) {
+  Recover(Leave(TabularFile(1)));
+  const std::string name(BaseName(in_progress_));
+  EXPECT_EQ(ops_.journal(),
+            (std::vector<std::string>{"flush " + name, "rename " + name,
+                                      "flush directory " + std::string(BaseName(temp_.path()))}));
+}
+
+TEST_F(RecoveryTest, CutsATornTailOff) {
+  for (const std::string& tail : {Frame(TabularRecord(9)).substr(0, 10), std::string(5000, '\0'),
+                                  std::string("\xff\xff\xff"), Frame("no record")}) {
+    const Recovery recovery = Recover(Leave(TabularFile(2) + tail));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+    EXPECT_EQ(recovery.cut_bytes, tail.size());
+    EXPECT_EQ(ReadFile(complete_), TabularFile(2));
+    ::unlink(complete_.c_str());
+  }
+}
+
+TEST_F(RecoveryTest, RemovesWhatHoldsNoRecord) {
+  for (const std::string& content :
+       {std::string(), Frame(TestMetadata()), Frame(TestMetadata()) + std::string(100, '\0'),
+        Frame(TestMetadata()) + Frame(TabularRecord(0)).substr(0, 12), std::string(4096, '\0')}) {
+    const Recovery recovery = Recover(Leave(content));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRemovedEmpty);
+    EXPECT_EQ(recovery.cut_bytes, content.size());
+    EXPECT_TRUE(FilesBelow(temp_.path()).empty());
+  }
+}
+
+TEST_F(RecoveryTest, PublishesGarbageWholeForSyncToSetAside) {
+  std::string noise(3000, '\0');
+  std::mt19937 random(4);
+  for (char& c : noise) c = static_cast<char>(random() | 0x81);
+  for (const std::string& garbage :
+       {noise, std::string("\nsomebody's notes, under a name of ours\n"),
+        Frame(TestMetadata()).substr(0, 20)}) {
+    const Recovery recovery = Recover(Leave(garbage));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+    EXPECT_EQ(recovery.cut_bytes, 0U);
+    EXPECT_EQ(ReadFile(complete_), garbage);
+    ::unlink(complete_.c_str());
+  }
+}
+
+TEST_F(RecoveryTest, MovesOnFromATakenName) {
+  WriteFile(complete_, "somebody's");
+  const Recovery recovery = Recover(Leave(TabularFile(1)));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(recovery.path,
+            temp_.path() + "/" + CompleteName(kStart + std::chrono::microseconds(1)));
+  EXPECT_EQ(ReadFile(recovery.path), TabularFile(1));
+  EXPECT_EQ(ReadFile(complete_), "somebody's");
+}
+
+TEST_F(RecoveryTest, LeavesALockedFileToItsOwner) {
+  Leave(TabularFile(3));
+  {
+    const Owner owner(in_progress_, Owner::Lock::kYes);
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
+    EXPECT_EQ(ReadFile(in_progress_), TabularFile(3));
+  }
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+}
+
+TEST_F(RecoveryTest, LeavesAnOpenFileToAnOwnerThatTakesNoLock) {
+  if (!HasLeases()) GTEST_SKIP() << "the file system of " << temp_.path() << " has no leases";
+  Leave(TabularFile(3));
+  {
+    const Owner owner(in_progress_, Owner::Lock::kNo);
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
+    EXPECT_EQ(ReadFile(in_progress_), TabularFile(3));
+  }
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+}
+
+TEST_F(RecoveryTest, LeavesAFileThatIsWrittenInThisProcess) {
+  auto writer = Writer::Create(ops_, temp_.path(), kStart, TestMetadata());
+  ASSERT_TRUE(writer.ok());
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
+  ASSERT_TRUE((*writer)->Append(Frame(TabularRecord(0))).ok());
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
+  writer->reset();
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(ReadFile(complete_), TabularFile(1));
+}
+
+// A lease is for the file's owner and for the privileged: another user cannot tell.
+TEST_F(RecoveryTest, GoesByTheAgeWhereItCannotTell) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs to become another user";
+  Leave(TabularFile(1));
+  ASSERT_EQ(::chmod(in_progress_.c_str(), 0666), 0);
+  ASSERT_EQ(::chmod(temp_.path().c_str(), 0777), 0);
+  const auto outcome_after = [&](std::chrono::seconds age) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      constexpr uid_t kNobody = 65534;
+      if (::seteuid(kNobody) != 0) ::_exit(100);
+      const absl::StatusOr<Recovery> recovery =
+          RecoverFile(FileOps::System(), in_progress_, std::chrono::system_clock::now() + age);
+      ::_exit(recovery.ok() ? static_cast<int>(recovery->outcome) : 101);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    return static_cast<RecoveryOutcome>(WEXITSTATUS(status));
+  };
+  EXPECT_EQ(outcome_after(std::chrono::minutes(4)), RecoveryOutcome::kInUse);
+  EXPECT_EQ(outcome_after(std::chrono::minutes(5)), RecoveryOutcome::kPublished);
+}
+
+TEST_F(RecoveryTest, TouchesNothingThatIsNotOurs) {
+  const std::string target = temp_.path() + "/target";
+  WriteFile(target, TabularFile(1));
+
+  ASSERT_EQ(::symlink(target.c_str(), in_progress_.c_str()), 0);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kNotOurs);
+  EXPECT_TRUE(std::filesystem::is_symlink(in_progress_));
+  ::unlink(in_progress_.c_str());
+
+  ASSERT_EQ(::mkfifo(in_progress_.c_str(), 0600), 0);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kNotOurs);
+  EXPECT_TRUE(std::filesystem::is_fifo(in_progress_));
+  ::unlink(in_progress_.c_str());
+
+  ASSERT_EQ(::mkdir(in_progress_.c_str(), 0700), 0);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kNotOurs);
+  EXPECT_TRUE(std::filesystem::is_directory(in_progress_));
+  ::rmdir(in_progress_.c_str());
+
+  for (const char* name : {"notes.prog", "2026-13-02T03_04_05.000006Z.prog", "notes.txt"}) {
+    const std::string path = temp_.path() + "/" + name;
+    WriteFile(path, TabularFile(1));
+    EXPECT_EQ(Recover(path).outcome, RecoveryOutcome::kNotOurs) << name;
+    EXPECT_EQ(ReadFile(path), TabularFile(1)) << name;
+  }
+  WriteFile(complete_, TabularFile(1));
+  EXPECT_EQ(Recover(complete_).outcome, RecoveryOutcome::kNotOurs);
+  EXPECT_EQ(ReadFile(target), TabularFile(1));
+}
+
+TEST_F(RecoveryTest, AFileThatIsGoneIsNobodysFault) {
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kNotOurs);
+}
+
+TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
+  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate,
+                          Call::kFdatasync, Call::kRename}) {
+    const std::string content = TabularFile(2) + "torn";
+    Leave(content);
+    ops_.Fail(call, EIO);
+    const auto recovery = RecoverFile(ops_, in_progress_,
+                                      std::chrono::system_clock::now() + std::chrono::minutes(10));
+    EXPECT_FALSE(recovery.ok());
+    EXPECT_NE(recovery.status().message().find(in_progress_), std::string::npos)
+        << recovery.status();
+    EXPECT_EQ(ReadFile(in_progress_).substr(0, TabularFile(2).size()), TabularFile(2));
+    ops_.Heal();
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+    EXPECT_EQ(ReadFile(complete_), TabularFile(2));
+    ::unlink(complete_.c_str());
+  }
+}
+
+}  // namespace
+}  // namespace datamanager::capture_file

@@ -1,0 +1,181 @@
+// The real disk, with faults where a test wants them.
+#ifndef DATAMANAGER_TESTS_SUPPORT_FAULTY_FILE_OPS_H_
+#define DATAMANAGER_TESTS_SUPPORT_FAULTY_FILE_OPS_H_
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/file_ops.h"
+#include "tests/support/gate.h"
+
+namespace datamanager::testing {
+
+// Passes every call on, keeps a journal of those that matter to durability, and fails, cuts or
+// holds calls on demand. Flushes to the medium are only noted: what they do shows after a power
+// cut. Thread-safe.
+class FaultyFileOps final : public FileOps {
+ public:
+  enum class Call {
+    kOpen,
+    kWrite,
+    kPread,
+    kFtruncate,
+    kFdatasync,
+    kFsync,
+    kRename,
+    kUnlink,
+    kMkdir,
+    kLock
+  };
+  static constexpr int kAlways = -1;
+
+  // The next `times` calls, of those whose path ends with `suffix`, fail with `error`.
+  void Fail(Call call, int error, int times = kAlways, std::string suffix = "") {
+    const std::lock_guard lock(mutex_);
+    faults_.push_back({.call = call, .error = error, .times = times, .suffix = std::move(suffix)});
+  }
+  // The next `times` writes store only their first `bytes` bytes, as on a disk that fills up.
+  void CutWrites(size_t bytes, int times = 1) {
+    const std::lock_guard lock(mutex_);
+    faults_.push_back({.call = Call::kWrite, .cut = true, .bytes = bytes, .times = times});
+  }
+  // All faults are over.
+  void Heal() {
+    const std::lock_guard lock(mutex_);
+    faults_.clear();
+  }
+
+  // Closed, it holds every Fdatasync.
+  Gate& fdatasync_gate() { return fdatasync_gate_; }
+  // Closed, it holds every write.
+  Gate& write_gate() { return write_gate_; }
+
+  int Count(Call call) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = counts_.find(call);
+    return found == counts_.end() ? 0 : found->second;
+  }
+  // What was asked for, in order: "write N", "truncate N", "flush <base name>",
+  // "rename <base name>", "flush directory <base name>".
+  std::vector<std::string> journal() const {
+    const std::lock_guard lock(mutex_);
+    return journal_;
+  }
+
+  int Open(const char* path, int flags, mode_t mode) override {
+    if (Fails(Call::kOpen, path)) return -1;
+    return FileOps::Open(path, flags, mode);
+  }
+  ssize_t Write(int fd, const void* data, size_t size) override {
+    const iovec part{const_cast<void*>(data), size};
+    return Writev(fd, &part, 1);
+  }
+  ssize_t Writev(int fd, const iovec* parts, int count) override {
+    write_gate_.Pass();
+    std::string whole;
+    size_t size = 0;
+    for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+    Note(absl::StrCat("write ", size));
+    size_t cut = size;
+    if (Fails(Call::kWrite, PathOf(fd), &cut)) return -1;
+    if (cut == size) return FileOps::Writev(fd, parts, count);
+    for (int i = 0; i < count; ++i) {
+      whole.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+    }
+    return FileOps::Write(fd, whole.data(), cut);
+  }
+  ssize_t Pread(int fd, void* data, size_t size, off_t offset) override {
+    if (Fails(Call::kPread, PathOf(fd))) return -1;
+    return FileOps::Pread(fd, data, size, offset);
+  }
+  int Ftruncate(int fd, off_t size) override {
+    Note(absl::StrCat("truncate ", size));
+    if (Fails(Call::kFtruncate, PathOf(fd))) return -1;
+    return FileOps::Ftruncate(fd, size);
+  }
+  int Fdatasync(int fd) override {
+    Note(absl::StrCat("flush ", Base(PathOf(fd))));
+    fdatasync_gate_.Pass();
+    if (Fails(Call::kFdatasync, PathOf(fd))) return -1;
+    return 0;
+  }
+  int Fsync(int fd) override {
+    Note(absl::StrCat("flush directory ", Base(PathOf(fd))));
+    if (Fails(Call::kFsync, PathOf(fd))) return -1;
+    return 0;
+  }
+  int RenameNoReplace(const char* from, const char* to) override {
+    Note(absl::StrCat("rename ", Base(from)));
+    if (Fails(Call::kRename, from)) return -1;
+    return FileOps::RenameNoReplace(from, to);
+  }
+  int Unlink(const char* path) override {
+    if (Fails(Call::kUnlink, path)) return -1;
+    return FileOps::Unlink(path);
+  }
+  int Mkdir(const char* path, mode_t mode) override {
+    if (Fails(Call::kMkdir, path)) return -1;
+    return FileOps::Mkdir(path, mode);
+  }
+  int TryLock(int fd) override {
+    if (Fails(Call::kLock, PathOf(fd))) return -1;
+    return FileOps::TryLock(fd);
+  }
+
+ private:
+  struct Fault {
+    Call call;
+    int error = 0;
+    bool cut = false;
+    size_t bytes = 0;
+    int times = kAlways;
+    std::string suffix;
+  };
+
+  static std::string PathOf(int fd) {
+    char path[4096];
+    const ssize_t size = ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), path, sizeof(path));
+    return size < 0 ? std::string() : std::string(path, static_cast<size_t>(size));
+  }
+  static std::string Base(std::string_view path) { return std::string(BaseName(path)); }
+
+  void Note(std::string what) {
+    const std::lock_guard lock(mutex_);
+    journal_.push_back(std::move(what));
+  }
+  // Counts the call; true, with errno set, if it is to fail. Lowers `*cut` if it is to be cut.
+  bool Fails(Call call, std::string_view path, size_t* cut = nullptr) {
+    const std::lock_guard lock(mutex_);
+    ++counts_[call];
+    const auto fault = std::find_if(faults_.begin(), faults_.end(), [&](const Fault& candidate) {
+      return candidate.call == call && path.ends_with(candidate.suffix);
+    });
+    if (fault == faults_.end()) return false;
+    const bool fails = !fault->cut;
+    const int error = fault->error;
+    if (fault->cut) *cut = std::min(*cut, fault->bytes);
+    if (fault->times > 0 && --fault->times == 0) faults_.erase(fault);
+    if (fails) errno = error;
+    return fails;
+  }
+
+  Gate fdatasync_gate_;
+  Gate write_gate_;
+  mutable std::mutex mutex_;
+  std::list<Fault> faults_;
+  std::map<Call, int> counts_;
+  std::vector<std::string> journal_;
+};
+
+}  // namespace datamanager::testing
+
+#endif  // DATAMANAGER_TESTS_SUPPORT_FAULTY_FILE_OPS_H_
