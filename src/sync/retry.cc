@@ -94,6 +94,12 @@ void RetryTable::Erase(std::map<Key, Entry>::iterator entry) {
   entries_.erase(entry);
 }
 
+void RetryTable::Clear() {
+  MutexLock lock(mutex_);
+  entries_.clear();
+  by_due_.clear();
+}
+
 size_t RetryTable::size() const {
   MutexLock lock(mutex_);
   return entries_.size();

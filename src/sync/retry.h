@@ -62,6 +62,7 @@ class RetryTable {
   void MakeAllDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  void Clear() DM_EXCLUDES(mutex_);
   size_t size() const DM_EXCLUDES(mutex_);
 
  private:

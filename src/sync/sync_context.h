@@ -77,6 +77,31 @@ struct SyncContext {
       return wakes != before;
     });
   }
+  // Held while a file is removed or set aside and until that is counted.
+  class Settling {
+   public:
+    explicit Settling(SyncContext& context) : context_(context) {
+      MutexLock lock(context_.mutex);
+      ++context_.settling;
+    }
+    ~Settling() {
+      MutexLock lock(context_.mutex);
+      if (--context_.settling == 0) context_.changed.NotifyAll();
+    }
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    SyncContext& context_;
+  };
+  // Waits, at most for the disk, until whatever is no longer in its place has been counted.
+  void WaitUntilSettled(std::stop_token stop) DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    changed.Wait(mutex, std::move(stop), [this] {
+      mutex.AssertHeld();
+      return settling == 0;
+    });
+  }
   void SetLastError(std::string error) DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     last_error = std::move(error);
@@ -101,6 +126,7 @@ struct SyncContext {
   Mutex mutex;
   CondVar changed;
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
+  int settling DM_GUARDED_BY(mutex) = 0;
   std::string last_error DM_GUARDED_BY(mutex);
 };
 
