@@ -146,6 +146,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (context_->tracker.size() == 0) context_->WaitForWake(clock.MonotonicNow() + look, stop);
     look = std::min(look * 2, kLongestLook);
   }
+  context_->WaitUntilSettled(stop);
   const uint64_t refused = context_->refused() - refused_before;
   if (refused == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(

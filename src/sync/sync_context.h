@@ -98,8 +98,34 @@ struct SyncContext {
     return tabular.refused + binary.refused + arbitrary.refused + unreadable.refused;
   }
 
+  // Begins when a file is about to leave its place, and ends when that is counted.
+  class Settling {
+   public:
+    explicit Settling(SyncContext& context) : context_(context) { Add(1); }
+    ~Settling() { Add(-1); }
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    void Add(int change) DM_EXCLUDES(context_.mutex) {
+      MutexLock lock(context_.mutex);
+      context_.settling += change;
+      context_.changed.NotifyAll();
+    }
+    SyncContext& context_;
+  };
+  // Until what has left its place is counted.
+  void WaitUntilSettled(std::stop_token stop) DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    changed.Wait(mutex, std::move(stop), [this] {
+      mutex.AssertHeld();
+      return settling == 0;
+    });
+  }
+
   Mutex mutex;
   CondVar changed;
+  int settling DM_GUARDED_BY(mutex) = 0;
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
   std::string last_error DM_GUARDED_BY(mutex);
 };

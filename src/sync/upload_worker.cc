@@ -32,6 +32,7 @@ void UploadWorker::Process(const Job& job, std::stop_token stop) {
   const UploadResult result = job.file.kind == FileKind::kCapture
                                   ? UploadCaptureFile(upload, *file, job.state.resume_offset)
                                   : UploadArbitraryFile(upload, *file);
+  const SyncContext::Settling settling(context_);
   if (result.error.status.ok()) {
     OnStored(job, *file, result);
   } else if (Judge(result.error) == Verdict::kRefused) {
