@@ -70,6 +70,12 @@ std::optional<MonotonicTime> RetryTable::NextDueTime() const {
   return by_due_.begin()->first;
 }
 
+void RetryTable::Clear() {
+  MutexLock lock(mutex_);
+  entries_.clear();
+  by_due_.clear();
+}
+
 void RetryTable::MakeAllDue(MonotonicTime now) {
   MutexLock lock(mutex_);
   MakeDue(now, [](const RetryState&) { return true; });

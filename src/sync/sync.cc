@@ -67,6 +67,10 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
       context_->options.logger->Warning(stopped.ToString());
     }
   }
+  // Switched off means off: what a pass began is not gone on with before somebody asks for it.
+  if (before != nullptr && before->config().scheduled && !config.scheduled) {
+    context_->retries.Clear();
+  }
   auto scheduler = std::make_shared<Scheduler>(context_, config);
   if (absl::Status started = scheduler->Start(); !started.ok()) {
     scheduler->RequestStop();
