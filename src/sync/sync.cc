@@ -77,9 +77,16 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     scheduler->Join(deadline);
     return started;
   }
-  MutexLock lock(mutex_);
-  scheduler_ = std::move(scheduler);
-  return absl::OkStatus();
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      scheduler_ = std::move(scheduler);
+      return absl::OkStatus();
+    }
+  }
+  scheduler->RequestStop();
+  scheduler->Join(deadline);
+  return absl::CancelledError("sync was closed meanwhile");
 }
 
 absl::Status Sync::WaitForConnection(const std::stop_token& stop) const {
@@ -173,7 +180,13 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   return absl::DeadlineExceededError("an upload hangs in the disk; its thread was left alone");
 }
 
-absl::Status Sync::Close(MonotonicTime deadline) { return Stop(deadline); }
+absl::Status Sync::Close(MonotonicTime deadline) {
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+  }
+  return Stop(deadline);
+}
 
 SyncStats Sync::Stats() const {
   SyncStats stats{.tabular = context_->tabular.Read(),
