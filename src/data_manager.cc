@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,11 +17,12 @@
 namespace datamanager {
 namespace {
 
-// Close takes no longer than this, plus close_timeout; its parts add up to it.
-constexpr std::chrono::milliseconds kCloseTurn{200};  // For calls under way to end.
+// Close takes no longer than this, plus close_timeout, and its parts, the log's 300 ms included, no
+// longer than the whole: files are flushed in what the others leave.
+constexpr std::chrono::milliseconds kCloseLimit{1000};
+constexpr std::chrono::milliseconds kCloseTurn{150};  // For calls under way to end.
 constexpr std::chrono::milliseconds kCloseSync{200};
-constexpr std::chrono::milliseconds kCloseDisk{
-    500};  // For files to be flushed, beyond the sources.
+constexpr std::chrono::milliseconds kCloseLog{300};
 // How long Reconfigure waits for a source that hangs.
 constexpr std::chrono::seconds kReconfigureLimit{1};
 
@@ -52,12 +54,17 @@ class Implementation final : public DataManager {
  private:
   absl::Status Apply(const Config& config, const Sources& sources);
   absl::Status CloseParts();
+  bool Closing() const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return closing_;
+  }
   MonotonicTime Now() const { return Clock::System().MonotonicNow(); }
 
   const DataManagerOptions options_;
   const std::shared_ptr<Logger> logger_;
   const std::shared_ptr<capture::Capture> capture_;
   const std::shared_ptr<sync::Sync> sync_;
+  std::stop_source close_requested_;
 
   // What is under way. Nothing is done under the lock: whoever comes second waits for the state.
   mutable Mutex mutex_;
@@ -100,8 +107,13 @@ absl::Status Implementation::Apply(const Config& config, const Sources& sources)
     MutexLock lock(mutex_);
     capture_dir_ = effective->capture.directory;
   }
+  // Close overtakes: it waits for no step that has not begun.
   const MonotonicTime deadline = Now() + kReconfigureLimit;
-  capture_->Reconfigure(effective->capture, sources, deadline);
+  if (Closing() ||
+      !capture_->Reconfigure(effective->capture, sources, deadline, close_requested_.get_token())) {
+    return Closed();
+  }
+  if (Closing()) return Closed();
   return sync_->Reconfigure(effective->sync, deadline);
 }
 
@@ -135,6 +147,7 @@ absl::Status Implementation::Close() {
     closing_ = true;
     changed_.NotifyAll();
   }
+  close_requested_.request_stop();
   absl::Status result = CloseParts();
   logger_->Close();
   MutexLock lock(mutex_);
@@ -146,10 +159,9 @@ absl::Status Implementation::Close() {
 
 absl::Status Implementation::CloseParts() {
   const MonotonicTime begin = Now();
-  // A Reconfigure under way waits for sources no longer than its own limit.
   {
     MutexLock lock(mutex_);
-    changed_.WaitUntil(mutex_, begin + kReconfigureLimit, [this] {
+    changed_.WaitUntil(mutex_, begin + kCloseTurn, [this] {
       mutex_.AssertHeld();
       return !reconfiguring_;
     });
@@ -163,7 +175,7 @@ absl::Status Implementation::CloseParts() {
     });
   }
   const MonotonicTime sources = begin + options_.close_timeout;
-  absl::Status captured = capture_->Close(sources, std::max(sources, Now()) + kCloseDisk);
+  absl::Status captured = capture_->Close(sources, sources + kCloseLimit - kCloseLog);
   if (captured.ok()) return synced;
   if (synced.ok()) return captured;
   return absl::Status(captured.code(), absl::StrCat(captured.message(), "; ", synced.message()));

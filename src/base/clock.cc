@@ -12,8 +12,9 @@ class SystemClock final : public Clock {
 }  // namespace
 
 const Clock& Clock::System() {
-  static const SystemClock clock;
-  return clock;
+  // Never destroyed: a thread that was left alone may outlive main().
+  static const auto* const clock = new SystemClock;
+  return *clock;
 }
 
 }  // namespace datamanager

@@ -70,8 +70,9 @@ int FileOps::Mkdir(const char* path, mode_t mode) { return ::mkdir(path, mode); 
 int FileOps::TryLock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
 
 FileOps& FileOps::System() {
-  static FileOps ops;
-  return ops;
+  // Never destroyed: a thread that was left alone may outlive main().
+  static auto* const ops = new FileOps;
+  return *ops;
 }
 
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags, mode_t mode) {

@@ -17,8 +17,8 @@ namespace {
 
 // Enough for a burst of errors from every collector at once, at about 200 bytes a message.
 constexpr size_t kQueueLimit = 1024;
-// How long Close waits for a sink.
-constexpr std::chrono::milliseconds kCloseLimit{500};
+// How long Close waits for a sink. Part of the second that DataManager::Close takes.
+constexpr std::chrono::milliseconds kCloseLimit{300};
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
   switch (level) {

@@ -204,13 +204,14 @@ std::string_view Value::AsString() const {
 }
 
 const ValueList& Value::AsList() const {
-  static const ValueList empty;
-  return list_ != nullptr && kind_ == Kind::kList ? *list_ : empty;
+  // Never destroyed: a thread that was left alone may outlive main().
+  static const auto* const empty = new ValueList;
+  return list_ != nullptr && kind_ == Kind::kList ? *list_ : *empty;
 }
 
 const ValueMap& Value::AsMap() const {
-  static const ValueMap empty;
-  return map_ != nullptr && kind_ == Kind::kMap ? *map_ : empty;
+  static const auto* const empty = new ValueMap;
+  return map_ != nullptr && kind_ == Kind::kMap ? *map_ : *empty;
 }
 
 void Value::SetBool(bool value) {

@@ -100,8 +100,8 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   return entry;
 }
 
-void Capture::Reconfigure(const config::CaptureConfig& config, const Sources& sources,
-                          MonotonicTime deadline) {
+bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& sources,
+                          MonotonicTime deadline, std::stop_token cancel) {
   std::vector<Entry> entries;
   std::vector<CollectorOptions> work(config.collectors.size());
   for (size_t i = 0; i < config.collectors.size(); ++i) {
@@ -123,7 +123,8 @@ void Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
       ending.push_back(std::move(old));
     }
   }
-  Stop(ending, deadline);
+  if (!Stop(ending, deadline, cancel)) return false;
+  std::vector<Entry> begun;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = entries[i];
     if (entry.state == CollectorState::kRunning && entry.collector == nullptr) {
@@ -131,6 +132,8 @@ void Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
       if (!started.ok()) {
         entry.state = CollectorState::kRefused;
         entry.reason = std::string(started.message());
+      } else {
+        begun.push_back(entry);
       }
     }
     if (entry.state == CollectorState::kRefused) {
@@ -138,14 +141,21 @@ void Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
           absl::StrCat("collector ", NameOf(entry.settings), " refused: ", entry.reason));
     }
   }
+  bool closed;
   {
     MutexLock lock(mutex_);
-    entries_ = std::move(entries);
+    closed = closed_;
+    if (!closed) entries_ = std::move(entries);
+  }
+  if (closed) {
+    Stop(begun, deadline, {});
+    return false;
   }
   if (recovered_directory_ != config.directory) {
     recovered_directory_ = config.directory;
     keeper_->Recover(config.directory);
   }
+  return true;
 }
 
 absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
@@ -177,9 +187,12 @@ std::vector<Capture::Entry> Capture::RunningEntries() const {
   return running;
 }
 
-void Capture::Stop(const std::vector<Entry>& ending, MonotonicTime deadline) {
+bool Capture::Stop(const std::vector<Entry>& ending, MonotonicTime deadline,
+                   const std::stop_token& cancel) {
   for (const Entry& entry : ending) entry.collector->RequestStop();
   for (const Entry& entry : ending) {
+    entry.collector->WaitUntilEnded(deadline, cancel);
+    if (cancel.stop_requested()) return false;
     if (entry.collector->JoinUntil(deadline)) continue;
     entry.collector->Abandon();
     options_.logger->Error(absl::StrCat("collector ", NameOf(entry.settings),
@@ -187,6 +200,7 @@ void Capture::Stop(const std::vector<Entry>& ending, MonotonicTime deadline) {
     MutexLock lock(mutex_);
     stopping_.push_back(entry);
   }
+  return true;
 }
 
 absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
@@ -200,7 +214,11 @@ absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
 }
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {
-  Stop(RunningEntries(), source_deadline);
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+  }
+  Stop(RunningEntries(), source_deadline, {});
   // Those that an earlier Reconfigure left alone may return in time.
   std::vector<Entry> left_alone;
   {

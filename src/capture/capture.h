@@ -34,8 +34,8 @@ struct CaptureOptions {
 
 // Keeps the collectors that run equal to those that the config wants.
 //
-// Reconfigure and Close take turns, which is the caller's to see to; Flush and the statistics may
-// be called from any thread at any time.
+// Calls of Reconfigure take turns, which is the caller's to see to, and Close comes after them or
+// after `cancel`; Flush and the statistics may be called from any thread at any time.
 class Capture {
  public:
   static absl::StatusOr<std::unique_ptr<Capture>> Create(CaptureOptions options);
@@ -51,8 +51,10 @@ class Capture {
   // Stops what is no longer wanted, starts what is new, and leaves the rest alone. Waits for the
   // old ones until `deadline`; one whose source hangs is abandoned, and shown as stopping until it
   // ends, and a successor with the same source begins only then.
-  void Reconfigure(const config::CaptureConfig& config, const Sources& sources,
-                   MonotonicTime deadline);
+  //
+  // False: `cancel` cut the wait short. Nothing new runs then, and what was to end is Close's.
+  bool Reconfigure(const config::CaptureConfig& config, const Sources& sources,
+                   MonotonicTime deadline, std::stop_token cancel = {});
 
   // Finishes the open files, and waits until they are published. DEADLINE_EXCEEDED if the disk does
   // not take them in time, CANCELLED after `stop`; what is not published now is later.
@@ -80,8 +82,10 @@ class Capture {
   // What becomes of a configured collector; fills `work` if it is to run.
   Entry Judge(const config::CaptureConfig& config, const config::ConfiguredCollector& configured,
               const Sources& sources, CollectorOptions* work);
-  // Stops and joins; those that do not end by `deadline` are abandoned.
-  void Stop(const std::vector<Entry>& ending, MonotonicTime deadline) DM_EXCLUDES(mutex_);
+  // Stops and joins; those that do not end by `deadline` are abandoned. False: cancelled, and some
+  // are neither.
+  bool Stop(const std::vector<Entry>& ending, MonotonicTime deadline, const std::stop_token& cancel)
+      DM_EXCLUDES(mutex_);
   absl::Status Start(Entry& entry, CollectorOptions work) DM_EXCLUDES(mutex_);
   std::vector<Entry> RunningEntries() const DM_EXCLUDES(mutex_);
 
@@ -95,6 +99,7 @@ class Capture {
   mutable Mutex mutex_;
   std::vector<Entry> entries_ DM_GUARDED_BY(mutex_);   // In the order of the config.
   std::vector<Entry> stopping_ DM_GUARDED_BY(mutex_);  // Their sources hang.
+  bool closed_ DM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace datamanager::capture

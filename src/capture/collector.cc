@@ -95,7 +95,7 @@ class Collector::Loop {
         extra_(ExtraOf(options.settings, *options.method)) {}
 
   void Run(Loop* predecessor);
-  bool WaitUntilEnded(MonotonicTime deadline) DM_EXCLUDES(ended_mutex_);
+  bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
   Output output;
@@ -167,9 +167,9 @@ void Collector::Loop::Run(Loop* predecessor) {
   ended_changed_.NotifyAll();
 }
 
-bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline) {
+bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) {
   MutexLock lock(ended_mutex_);
-  return ended_changed_.WaitUntil(ended_mutex_, deadline, [this] {
+  return ended_changed_.WaitUntil(ended_mutex_, std::move(cancel), deadline, [this] {
     ended_mutex_.AssertHeld();
     return ended_;
   });
@@ -361,10 +361,10 @@ void Collector::RequestStop() {
 
 bool Collector::JoinUntil(MonotonicTime deadline) { return loop_->thread.JoinUntil(deadline); }
 
-bool Collector::ended() const { return loop_->WaitUntilEnded(MonotonicTime::min()); }
+bool Collector::ended() const { return loop_->WaitUntilEnded(MonotonicTime::min(), {}); }
 
-bool Collector::WaitUntilEnded(MonotonicTime deadline) const {
-  return loop_->WaitUntilEnded(deadline);
+bool Collector::WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) const {
+  return loop_->WaitUntilEnded(deadline, std::move(cancel));
 }
 
 void Collector::Abandon() {

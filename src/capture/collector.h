@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -91,9 +92,10 @@ class Collector {
   // Leaves the thread alone, hands its file to the keeper, and drops what the source may yet
   // return.
   void Abandon();
-  // Whether the loop has ended, abandoned or not; the second waits for it until `deadline`.
+  // Whether the loop has ended, abandoned or not; the second waits for it, until `deadline` or
+  // `cancel`.
   bool ended() const;
-  bool WaitUntilEnded(MonotonicTime deadline) const;
+  bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel = {}) const;
 
  private:
   class Loop;

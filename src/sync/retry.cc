@@ -70,6 +70,12 @@ std::optional<MonotonicTime> RetryTable::NextDueTime() const {
   return by_due_.begin()->first;
 }
 
+void RetryTable::Clear() {
+  MutexLock lock(mutex_);
+  entries_.clear();
+  by_due_.clear();
+}
+
 void RetryTable::MakeAllDue(MonotonicTime now) {
   MutexLock lock(mutex_);
   MakeDue(now, [](const RetryState&) { return true; });
@@ -92,12 +98,6 @@ void RetryTable::MakeDue(MonotonicTime now, Condition condition) {
 void RetryTable::Erase(std::map<Key, Entry>::iterator entry) {
   by_due_.erase({entry->second.state.due, entry->first});
   entries_.erase(entry);
-}
-
-void RetryTable::Clear() {
-  MutexLock lock(mutex_);
-  entries_.clear();
-  by_due_.clear();
 }
 
 size_t RetryTable::size() const {

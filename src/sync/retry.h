@@ -60,9 +60,10 @@ class RetryTable {
   // When the next file becomes due.
   std::optional<MonotonicTime> NextDueTime() const DM_EXCLUDES(mutex_);
   void MakeAllDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Forgets everything: the next pass meets the files anew.
+  void Clear() DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
-  void Clear() DM_EXCLUDES(mutex_);
   size_t size() const DM_EXCLUDES(mutex_);
 
  private:

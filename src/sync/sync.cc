@@ -68,9 +68,11 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     // A thread that hangs in the disk goes on to hold its file; the others are there for the rest.
     before->RequestStop();
     if (!before->Join(deadline)) context_->options.logger->Warning(kThreadHangs);
-    // What is no longer walked is not to be uploaded either; the next pass meets all else.
+    // What is no longer walked is not to be uploaded either, and what a pass began is not gone on
+    // with once passes are switched off. The next pass meets all else.
     if (before->config().capture_directory != config.capture_directory ||
-        before->config().additional_paths != config.additional_paths) {
+        before->config().additional_paths != config.additional_paths ||
+        (before->config().scheduled && !config.scheduled)) {
       context_->retries.Clear();
     }
   }
@@ -81,9 +83,18 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     scheduler->Join(deadline);
     scheduler = nullptr;
   }
-  MutexLock lock(mutex_);
-  scheduler_ = std::move(scheduler);
-  return started;
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      scheduler_ = scheduler;
+      return started;
+    }
+  }
+  if (scheduler != nullptr) {
+    scheduler->RequestStop();
+    scheduler->Join(deadline);
+  }
+  return absl::CancelledError("sync was closed meanwhile");
 }
 
 absl::Status Sync::WaitForConnection(const std::stop_token& stop) const {
@@ -183,7 +194,13 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   return absl::DeadlineExceededError(kThreadHangs);
 }
 
-absl::Status Sync::Close(MonotonicTime deadline) { return Stop(deadline); }
+absl::Status Sync::Close(MonotonicTime deadline) {
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+  }
+  return Stop(deadline);
+}
 
 SyncStats Sync::Stats() const {
   SyncStats stats{.tabular = context_->tabular.Read(),

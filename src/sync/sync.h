@@ -18,8 +18,8 @@ namespace datamanager::sync {
 
 enum class Wait : uint8_t { kHandedOver, kUploaded };
 
-// Reconfigure and Close take turns, which is the caller's to see to; the rest may be called from
-// any thread at any time.
+// Calls of Reconfigure take turns, which is the caller's to see to; the rest may be called from any
+// thread at any time.
 class Sync {
  public:
   // Starts nothing.
@@ -54,6 +54,7 @@ class Sync {
   const std::shared_ptr<SyncContext> context_;
   mutable Mutex mutex_;
   std::shared_ptr<Scheduler> scheduler_ DM_GUARDED_BY(mutex_);
+  bool closed_ DM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace datamanager::sync

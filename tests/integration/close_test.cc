@@ -1,0 +1,285 @@
+// Close beats everything, and leaves everything captured on disk.
+#include "tests/integration/world.h"
+
+namespace datamanager::testing {
+namespace {
+
+// What a busy machine may add to a limit.
+constexpr std::chrono::seconds kSlack{3};
+
+class CloseTest : public World {
+ protected:
+  std::chrono::nanoseconds TimeOf(const std::function<void()>& action) {
+    const auto begin = std::chrono::steady_clock::now();
+    action();
+    return std::chrono::steady_clock::now() - begin;
+  }
+  void ExpectEverythingRefused() {
+    EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, Reconfigure()));
+    EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, manager_->Sync()));
+    EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, SyncAll()));
+  }
+  // The next run uploads what is there.
+  void ExpectTheNextRunUploads(const std::string& name) {
+    config_.capture_disabled = true;
+    if (server_ == nullptr) StartServer();
+    server_->SetFaults({});
+    MakeManager();
+    ASSERT_TRUE(IsOk(Reconfigure()));
+    ASSERT_TRUE(IsOk(SyncAll()));
+    ExpectArrivedOnce(name);
+    EXPECT_EQ(OnDisk(), std::vector<std::string>{});
+  }
+};
+
+TEST_F(CloseTest, IsIdempotentAndNothingRunsAfterwards) {
+  AddSensor("cpu", 100);
+  config_.sync_disabled = true;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  EXPECT_TRUE(IsOk(manager_->Close()));
+  const int last = Returned("cpu");
+  EXPECT_EQ(OnDisk(".capture").size(), 1U);
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  EXPECT_TRUE(IsOk(manager_->Close()));
+  ExpectEverythingRefused();
+  EXPECT_EQ(manager_->Stats().capture_dir, config_.capture_dir);
+  EXPECT_EQ(StatsOf("cpu").state, CollectorState::kDisabled);
+  EXPECT_EQ(StatsOf("cpu").captured, static_cast<uint64_t>(last));
+  ExpectTheNextRunUploads("cpu");
+  EXPECT_EQ(Returned("cpu"), last);
+}
+
+TEST_F(CloseTest, BeforeTheFirstReconfigure) {
+  StartServer();
+  MakeManager();
+  EXPECT_TRUE(IsOk(manager_->Close()));
+  ExpectEverythingRefused();
+}
+
+TEST_F(CloseTest, TheDestructorAloneCloses) {
+  AddSensor("cpu", 100);
+  config_.sync_disabled = true;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  manager_.reset();
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  EXPECT_EQ(OnDisk(".capture").size(), 1U);
+  ExpectTheNextRunUploads("cpu");
+}
+
+TEST_F(CloseTest, ConcurrentCallersGetTheSameAnswer) {
+  AddSensor("stuck", 100, Hanging("stuck"));
+  options_.close_timeout = 300ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("stuck", 1));
+  gate_->Close();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+  std::vector<absl::Status> results(3);
+  {
+    std::vector<std::jthread> callers;
+    for (absl::Status& result : results) {
+      callers.emplace_back([this, &result] { result = manager_->Close(); });
+    }
+  }
+  for (const absl::Status& result : results) {
+    EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+    EXPECT_EQ(result, results[0]);
+  }
+}
+
+TEST_F(CloseTest, AHangingSourceIsNamedAndTheDataOfAllIsOnDisk) {
+  AddSensor("cpu", 100);
+  AddSensor("stuck", 100, Hanging("stuck"));
+  config_.sync_disabled = true;
+  options_.close_timeout = 500ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("stuck", 3));
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  gate_->Close();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+
+  absl::Status result;
+  const auto took = TimeOf([&] { result = manager_->Close(); });
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "rdk:component:sensor/stuck Readings"));
+  EXPECT_FALSE(Has(result.ToString(), "cpu"));
+  EXPECT_GE(took, 500ms);
+  EXPECT_LT(took, 1500ms + kSlack);
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  EXPECT_EQ(OnDisk(".capture").size(), 2U);
+  EXPECT_EQ(StatsOf("stuck").captured, static_cast<uint64_t>(Returned("stuck")));
+  ExpectTheNextRunUploads("cpu");
+  EXPECT_EQ(ReceivedBy("stuck"), UpTo(Returned("stuck")));
+}
+
+TEST_F(CloseTest, WithoutAnyTimeForSourcesItIsDoneWithinASecond) {
+  AddSensor("stuck", 100, Hanging("stuck"));
+  options_.close_timeout = 0ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("stuck", 1));
+  gate_->Close();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1s + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+}
+
+// Its wait for the source that hangs is cut short.
+TEST_F(CloseTest, EndsAReconfigureThatWaitsForAHangingSource) {
+  AddSensor("stuck", 100, Hanging("stuck"));
+  options_.close_timeout = 0ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("stuck", 1));
+  gate_->Close();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+  ConfigOf("stuck").capture_frequency_hz = 50;
+  std::jthread reconfigure([&] { Reconfigure().IgnoreError(); });
+  ASSERT_TRUE(WaitUntil([&] { return log_.Has("closing collector"); }));
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1s + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  reconfigure.join();
+  // What it would have started does not run.
+  for (const CollectorStats& stats : manager_->Stats().collectors) {
+    EXPECT_NE(stats.state, CollectorState::kRunning);
+  }
+}
+
+TEST_F(CloseTest, IsFastWhileUploadsHangAndEndsCallsOfSync) {
+  AddSensor("cpu", 100);
+  AddCamera("eye", 100, {1500000});
+  config_.maximum_num_sync_threads = 2;
+  config_.sync_disabled = true;
+  StartServer({.delay_min = 60s, .delay_max = 60s});
+  Start();
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  ASSERT_TRUE(WaitForCaptured("eye", 2));
+  absl::Status synced;
+  std::jthread sync([&] { synced = SyncAll(); });
+  ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading >= 2; }));
+  EXPECT_LT(TimeOf([&] { EXPECT_TRUE(IsOk(manager_->Close())); }), 1s + kSlack);
+  sync.join();
+  EXPECT_TRUE(HasCode(absl::StatusCode::kCancelled, synced));
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  ExpectTheNextRunUploads("cpu");
+  ExpectArrivedOnce("eye");
+}
+
+TEST_F(CloseTest, EndsASyncThatWaitsForTheConnection) {
+  AddSensor("cpu", 100);
+  options_.connect_timeout = 1h;
+  Start();
+  server_->Shutdown(0ms);
+  ASSERT_TRUE(WaitForConnection(ConnectionState::kUnhealthy));
+  absl::Status synced;
+  std::jthread sync([&] { synced = SyncAll(); });
+  ASSERT_TRUE(WaitForMore("cpu", 3));
+  EXPECT_LT(TimeOf([&] { EXPECT_TRUE(IsOk(manager_->Close())); }), 1s + kSlack);
+  sync.join();
+  // Unless it came too late to begin.
+  EXPECT_TRUE(absl::IsCancelled(synced) || absl::IsFailedPrecondition(synced)) << synced;
+}
+
+TEST_F(CloseTest, CallsFromInsideASourceAreRefused) {
+  std::mutex mutex;
+  std::vector<absl::Status> answers;
+  config_.sync_disabled = true;
+  AddSensor("curious", 100, [&](const CaptureRequest&, Readings& out) {
+    out.Set("captured", StatsOf("curious").captured);  // Reading is allowed.
+    const std::lock_guard lock(mutex);
+    answers.push_back(manager_->Sync());
+    answers.push_back(manager_->Reconfigure({}, {}));
+    answers.push_back(manager_->Close());
+    return absl::OkStatus();
+  });
+  Start();
+  ASSERT_TRUE(WaitForCaptured("curious", 2));
+  EXPECT_TRUE(IsOk(manager_->Close()));
+  ASSERT_GE(answers.size(), 6U);
+  for (const absl::Status& answer : answers) {
+    EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, answer));
+    EXPECT_TRUE(Has(answer.ToString(), "from inside a source or a log sink"));
+  }
+}
+
+TEST_F(CloseTest, CallsFromInsideALogSinkAreRefused) {
+  std::mutex mutex;
+  std::vector<absl::Status> answers;
+  std::atomic<DataManager*> manager{nullptr};
+  options_.logger = [&, sink = log_.sink()](const LogEntry& entry) {
+    sink(entry);
+    DataManager* const inside = manager;
+    if (inside == nullptr) return;
+    const std::lock_guard lock(mutex);
+    answers.push_back(inside->Sync());
+    answers.push_back(inside->Close());
+  };
+  AddSensor("cpu", 100);
+  StartServer();
+  MakeManager();
+  manager = manager_.get();
+  ASSERT_TRUE(IsOk(Reconfigure()));
+  ASSERT_TRUE(WaitForCaptured("cpu", 2));
+  EXPECT_TRUE(IsOk(manager_->Close()));
+  ASSERT_GE(answers.size(), 2U);
+  for (const absl::Status& answer : answers) {
+    EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, answer));
+  }
+}
+
+TEST_F(CloseTest, ALogSinkThatHangsDelaysNothing) {
+  const auto gate = gate_;
+  options_.logger = [gate](const LogEntry&) { gate->Pass(); };
+  gate->Close();
+  AddSensor("cpu", 100);
+  Start();
+  ASSERT_TRUE(WaitForArrived("cpu", 5));
+  EXPECT_LT(TimeOf([&] { EXPECT_TRUE(IsOk(manager_->Close())); }), 1s + kSlack);
+}
+
+// Also for ThreadSanitizer: everything at once, from several threads.
+TEST_F(CloseTest, UnderCallsOfEveryKind) {
+  for (int i = 0; i < 4; ++i) AddSensor(absl::StrCat("sensor-", i), 200);
+  config_.maximum_capture_file_size_bytes = 500;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("sensor-0", 2));
+  Config other = config_;
+  other.collectors.pop_back();
+  other.collectors[0].capture_frequency_hz = 100;
+  other.maximum_num_sync_threads = 3;
+
+  const auto fits = [](const absl::Status& status) {
+    return status.ok() || absl::IsCancelled(status) || absl::IsFailedPrecondition(status);
+  };
+  {
+    std::vector<std::jthread> callers;
+    for (const SyncWait wait : {SyncWait::kUploaded, SyncWait::kHandedOver}) {
+      callers.emplace_back([&, wait](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+          const absl::Status status = manager_->Sync({.wait_for = wait});
+          EXPECT_TRUE(fits(status)) << status;
+        }
+      });
+    }
+    for (const Config* config : {&config_, &other}) {
+      callers.emplace_back([&, config](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+          const absl::Status status = manager_->Reconfigure(*config, sources_);
+          EXPECT_TRUE(fits(status)) << status;
+        }
+      });
+    }
+    callers.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) EXPECT_LE(manager_->Stats().collectors.size(), 8U);
+    });
+    ASSERT_TRUE(WaitUntil([&] { return Uploads().tabular.files >= 20; }));
+    EXPECT_LT(TimeOf([&] { EXPECT_TRUE(IsOk(manager_->Close())); }), 1s + kSlack);
+    EXPECT_TRUE(IsOk(manager_->Close()));
+  }
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  for (int i = 0; i < 4; ++i) ExpectTheNextRunUploads(absl::StrCat("sensor-", i));
+}
+
+}  // namespace
+}  // namespace datamanager::testing
