@@ -160,7 +160,10 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == Scheduler::PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    if (!scheduler.AnyReady(was_there, stop)) break;
+    const bool left = scheduler.AnyReady(was_there, stop);
+    // A look that the stop cut short says nothing.
+    if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+    if (!left) break;
     // What is left is with a worker, or waits for a retry, which the scheduler sees to.
     const MonotonicTime next_look = clock.MonotonicNow() + look;
     if (busy) {
@@ -172,6 +175,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     look = std::min(look * 2, kLongestLook);
   }
   context_->WaitUntilSettled(stop);
+  if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
   const uint64_t refused = context_->refused() - refused_before;
   if (refused == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
