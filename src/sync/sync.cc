@@ -150,7 +150,10 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
       if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
       continue;
     }
-    if (!scheduler.AnyReady(was_there, stop)) break;
+    const bool any = scheduler.AnyReady(was_there, stop);
+    // A look that was cut short has seen nothing.
+    if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+    if (!any) break;
     // What is left is with a worker, or waits for a retry, which the scheduler sees to.
     context_->tracker.WaitUntilIdle(clock.MonotonicNow() + look, stop);
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
