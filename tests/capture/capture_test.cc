@@ -664,6 +664,8 @@ TEST_F(CaptureTest, NeverCallsASourceTwiceAtOnceHoweverOftenItIsRestarted) {
       Wanted("a").settings.interval = std::chrono::microseconds(500 + 100 * i + round);
       Reconfigure(MonotonicTime::min());
     }
+    const MonotonicTime due = In(milliseconds(5));  // Some ticks of the last of them.
+    ASSERT_TRUE(WaitUntil([&] { return std::chrono::steady_clock::now() > due; }));
     EXPECT_EQ(sensors_["a"].calls(), calls);
     sensors_["a"].gate().Open();
     ASSERT_TRUE(WaitForCaptured("a", 1));
