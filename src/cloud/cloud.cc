@@ -55,22 +55,6 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
 
 }  // namespace
 
-std::string_view ConnectionStateName(ConnectionState state) {
-  switch (state) {
-    case ConnectionState::kNotManaged:
-      return "not cloud-managed";
-    case ConnectionState::kConnecting:
-      return "connecting";
-    case ConnectionState::kHealthy:
-      return "healthy";
-    case ConnectionState::kUnhealthy:
-      return "unhealthy";
-    case ConnectionState::kClosed:
-      return "closed";
-  }
-  return "unknown";
-}
-
 absl::StatusOr<std::shared_ptr<Cloud>> Cloud::Create(const CloudConfig& config, LogSink sink) {
   std::vector<std::string> faults;
   if (config.id.empty()) {

@@ -60,7 +60,11 @@ class Walker {
       return;
     }
     struct stat info {};
-    if (lstat(resolved.get(), &info) != 0 || !S_ISDIR(info.st_mode)) return;
+    if (lstat(resolved.get(), &info) != 0) return;
+    if (!S_ISDIR(info.st_mode)) {
+      options_.complain(ErrnoStatus(ENOTDIR, "walk", path));
+      return;
+    }
     const FileId id = FileId::Of(info);
     if (IsRoot(id)) return;
     roots_.push_back({.path = resolved.get(), .id = id});
@@ -144,10 +148,8 @@ class Walker {
       file.id = id;
       if (!options_.wanted(file)) return true;
     }
-    if (file.kind == FileKind::kArbitrary &&
-        (info.st_size == 0 || AgeOf(info, now_) < options_.min_file_age)) {
-      return true;
-    }
+    if (info.st_nlink > 1 && info.st_uid != geteuid()) return true;
+    if (!IsReady(file.kind, info, options_.min_file_age, now_)) return true;
     return options_.visit(std::move(file), info);
   }
 
@@ -159,6 +161,11 @@ class Walker {
 };
 
 }  // namespace
+
+bool IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
+             WallTime now) {
+  return kind == FileKind::kCapture || (info.st_size > 0 && AgeOf(info, now) >= min_age);
+}
 
 bool Walk(const WalkOptions& options, WallTime now) { return Walker(options, now).Run(); }
 

@@ -31,13 +31,18 @@ struct WalkOptions {
   std::stop_token stop;  // Ends the walk, however little there is to visit.
 };
 
+// Whether a file that is not in progress may be uploaded: a complete capture file at once, another
+// when it is not empty and has been left alone for `min_age`. Pure.
+bool IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
+             WallTime now);
+
 // Walks the capture directory, then the additional paths. Streams: memory grows with the depth of
 // the tree only. Follows no links below a root, stays out of `failed`, `sequences` and
 // `datasetUpload` directly below each root, and enters a root only as a root, so that overlapping
-// paths are walked once. A root that does not exist is passed over.
+// paths are walked once. A root that does not exist is passed over. In-progress files are never
+// ready; hard links to another user's file are not ours to remove.
 //
-// Ready are complete capture files at once, in-progress files never, and others when they are not
-// empty and have been left alone long enough. False if `visit` or the stop ended the walk.
+// False if `visit` or the stop ended the walk.
 bool Walk(const WalkOptions& options, WallTime now);
 
 }  // namespace datamanager::sync

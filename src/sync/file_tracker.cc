@@ -17,7 +17,7 @@ void FileTracker::Claim::Release() {
   if (tracker_ == nullptr) return;
   MutexLock lock(tracker_->mutex_);
   tracker_->claimed_.erase(id_);
-  if (tracker_->claimed_.empty()) tracker_->changed_.NotifyAll();
+  tracker_->changed_.NotifyAll();
   tracker_ = nullptr;
 }
 
@@ -30,6 +30,14 @@ std::optional<FileTracker::Claim> FileTracker::TryClaim(FileId id) {
 bool FileTracker::IsClaimed(FileId id) const {
   MutexLock lock(mutex_);
   return claimed_.contains(id);
+}
+
+bool FileTracker::WaitUntilFree(FileId id, MonotonicTime deadline, std::stop_token stop) {
+  MutexLock lock(mutex_);
+  return changed_.WaitUntil(mutex_, stop, deadline, [this, id] {
+    mutex_.AssertHeld();
+    return !claimed_.contains(id);
+  });
 }
 
 size_t FileTracker::size() const {

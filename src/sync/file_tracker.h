@@ -40,6 +40,8 @@ class FileTracker {
   // nullopt if somebody has it.
   std::optional<Claim> TryClaim(FileId id) DM_EXCLUDES(mutex_);
   bool IsClaimed(FileId id) const DM_EXCLUDES(mutex_);
+  // Waits until nobody has that file. False: not by the deadline, or not before the stop.
+  bool WaitUntilFree(FileId id, MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex_);
   // Files claimed at this moment.
   size_t size() const DM_EXCLUDES(mutex_);
   // Waits until nothing is claimed. False: not by the deadline, or not before the stop.

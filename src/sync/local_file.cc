@@ -76,6 +76,7 @@ absl::Status LocalFile::Remove() {
 }
 
 absl::StatusOr<std::string> LocalFile::SetAside() {
+  if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
   const std::string target = capture_file::FailedPath(found_.root, found_.path);
   if (absl::Status made = MakeDirectories(*ops_, ParentPath(target)); !made.ok()) return made;
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {

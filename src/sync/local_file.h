@@ -37,8 +37,8 @@ class LocalFile {
   absl::Status CheckUnchanged() const;
   // Checks that, and removes the file.
   absl::Status Remove();
-  // Moves the file to `failed/` below its root, keeping its path below the root, and returns where
-  // it is. Never overwrites: a taken name gets a number.
+  // Checks that, and moves the file to `failed/` below its root, keeping its path below the root;
+  // returns where it is. Never overwrites: a taken name gets a number.
   absl::StatusOr<std::string> SetAside();
   // Keeps a copy of the file's metadata and of its bytes from `offset` on under `failed/`, where
   // the whole file would be moved to.

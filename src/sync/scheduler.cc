@@ -16,6 +16,8 @@ namespace {
 constexpr std::chrono::seconds kFlushLimit{2};
 // How often a wait for a worker looks up.
 constexpr std::chrono::seconds kPause{1};
+// A file in the retry table has an owner only for the moment in which it is put there or taken.
+constexpr std::chrono::milliseconds kHandOverLimit{10};
 // The distance of passes after the retry table was full.
 constexpr std::chrono::minutes kFullTableInterval{1};
 // The same news is told once in this time (the reference's figure).
@@ -34,8 +36,7 @@ absl::Status Scheduler::Start() {
   for (int i = 0; i < config_.workers; ++i) {
     absl::StatusOr<Thread> worker =
         Thread::Start("dm-upload", kOwnStackBytes, [self = shared_from_this()] {
-          UploadWorker(*self->context_, self->config_.tags)
-              .Run(self->channel_, self->stop_.get_token());
+          UploadWorker(*self->context_, self->config_).Run(self->channel_, self->stop_.get_token());
         });
     if (!worker.ok()) return worker.status();
     workers_.push_back(*std::move(worker));
@@ -79,38 +80,54 @@ void Scheduler::Run() {
     }
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
+    if (context_->table_was_full.exchange(false)) {
+      next_pass_ = std::max(next_pass_, pass_ended_ + kFullTableInterval);
+    }
     if (!context_->options.uploader->Ready()) {
-      if (!config_.scheduled || Now() < next_pass_) continue;
-      context_->options.uploader->RequestConnect();
+      const bool pass_due = config_.scheduled && Now() >= next_pass_;
+      if (pass_due || context_->retries.size() > 0) context_->options.uploader->RequestConnect();
+      if (!pass_due) continue;
       SayOffline();
       skipped = true;
       while (next_pass_ <= Now()) next_pass_ += config_.interval;
       continue;
     }
-    OfferDueRetries(stop);
     if (config_.scheduled && (skipped || Now() >= next_pass_)) {
-      skipped = false;
-      Tick();
+      skipped = Tick() == PassEnd::kOffline;
     }
+    OfferDueRetries(stop);
   }
 }
 
-void Scheduler::Tick() {
+Scheduler::PassEnd Scheduler::Tick() {
   const MonotonicTime begin = Now();
   offline_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
-  context_->table_was_full = false;
   const PassEnd end = RunPass(
       stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
-      [this] { FlushIfDue(); });
-  if (end == PassEnd::kComplete) ++context_->passes;
-  while (next_pass_ <= Now()) next_pass_ += config_.interval;
-  if (context_->table_was_full) next_pass_ = std::max(next_pass_, Now() + kFullTableInterval);
+      [this] { LookUp(); });
+  pass_ended_ = Now();
+  while (next_pass_ <= pass_ended_) next_pass_ += config_.interval;
+  return end;
+}
+
+void Scheduler::OfferDueRetries(const std::stop_token& stop) {
+  // A pass that becomes due meanwhile comes first; it gives the retries their turns.
+  while (!config_.scheduled || Now() < next_pass_) {
+    const std::optional<MonotonicTime> due = context_->retries.NextDueTime();
+    if (!due.has_value() || *due > Now()) return;
+    if (OfferRetry(stop, [this] { LookUp(); }) != PassEnd::kComplete) return;
+  }
+}
+
+void Scheduler::LookUp() {
+  FlushIfDue();
+  if (Now() >= next_statistics_) SayStatistics();
 }
 
 void Scheduler::FlushIfDue() {
-  if (Now() < next_flush_ || !context_->options.uploader->Ready()) return;
+  if (!config_.scheduled || Now() < next_flush_ || !context_->options.uploader->Ready()) return;
   while (next_flush_ <= Now()) next_flush_ += config_.interval;
   absl::Status status = context_->options.flush(Now() + kFlushLimit, stop_.get_token());
   if (status.ok() || absl::IsCancelled(status)) return;
@@ -131,15 +148,16 @@ Scheduler::PassEnd Scheduler::RunPass(const std::stop_token& stop, const Filter&
         return !context_->tracker.IsClaimed(file.id) && !context_->retries.IsWaiting(file, Now());
       },
       [&](FoundFile file, const struct stat& info) {
-        end = OfferHints(stop, pause);
-        if (end == PassEnd::kComplete) end = OfferDueRetries(stop);
-        if (end == PassEnd::kComplete && filter(file, info)) {
-          end = Offer(std::move(file), stop, pause);
-        }
+        // They take turns, so that none of them holds up the others.
+        if (filter(file, info)) end = Offer(std::move(file), stop, pause);
+        if (end == PassEnd::kComplete) end = OfferHint(stop, pause);
+        if (end == PassEnd::kComplete) end = OfferRetry(stop, pause);
+        pause();
         return end == PassEnd::kComplete;
       },
       stop);
   if (!whole && end == PassEnd::kComplete) end = PassEnd::kStopped;
+  if (end == PassEnd::kComplete) ++context_->passes;
   MutexLock lock(hints_mutex_);
   if (--passes_under_way_ == 0) hints_.clear();
   return end;
@@ -194,32 +212,28 @@ Scheduler::PassEnd Scheduler::Offer(FoundFile file, const std::stop_token& stop,
   }
 }
 
-Scheduler::PassEnd Scheduler::OfferHints(const std::stop_token& stop,
-                                         const std::function<void()>& pause) {
-  while (true) {
-    FoundFile file{.root = config_.capture_directory, .kind = FileKind::kCapture};
-    {
-      MutexLock lock(hints_mutex_);
-      if (hints_.empty()) return PassEnd::kComplete;
-      file.path = std::move(hints_.front());
-      hints_.pop_front();
-    }
-    struct stat info {};
-    if (context_->options.ops->Lstat(file.path.c_str(), &info) != 0) continue;
-    file.id = FileId::Of(info);
-    if (context_->retries.IsWaiting(file, Now())) continue;
-    const PassEnd end = Offer(std::move(file), stop, pause);
-    if (end != PassEnd::kComplete) return end;
+Scheduler::PassEnd Scheduler::OfferHint(const std::stop_token& stop,
+                                        const std::function<void()>& pause) {
+  FoundFile file{.root = config_.capture_directory, .kind = FileKind::kCapture};
+  {
+    MutexLock lock(hints_mutex_);
+    if (hints_.empty()) return PassEnd::kComplete;
+    file.path = std::move(hints_.front());
+    hints_.pop_front();
   }
+  struct stat info {};
+  if (context_->options.ops->Lstat(file.path.c_str(), &info) != 0) return PassEnd::kComplete;
+  file.id = FileId::Of(info);
+  if (context_->retries.IsWaiting(file, Now())) return PassEnd::kComplete;
+  return Offer(std::move(file), stop, pause);
 }
 
-Scheduler::PassEnd Scheduler::OfferDueRetries(const std::stop_token& stop) {
-  while (std::optional<FoundFile> file = context_->retries.NextDue(Now())) {
-    // A pass may have just taken it; then it is no longer in the table either.
-    const PassEnd end = Offer(*std::move(file), stop, [] {});
-    if (end != PassEnd::kComplete) return end;
-  }
-  return PassEnd::kComplete;
+Scheduler::PassEnd Scheduler::OfferRetry(const std::stop_token& stop,
+                                         const std::function<void()>& pause) {
+  std::optional<FoundFile> file = context_->retries.NextDue(Now());
+  if (!file.has_value()) return PassEnd::kComplete;
+  context_->tracker.WaitUntilFree(file->id, Now() + kHandOverLimit, stop);
+  return Offer(*std::move(file), stop, pause);
 }
 
 void Scheduler::Hint(const std::string& path) {

@@ -42,7 +42,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // Sees each ready file, before it is offered; false passes it over.
   using Filter = std::function<bool(const FoundFile&, const struct stat&)>;
   // Walks once and offers everything ready that nobody has and that does not wait for a retry.
-  // Blocks until each has been taken. `pause` is called at least each second while it waits.
+  // Blocks until each has been taken. `pause` is called after each file, and each second while one
+  // waits for a worker.
   PassEnd RunPass(const std::stop_token& stop, const Filter& filter,
                   const std::function<void()>& pause);
 
@@ -57,11 +58,15 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   using Visit = std::function<bool(FoundFile, const struct stat&)>;
   bool WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const;
   void Run();
-  void Tick();
+  PassEnd Tick();
+  void OfferDueRetries(const std::stop_token& stop);
+  // What has a timer of its own, however long a pass takes.
+  void LookUp();
   // Offers one file if nobody has it. kComplete: go on.
   PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
-  PassEnd OfferHints(const std::stop_token& stop, const std::function<void()>& pause);
-  PassEnd OfferDueRetries(const std::stop_token& stop);
+  // Each offers one, if there is one.
+  PassEnd OfferHint(const std::stop_token& stop, const std::function<void()>& pause);
+  PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
   void FlushIfDue();
   void SayOffline();
   void SayStatistics();
@@ -76,6 +81,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
 
   // The scheduler thread's only.
   MonotonicTime next_pass_;
+  MonotonicTime pass_ended_;
   MonotonicTime next_flush_;
   MonotonicTime next_statistics_;
   MonotonicTime offline_said_;

@@ -16,6 +16,8 @@ constexpr std::chrono::seconds kFlushLimit{2};
 constexpr std::chrono::milliseconds kFirstLook{20};
 constexpr std::chrono::milliseconds kLongestLook{1000};
 
+constexpr char kThreadHangs[] = "an upload hangs in the disk; its thread was left alone";
+
 WallTime ChangeTime(const struct stat& info) {
   return WallTime(std::chrono::seconds(info.st_ctim.tv_sec) +
                   std::chrono::nanoseconds(info.st_ctim.tv_nsec));
@@ -62,30 +64,36 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
   if (before != nullptr && before->config() == config) return absl::OkStatus();
   if (before != nullptr) {
     context_->options.logger->Info("sync config changes: sync starts anew");
+    // Stays current until it is replaced, so that a call of SyncNow in between is cancelled too.
     // A thread that hangs in the disk goes on to hold its file; the others are there for the rest.
-    if (absl::Status stopped = Stop(deadline); !stopped.ok()) {
-      context_->options.logger->Warning(stopped.ToString());
+    before->RequestStop();
+    if (!before->Join(deadline)) context_->options.logger->Warning(kThreadHangs);
+    // What is no longer walked is not to be uploaded either, and what a pass began is not gone on
+    // with once passes are switched off. The next pass meets all else.
+    if (before->config().capture_directory != config.capture_directory ||
+        before->config().additional_paths != config.additional_paths ||
+        (before->config().scheduled && !config.scheduled)) {
+      context_->retries.Clear();
     }
   }
-  // Switched off means off: what a pass began is not gone on with before somebody asks for it.
-  if (before != nullptr && before->config().scheduled && !config.scheduled) {
-    context_->retries.Clear();
-  }
   auto scheduler = std::make_shared<Scheduler>(context_, config);
-  if (absl::Status started = scheduler->Start(); !started.ok()) {
+  absl::Status started = scheduler->Start();
+  if (!started.ok()) {
     scheduler->RequestStop();
     scheduler->Join(deadline);
-    return started;
+    scheduler = nullptr;
   }
   {
     MutexLock lock(mutex_);
     if (!closed_) {
-      scheduler_ = std::move(scheduler);
-      return absl::OkStatus();
+      scheduler_ = scheduler;
+      return started;
     }
   }
-  scheduler->RequestStop();
-  scheduler->Join(deadline);
+  if (scheduler != nullptr) {
+    scheduler->RequestStop();
+    scheduler->Join(deadline);
+  }
   return absl::CancelledError("sync was closed meanwhile");
 }
 
@@ -144,20 +152,26 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   const uint64_t refused_before = context_->refused();
   std::chrono::milliseconds look = kFirstLook;
   while (true) {
+    // Also when everything waits for a retry, so that a pass has nothing to offer.
+    if (!context_->options.uploader->Ready()) {
+      if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
+    }
     const Scheduler::PassEnd end = scheduler.RunPass(stop, was_there, [] {});
     if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
-    if (end == Scheduler::PassEnd::kOffline) {
-      if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
-      continue;
-    }
+    if (end == Scheduler::PassEnd::kOffline) continue;
+    const bool busy = context_->tracker.size() > 0;
     const bool any = scheduler.AnyReady(was_there, stop);
     // A look that was cut short has seen nothing.
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
     if (!any) break;
     // What is left is with a worker, or waits for a retry, which the scheduler sees to.
-    context_->tracker.WaitUntilIdle(clock.MonotonicNow() + look, stop);
+    const MonotonicTime next_look = clock.MonotonicNow() + look;
+    if (busy) {
+      context_->tracker.WaitUntilIdle(next_look, stop);
+    } else {
+      context_->WaitForWake(next_look, stop);
+    }
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-    if (context_->tracker.size() == 0) context_->WaitForWake(clock.MonotonicNow() + look, stop);
     look = std::min(look * 2, kLongestLook);
   }
   context_->WaitUntilSettled(stop);
@@ -180,7 +194,7 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   if (scheduler == nullptr) return absl::OkStatus();
   scheduler->RequestStop();
   if (scheduler->Join(deadline)) return absl::OkStatus();
-  return absl::DeadlineExceededError("an upload hangs in the disk; its thread was left alone");
+  return absl::DeadlineExceededError(kThreadHangs);
 }
 
 absl::Status Sync::Close(MonotonicTime deadline) {

@@ -77,6 +77,31 @@ struct SyncContext {
       return wakes != before;
     });
   }
+  // Held while a file is removed or set aside and until that is counted.
+  class Settling {
+   public:
+    explicit Settling(SyncContext& context) : context_(context) {
+      MutexLock lock(context_.mutex);
+      ++context_.settling;
+    }
+    ~Settling() {
+      MutexLock lock(context_.mutex);
+      if (--context_.settling == 0) context_.changed.NotifyAll();
+    }
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    SyncContext& context_;
+  };
+  // Waits, at most for the disk, until whatever is no longer in its place has been counted.
+  void WaitUntilSettled(std::stop_token stop) DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    changed.Wait(mutex, std::move(stop), [this] {
+      mutex.AssertHeld();
+      return settling == 0;
+    });
+  }
   void SetLastError(std::string error) DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     last_error = std::move(error);
@@ -98,35 +123,10 @@ struct SyncContext {
     return tabular.refused + binary.refused + arbitrary.refused + unreadable.refused;
   }
 
-  // Begins when a file is about to leave its place, and ends when that is counted.
-  class Settling {
-   public:
-    explicit Settling(SyncContext& context) : context_(context) { Add(1); }
-    ~Settling() { Add(-1); }
-    Settling(const Settling&) = delete;
-    Settling& operator=(const Settling&) = delete;
-
-   private:
-    void Add(int change) DM_EXCLUDES(context_.mutex) {
-      MutexLock lock(context_.mutex);
-      context_.settling += change;
-      context_.changed.NotifyAll();
-    }
-    SyncContext& context_;
-  };
-  // Until what has left its place is counted.
-  void WaitUntilSettled(std::stop_token stop) DM_EXCLUDES(mutex) {
-    MutexLock lock(mutex);
-    changed.Wait(mutex, std::move(stop), [this] {
-      mutex.AssertHeld();
-      return settling == 0;
-    });
-  }
-
   Mutex mutex;
   CondVar changed;
-  int settling DM_GUARDED_BY(mutex) = 0;
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
+  int settling DM_GUARDED_BY(mutex) = 0;
   std::string last_error DM_GUARDED_BY(mutex);
 };
 

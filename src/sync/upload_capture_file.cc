@@ -94,6 +94,14 @@ class CaptureFileUpload {
                 step);
   }
   bool Fail(UploadError error, std::string_view step) {
+    if (error.origin == ErrorOrigin::kFile) {
+      // Bytes of a file that is being changed are no reason to condemn it.
+      if (absl::IsDataLoss(error.status)) {
+        if (absl::Status changed = file_.CheckUnchanged(); !changed.ok()) error.status = changed;
+      }
+      // What was sent is not what the file holds by now.
+      if (absl::IsAborted(error.status)) result_.resume_offset = 0;
+    }
     result_.error = std::move(error);
     result_.step = step;
     return false;

@@ -5,11 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "sync/directory_walker.h"
 
 namespace datamanager::sync {
 
-UploadWorker::UploadWorker(SyncContext& context, const std::vector<std::string>& tags)
-    : context_(context), tags_(tags), random_(std::random_device()()) {}
+UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
+    : context_(context), config_(config), random_(std::random_device()()) {}
 
 void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
   while (std::optional<Job> job = channel.Receive(stop)) Process(*job, stop);
@@ -25,14 +26,19 @@ void UploadWorker::Process(const Job& job, std::stop_token stop) {
                    .resume_offset = job.state.resume_offset});
     return;
   }
+  // It may have waited long for a worker, or for its next try, and be in use again. The next pass
+  // meets it.
+  if (!IsReady(job.file.kind, file->info(), config_.min_file_age,
+               context_.options.clock->WallNow())) {
+    return;
+  }
   const UploadContext upload{.uploader = *context_.options.uploader,
                              .stall_timeout = context_.options.stall_timeout,
-                             .tags = tags_,
+                             .tags = config_.tags,
                              .stop = std::move(stop)};
   const UploadResult result = job.file.kind == FileKind::kCapture
                                   ? UploadCaptureFile(upload, *file, job.state.resume_offset)
                                   : UploadArbitraryFile(upload, *file);
-  const SyncContext::Settling settling(context_);
   if (result.error.status.ok()) {
     OnStored(job, *file, result);
   } else if (Judge(result.error) == Verdict::kRefused) {
@@ -43,24 +49,34 @@ void UploadWorker::Process(const Job& job, std::stop_token stop) {
 }
 
 void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result) {
+  const SyncContext::Settling settling(context_);
   Logger& logger = *context_.options.logger;
-  if (result.torn_at.has_value()) {
-    absl::StatusOr<std::string> rest = file.SetRestAside(result.metadata_size, *result.torn_at);
-    if (!rest.ok()) {
+  std::string rest;
+  absl::Status removed = file.CheckUnchanged();
+  if (removed.ok() && result.torn_at.has_value()) {
+    absl::StatusOr<std::string> kept = file.SetRestAside(result.metadata_size, *result.torn_at);
+    if (!kept.ok()) {
       RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
-                 Wrap(rest.status(), "its whole records are stored, but not its rest").ToString());
+                 Wrap(kept.status(), "its whole records are stored, but not its rest").ToString());
       return;
     }
-    logger.Warning(absl::StrCat("uploaded the whole records of ", job.file.path,
-                                "; the rest is no record (", result.torn.message(),
-                                ") and is kept as ", *rest));
+    rest = *std::move(kept);
   }
-  if (absl::Status removed = file.Remove(); !removed.ok()) {
+  if (removed.ok()) removed = file.Remove();
+  if (!removed.ok()) {
+    // The next try keeps the rest anew.
+    if (!rest.empty()) context_.options.ops->Unlink(rest.c_str());
     // Gone already: as good. Changed: what is there now has not been uploaded.
     if (absl::IsNotFound(removed)) return;
-    RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
+    RetryLater(job, Verdict::kTransient, result.kind,
+               absl::IsAborted(removed) ? 0 : result.resume_offset,
                Wrap(removed, "stored, but not removed").ToString());
     return;
+  }
+  if (!rest.empty()) {
+    logger.Warning(absl::StrCat("uploaded the whole records of ", job.file.path,
+                                "; the rest is no record (", result.torn.message(),
+                                ") and is kept as ", rest));
   }
   if (result.empty) {
     logger.Warning(absl::StrCat("ignoring and deleting empty capture file without syncing it: ",
@@ -76,6 +92,7 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
 }
 
 void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult& result) {
+  const SyncContext::Settling settling(context_);
   const std::string reason = absl::StrCat(result.step, ": ", result.error.status.ToString());
   absl::StatusOr<std::string> moved = file.SetAside();
   if (!moved.ok()) {
@@ -121,7 +138,11 @@ void UploadWorker::RetryLater(const Job& job, Verdict verdict, DataKind kind,
       "; connectivity: ", verdict == Verdict::kOffline ? "offline" : "online",
       "; failed tries: ", state.attempts, "; next try ",
       waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass")));
-  if (verdict == Verdict::kOffline) context_.options.uploader->RequestConnect();
+  if (verdict == Verdict::kOffline) {
+    context_.options.uploader->RequestConnect();
+    // Back already, so that no change is going to cut this wait short.
+    if (context_.options.uploader->Ready()) context_.retries.MakeOfflineDue(now);
+  }
   context_.Wake();
 }
 

@@ -5,8 +5,8 @@
 #include <random>
 #include <stop_token>
 #include <string>
-#include <vector>
 
+#include "config/effective_config.h"
 #include "sync/channel.h"
 #include "sync/file_tracker.h"
 #include "sync/found_file.h"
@@ -27,7 +27,8 @@ struct Job {
 // into the retry table. Holds a file only while bytes may flow. One thread.
 class UploadWorker {
  public:
-  UploadWorker(SyncContext& context, const std::vector<std::string>& tags);
+  // Both must outlive it.
+  UploadWorker(SyncContext& context, const config::SyncConfig& config);
 
   // Until the stop, which also ends the upload under way.
   void Run(Channel<Job>& channel, std::stop_token stop);
@@ -41,7 +42,7 @@ class UploadWorker {
                   const std::string& what);
 
   SyncContext& context_;
-  const std::vector<std::string>& tags_;
+  const config::SyncConfig& config_;
   std::mt19937_64 random_;
 };
 

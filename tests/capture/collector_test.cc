@@ -375,10 +375,11 @@ TEST_F(GetImagesTest, MakesAFileOfEachPicture) {
                     Picture("", "image/jpeg", "unnamed")});
   EXPECT_EQ(Labelled(), (std::vector<std::string>{"left=L image/jpeg", "right=R image/png",
                                                   "=unnamed image/jpeg"}));
-  for (const CapturedFile& file : Files()) {
+  const std::vector<CapturedFile> files = Files();
+  const auto& first = files.at(0).records.at(0).metadata();
+  for (const CapturedFile& file : files) {
     EXPECT_EQ(file.metadata.type(), testing::wire::DATA_TYPE_BINARY_SENSOR);
     EXPECT_EQ(file.metadata.file_extension(), "");
-    const auto& first = Files()[0].records[0].metadata();
     EXPECT_EQ(file.records[0].metadata().time_requested().nanos(), first.time_requested().nanos());
     EXPECT_EQ(file.records[0].metadata().time_received().nanos(), first.time_received().nanos());
   }

@@ -30,11 +30,14 @@ class LogCapture {
     return state_->entries;
   }
 
-  // How many messages of `level` or above contain `text`.
+  // How many messages of `level` or above contain `text`, or do so after their level: "info:
+  // started".
   size_t Count(std::string_view text, LogLevel level = LogLevel::kDebug) const {
     const std::vector<LogEntry> all = entries();
     return static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const LogEntry& entry) {
-      return entry.level >= level && entry.message.find(text) != std::string::npos;
+      const std::string line =
+          std::string(LogLevelName(entry.level)).append(": ").append(entry.message);
+      return entry.level >= level && line.find(text) != std::string::npos;
     }));
   }
   bool Has(std::string_view text) const { return Count(text) > 0; }

@@ -1,0 +1,309 @@
+// What a worker does with a file, seen through sync.
+#include "sync/upload_worker.h"
+
+#include <gtest/gtest.h>
+#include <sys/file.h>
+
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sync/sync_fixture.h"
+
+namespace datamanager::sync {
+namespace {
+
+namespace fs = std::filesystem;
+
+class UploadWorkerTest : public SyncFixture {
+ protected:
+  UploadWorkerTest() { impatient_ = true; }
+};
+
+TEST_F(UploadWorkerTest, WhatIsStoredIsRemoved) {
+  Capture("arm", 3);
+  CaptureImage("cam", 10);
+  CaptureImage("cam", 1500000);
+  Drop("notes.txt", "hello");
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3 cam:10B cam:1500000B notes.txt");
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, ATransientFailureIsTriedAgainAndStoredOnce) {
+  impatient_ = false;
+  Capture("arm", 3);
+  server_->FailNext(2, absl::StatusCode::kUnavailable);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3");
+  EXPECT_EQ(OnDisk(), "");
+  EXPECT_EQ(server_->call_count(), 3U);
+  EXPECT_TRUE(
+      Logged("failed: DataCaptureUpload: UNAVAILABLE: the server says no; "
+             "connectivity: online; failed tries: 1; next try in "));
+  EXPECT_TRUE(Logged("failed tries: 2; next try in "));
+  EXPECT_TRUE(Logged(" bytes) after 2 failed tries"));
+  EXPECT_EQ(log_.Count("failed tries: "), log_.Count("info: upload of "));
+  EXPECT_EQ(log_.Count("after 2 failed tries"), log_.Count("debug: uploaded "));
+}
+
+// Everything but a refusal is worth another try.
+TEST_F(UploadWorkerTest, EveryOtherCodeIsTransient) {
+  config_.workers = 1;
+  Start();
+  for (const auto code : {absl::StatusCode::kNotFound, absl::StatusCode::kPermissionDenied,
+                          absl::StatusCode::kInternal, absl::StatusCode::kDataLoss,
+                          absl::StatusCode::kCancelled, absl::StatusCode::kDeadlineExceeded}) {
+    server_->FailNext(1, code);
+    Capture("arm", 1);
+    RunUntilIdle();
+  }
+  EXPECT_EQ(Uploaded(), "arm:1,2,3,4,5,6");
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, ALostReplyIsNotStoredTwice) {
+  Capture("arm", 3);
+  CaptureImage("cam", 1500000);
+  Drop("notes.txt", "hello");
+  server_->LoseNextReplies(3);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3 cam:1500000B notes.txt");
+  EXPECT_EQ(server_->repeats(), 3U);
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, AResumedFileSendsNoRequestTwice) {
+  const std::string text(3 << 20, 'x');
+  Publish(TabularMetadata("arm"), {Reading(1, text), Reading(2, text), Reading(3, text)});
+  server_->OnCall([failed = false](const UploadCall& call) mutable {
+    if (failed || ValueOf(call.records[0]) != 2) return absl::OkStatus();
+    failed = true;
+    return absl::UnavailableError("busy");
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3");
+  EXPECT_EQ(server_->call_count(), 4U);
+  EXPECT_EQ(server_->repeats(), 0U);
+}
+
+TEST_F(UploadWorkerTest, ARefusedFileIsSetAsideWithItsPath) {
+  const std::string path = Capture("arm", 3);
+  const std::string file = Drop("tag=red/notes.txt", "hello");
+  server_->OnCall([](const UploadCall&) { return absl::InvalidArgumentError("not like this"); });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(OnDisk(), "failed/arm failed/tag=red/notes.txt");
+  EXPECT_TRUE(fs::exists(capture_file::FailedPath(captured_, path)));
+  EXPECT_TRUE(fs::exists(capture_file::FailedPath(files_, file)));
+  EXPECT_TRUE(
+      Logged("warning: moving file that data manager failed to sync due to err: "
+             "DataCaptureUpload: INVALID_ARGUMENT: not like this"));
+  EXPECT_TRUE(Logged(path));
+  RunForSomePasses();
+  EXPECT_EQ(server_->call_count(), 2U);  // Never again.
+  const SyncStats stats = sync_->Stats();
+  EXPECT_EQ(stats.tabular.refused, 1U);
+  EXPECT_EQ(stats.arbitrary.refused, 1U);
+  EXPECT_NE(stats.last_error.find("not like this"), std::string::npos);
+}
+
+TEST_F(UploadWorkerTest, SettingAsideNeverOverwrites) {
+  const std::string path = Capture("arm", 3);
+  const std::string aside = capture_file::FailedPath(captured_, path);
+  WriteFile(aside, "an earlier one");
+  server_->FailNext(1, absl::StatusCode::kInvalidArgument);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(ReadFile(aside), "an earlier one");
+  EXPECT_EQ(OnDisk(), "failed/arm failed/arm");
+}
+
+TEST_F(UploadWorkerTest, WhatCannotBeReadIsSetAside) {
+  CaptureBytes("garbage", Noise(1000));
+  CaptureBytes("huge", Varint(uint64_t{1} << 40) + "abc");
+  Drop("bad\xff.txt", "hello");
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(OnDisk(), "failed/bad\xff.txt failed/garbage failed/huge");
+  EXPECT_EQ(Uploaded(), "");
+  EXPECT_EQ(sync_->Stats().unreadable, 2U);
+  EXPECT_TRUE(Logged("not UTF-8"));
+}
+
+TEST_F(UploadWorkerTest, AnEmptyCaptureFileIsRemovedWithAWarning) {
+  const std::string empty = CaptureBytes("arm", "");
+  const std::string only_metadata = CaptureBytes("cam", Framed(BinaryMetadata()));
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(OnDisk(), "");
+  EXPECT_EQ(server_->call_count(), 0U);
+  for (const std::string& path : {empty, only_metadata}) {
+    EXPECT_TRUE(
+        Logged("warning: ignoring and deleting empty capture file without syncing it: " + path));
+  }
+}
+
+TEST_F(UploadWorkerTest, OfACutFileTheWholeRecordsAreUploadedAndTheRestIsKept) {
+  const std::string metadata = Framed(TabularMetadata("arm"));
+  const std::string whole = metadata + Framed(Reading(1)) + Framed(Reading(2));
+  const std::string rest = Framed(Reading(3)).substr(0, 10);
+  const std::string path = CaptureBytes("arm", whole + rest);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2");
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(ReadFile(capture_file::FailedPath(captured_, path)), metadata + rest);
+  EXPECT_TRUE(Logged("warning: uploaded the whole records of " + path));
+}
+
+TEST_F(UploadWorkerTest, WhenTheRestCannotBeKeptTheFileStays) {
+  const std::string metadata = Framed(TabularMetadata("arm"));
+  CaptureBytes("arm", metadata + Framed(Reading(1)) + "\x7f");
+  WriteFile(captured_ + "/failed", "a file where the directory should be");
+  Start();
+  EXPECT_TRUE(Logged("its whole records are stored, but not its rest"));
+  EXPECT_EQ(Waiting(), "arm failed");
+  EXPECT_EQ(Uploaded(), "arm:1");
+  fs::remove(captured_ + "/failed");
+  RunUntilIdle();
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(Uploaded(), "arm:1");
+}
+
+TEST_F(UploadWorkerTest, ChangedDuringTheUploadItStaysAndIsUploadedAgain) {
+  const std::string path = Capture("arm", 2);
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (std::exchange(first, false)) AppendToFile(path, Framed(Reading(3)));
+    return absl::OkStatus();
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_TRUE(Logged("the file changed while it was uploaded"));
+  EXPECT_EQ(OnDisk(), "");
+  const std::vector<UploadCall> calls = server_->calls();
+  ASSERT_EQ(calls.size(), 2U);
+  EXPECT_EQ(ValuesOf(calls[0].records), "1,2");
+  EXPECT_EQ(ValuesOf(calls[1].records), "1,2,3");
+}
+
+// The same length, other bytes: nothing of them may be taken for stored.
+TEST_F(UploadWorkerTest, RewrittenDuringTheUploadItIsUploadedFromItsStart) {
+  const std::string path = Capture("arm", 2);
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (std::exchange(first, false)) {
+      WriteFile(path, CaptureFileBytes(TabularMetadata("arm"), {Reading(7), Reading(8)}));
+    }
+    return absl::OkStatus();
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,7,8");
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, ReplacedDuringTheUploadTheNewOneStaysAndIsUploaded) {
+  const std::string path = Capture("arm", 2);
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (std::exchange(first, false)) {
+      WriteFile(dir_.path() + "/new", CaptureFileBytes(TabularMetadata("arm"), {Reading(9)}));
+      fs::rename(dir_.path() + "/new", path);
+    }
+    return absl::OkStatus();
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,9");
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, ReplacedWhileItIsRefusedTheNewOneIsNotSetAside) {
+  const std::string path = Capture("arm", 2);
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (!std::exchange(first, false)) return absl::OkStatus();
+    WriteFile(dir_.path() + "/new", CaptureFileBytes(TabularMetadata("arm"), {Reading(9)}));
+    fs::rename(dir_.path() + "/new", path);
+    return absl::InvalidArgumentError("not like this");
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:9");
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(UploadWorkerTest, RemovedDuringTheUploadIsAsGood) {
+  const std::string path = Capture("arm", 2);
+  server_->OnCall([&](const UploadCall&) {
+    fs::remove(path);
+    return absl::OkStatus();
+  });
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2");
+  EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+}
+
+// Somebody who writes to a file again gets the whole quiet time again.
+TEST_F(UploadWorkerTest, AFileInUseAgainIsLeftUntilItHasBeenLeftAlone) {
+  const std::string path = Drop("log.txt", "one");
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (!std::exchange(first, false)) return absl::OkStatus();
+    AppendToFile(path, " two");
+    return absl::UnavailableError("busy");
+  });
+  Start();
+  EXPECT_TRUE(WaitUntil([&] {
+    return server_->call_count() == 1 && sync_->Stats().waiting_retries == 0 &&
+           sync_->Stats().uploading == 0;
+  }));
+  RunForSomePasses();
+  EXPECT_EQ(server_->call_count(), 1U);
+  EXPECT_EQ(OnDisk(), "log.txt");
+  SetAge(path, std::chrono::hours(1));
+  RunUntilIdle();
+  EXPECT_EQ(server_->stored().back().contents, "one two");
+}
+
+TEST_F(UploadWorkerTest, AFileLockedByAnotherProcessIsLeftAlone) {
+  const std::string path = Capture("arm", 3);
+  Capture("leg", 1);
+  const UniqueFd lock(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "leg:1"; }));
+  RunForSomePasses();
+  EXPECT_EQ(Waiting(), "arm");
+  EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+  ASSERT_EQ(flock(lock.get(), LOCK_UN), 0);
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3 leg:1");
+}
+
+TEST_F(UploadWorkerTest, CountsWhatItDoes) {
+  const uint64_t tabular_bytes = fs::file_size(Capture("arm", 3));
+  const uint64_t binary_bytes = fs::file_size(CaptureImage("cam", 2000));
+  Drop("notes.txt", "hello");
+  server_->FailNext(1, absl::StatusCode::kInternal);
+  config_.workers = 1;
+  Start();
+  RunUntilIdle();
+  const SyncStats stats = sync_->Stats();
+  EXPECT_EQ(stats.tabular.files, 1U);
+  EXPECT_EQ(stats.tabular.bytes, tabular_bytes);
+  EXPECT_EQ(stats.binary.files, 1U);
+  EXPECT_EQ(stats.binary.bytes, binary_bytes);
+  EXPECT_EQ(stats.arbitrary.files, 1U);
+  EXPECT_EQ(stats.arbitrary.bytes, 5U);
+  EXPECT_EQ(stats.tabular.retries + stats.binary.retries + stats.arbitrary.retries, 1U);
+  EXPECT_EQ(stats.tabular.refused + stats.binary.refused + stats.arbitrary.refused, 0U);
+  EXPECT_EQ(stats.unreadable, 0U);
+}
+
+}  // namespace
+}  // namespace datamanager::sync
