@@ -197,11 +197,18 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   return absl::DeadlineExceededError(kThreadHangs);
 }
 
-absl::Status Sync::Close(MonotonicTime deadline) {
+void Sync::RequestStop() {
+  std::shared_ptr<Scheduler> scheduler;
   {
     MutexLock lock(mutex_);
     closed_ = true;
+    scheduler = scheduler_;
   }
+  if (scheduler != nullptr) scheduler->RequestStop();
+}
+
+absl::Status Sync::Close(MonotonicTime deadline) {
+  RequestStop();
   return Stop(deadline);
 }
 
