@@ -29,7 +29,7 @@ class BadSourceTest : public World {
 
 TEST_F(BadSourceTest, OneThatThrows) {
   AddSensor("bad", 200, [this](const CaptureRequest&, Readings&) -> absl::Status {
-    if (numbered_["bad"].Next() % 2 == 0) throw std::runtime_error("out of order");
+    if (SourceOf("bad").Next() % 2 == 0) throw std::runtime_error("out of order");
     throw 42;  // NOLINT(hicpp-exception-baseclass): embedders do such things.
   });
   Start();
@@ -45,7 +45,7 @@ TEST_F(BadSourceTest, OneThatReturnsAnErrorNowAndThen) {
   AddSensor("bad", 200, [this](const CaptureRequest&, Readings& out) -> absl::Status {
     static int calls = 0;
     if (++calls % 2 == 0) return absl::UnavailableError("bus fault");
-    FillReadings(numbered_["bad"].Next(), out);
+    FillReadings(SourceOf("bad").Next(), out);
     return absl::OkStatus();
   });
   Start();
@@ -84,10 +84,10 @@ TEST_F(BadSourceTest, OneThatReturnsNothing) {
 
 TEST_F(BadSourceTest, APictureOf100MegabytesArrives) {
   sources_.AddImages("eye", [this](const CaptureRequest&, Images& out) -> absl::Status {
-    if (numbered_["eye"].count() > 0) return absl::ResourceExhaustedError("one is enough");
+    if (SourceOf("eye").count() > 0) return absl::ResourceExhaustedError("one is enough");
     Image& image = out.Add();
     image.mime_type = "image/png";
-    image.data = Picture(numbered_["eye"].Next(), 100000000);
+    image.data = Picture(SourceOf("eye").Next(), 100000000);
     return absl::OkStatus();
   });
   AddCollector("eye", 10, kCamera, "GetImages");
@@ -101,7 +101,7 @@ TEST_F(BadSourceTest, APictureOf100MegabytesArrives) {
 
 TEST_F(BadSourceTest, ReadingsThatNoServerAcceptsAreRefusedWhenCaptured) {
   AddSensor("huge", 10, [this](const CaptureRequest&, Readings& out) {
-    const int seq = numbered_["huge"].Next();
+    const int seq = SourceOf("huge").Next();
     out.Set("text", std::string(seq == 1 ? 34 << 20 : 5 << 20, 'x'));
     return absl::OkStatus();
   });

@@ -137,7 +137,7 @@ TEST_F(CaptureAndSyncTest, WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItI
   EXPECT_TRUE(WaitForLog("Regained connection to app"));
   EXPECT_EQ(log_.Count("Lost connection to app"), 1U);
   EXPECT_EQ(log_.Count("Regained connection to app"), 1U);
-  EXPECT_EQ(numbered_["cpu"].threads(), 1U);
+  EXPECT_EQ(SourceOf("cpu").threads(), 1U);
 }
 
 // Temporary failures, also after the server has stored: the reference's "each file fails once".

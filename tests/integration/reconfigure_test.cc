@@ -20,7 +20,7 @@ class ReconfigureTest : public World {
   void ExpectUntouched(const std::string& name, const std::string& file) {
     EXPECT_TRUE(WaitForMore(name, 2));
     EXPECT_EQ(OpenFileOf(name), file);
-    EXPECT_EQ(numbered_[name].threads(), 1U);
+    EXPECT_EQ(SourceOf(name).threads(), 1U);
     EXPECT_FALSE(log_.Has(absl::StrCat("closing collector ", kSensor, "/", name)));
   }
 };
@@ -135,7 +135,7 @@ TEST_F(ReconfigureTest, AChangedFrequencyRestartsThatCollectorOnly) {
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(WaitForMore("changed", 2));
   EXPECT_NE(OpenFileOf("changed"), changed_file);
-  EXPECT_EQ(numbered_["changed"].threads(), 2U);
+  EXPECT_EQ(SourceOf("changed").threads(), 2U);
   EXPECT_GE(StatsOf("changed").captured, before.captured + 2);  // Counters go on.
   ExpectUntouched("kept", kept_file);
   EXPECT_FALSE(log_.Has("sync config changes"));
@@ -169,7 +169,7 @@ TEST_F(ReconfigureTest, ANewSourceUnderTheSameConfigTakesOver) {
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 3));
   sources_.AddReadings(kSensor, "cpu", [this](const CaptureRequest&, Readings& out) {
-    FillReadings(1000 + numbered_["new"].Next(), out);
+    FillReadings(1000 + SourceOf("new").Next(), out);
     return absl::OkStatus();
   });
   ASSERT_TRUE(IsOk(Reconfigure()));
@@ -204,7 +204,7 @@ TEST_F(ReconfigureTest, SyncConfigUpdateBehavior) {
   config_.sync_interval_mins = kShortIntervalMins;
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(WaitForArrived("cpu"));
-  EXPECT_EQ(numbered_["cpu"].threads(), 1U);
+  EXPECT_EQ(SourceOf("cpu").threads(), 1U);
   EXPECT_FALSE(log_.Has("closing collector"));
 
   // Disabled: no more passes.
