@@ -160,7 +160,10 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == Scheduler::PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    if (!scheduler.AnyReady(was_there, stop)) break;
+    const bool any = scheduler.AnyReady(was_there, stop);
+    // A look that was cut short has seen nothing.
+    if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+    if (!any) break;
     // What is left is with a worker, or waits for a retry, which the scheduler sees to.
     const MonotonicTime next_look = clock.MonotonicNow() + look;
     if (busy) {

@@ -17,7 +17,7 @@ class BadSourceTest : public World {
     EXPECT_EQ(StatsOf(name).state, CollectorState::kRunning);
     EXPECT_TRUE(Has(StatsOf(name).last_error, error));
     EXPECT_TRUE(WaitUntil([&] { return log_.Count(error, level) >= 1; })) << log_.Text();
-    EXPECT_TRUE(log_.Has(absl::StrCat("error while capturing data: ", kSensor, "/", name)));
+    EXPECT_TRUE(WaitForLog(absl::StrCat("error while capturing data: ", kSensor, "/", name)));
     ASSERT_TRUE(WaitForMore("good", 3));
   }
   void ExpectGoodArrives() {
@@ -34,8 +34,8 @@ TEST_F(BadSourceTest, OneThatThrows) {
   });
   Start();
   ExpectFailures("bad", "the source threw", LogLevel::kWarning);
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("the source threw: out of order"); }));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("something that is no std::exception"); }));
+  EXPECT_TRUE(WaitForLog("the source threw: out of order"));
+  EXPECT_TRUE(WaitForLog("something that is no std::exception"));
   EXPECT_GE(StatsOf("bad").source_errors, 3U);
   ExpectGoodArrives();
   EXPECT_EQ(CountFrom("bad"), 0);
@@ -173,7 +173,7 @@ TEST_F(BadFileTest, EmptyIsRemovedWithAWarning) {
     return log_.Count("ignoring and deleting empty capture file without syncing it",
                       LogLevel::kWarning) == 1;
   }));
-  EXPECT_TRUE(log_.Has(path));
+  EXPECT_TRUE(WaitForLog(path));
   EXPECT_TRUE(Arrived().empty());
 }
 

@@ -110,6 +110,8 @@ TEST_F(ReconfigureTest, AnEqualConfigIsANoOp) {
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 2));
   const std::string file = OpenFileOf("cpu");
+  ASSERT_TRUE(WaitForLog("Connected to app"));
+  ASSERT_TRUE(WaitForLog("starting sync worker pool"));
   const size_t said = log_.entries().size();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(IsOk(Reconfigure()));
   // Zero means the default: equal too.
@@ -194,7 +196,7 @@ TEST_F(ReconfigureTest, SyncConfigUpdateBehavior) {
   EXPECT_EQ(log_.Count("sync config changes"), 0U);
   config_.maximum_num_sync_threads = 10;
   ASSERT_TRUE(IsOk(Reconfigure()));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("starting sync worker pool of size: 10"); }));
+  EXPECT_TRUE(WaitForLog("starting sync worker pool of size: 10"));
   EXPECT_EQ(log_.Count("sync config changes"), 1U);
   ExpectUntouched("cpu", file);
 
@@ -208,7 +210,7 @@ TEST_F(ReconfigureTest, SyncConfigUpdateBehavior) {
   // Disabled: no more passes.
   config_.sync_disabled = true;
   ASSERT_TRUE(IsOk(Reconfigure()));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("Sync Disabled"); }));
+  EXPECT_TRUE(WaitForLog("Sync Disabled"));
   const uint64_t passes = Uploads().passes;
   ASSERT_TRUE(WaitForMore("cpu", 10));
   EXPECT_EQ(Uploads().passes, passes);
@@ -273,7 +275,7 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
     EXPECT_TRUE(Has(stats[i].reason, reasons[i - 1]));
     EXPECT_TRUE(WaitUntil([&] { return log_.Count(reasons[i - 1], LogLevel::kError) == 1; })) << i;
   }
-  EXPECT_TRUE(log_.Has("collector rdk:component:sensor/missing Readings refused"));
+  EXPECT_TRUE(WaitForLog("collector rdk:component:sensor/missing Readings refused"));
 
   // The source comes: only that collector starts.
   const std::string file = OpenFileOf("good");

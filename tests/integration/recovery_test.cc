@@ -38,7 +38,7 @@ TEST_F(RecoveryTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
   ExpectJournalArrives("dead");
   ExpectArrivedOnce("own");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
-  EXPECT_TRUE(log_.Has("left in progress by a process that ended"));
+  EXPECT_TRUE(WaitForLog("left in progress by a process that ended"));
 }
 
 TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
@@ -54,8 +54,8 @@ TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   Drain();
   ExpectJournalArrives("dead");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
-  EXPECT_TRUE(log_.Has("bytes were no whole record"));
-  EXPECT_TRUE(log_.Has("left without a record by a process that ended"));
+  EXPECT_TRUE(WaitForLog("bytes were no whole record"));
+  EXPECT_TRUE(WaitForLog("left without a record by a process that ended"));
 }
 
 TEST_F(RecoveryTest, WhatALivingProcessHasOpenIsLeftAlone) {

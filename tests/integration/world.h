@@ -319,6 +319,10 @@ class World : public ::testing::Test {
   bool WaitForConnection(ConnectionState state) const {
     return WaitUntil([&] { return manager_->Stats().connection.state == state; });
   }
+  // The log comes after what it tells of.
+  bool WaitForLog(std::string_view text) const {
+    return WaitUntil([&] { return log_.Has(text); });
+  }
   int Returned(const std::string& name) { return numbered_[name].count(); }
 
   // Everything that the source has ever returned is stored, once.
