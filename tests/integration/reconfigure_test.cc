@@ -168,8 +168,9 @@ TEST_F(ReconfigureTest, ANewSourceUnderTheSameConfigTakesOver) {
   AddSensor("cpu", 100);
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 3));
-  sources_.AddReadings(kSensor, "cpu", [this](const CaptureRequest&, Readings& out) {
-    FillReadings(1000 + numbered_["new"].Next(), out);
+  Numbered* const numbered = &numbered_["new"];
+  sources_.AddReadings(kSensor, "cpu", [numbered](const CaptureRequest&, Readings& out) {
+    FillReadings(1000 + numbered->Next(), out);
     return absl::OkStatus();
   });
   ASSERT_TRUE(IsOk(Reconfigure()));
