@@ -10,10 +10,13 @@ class ReconfigureTest : public World {
  protected:
   ReconfigureTest() { config_.sync_disabled = true; }
 
-  // The file that a sensor writes to.
+  // The file that a sensor writes to, once the one before it is published.
   std::string OpenFileOf(const std::string& name) const {
-    const std::vector<std::string> files = FilesBelow(DirectoryOf(name), ".prog");
-    EXPECT_EQ(files.size(), 1U);
+    std::vector<std::string> files;
+    EXPECT_TRUE(WaitUntil([&] {
+      files = FilesBelow(DirectoryOf(name), ".prog");
+      return files.size() == 1;
+    }));
     return files.empty() ? "" : files[0];
   }
   // Its collector has gone on: the same thread, the same file.

@@ -4,9 +4,9 @@
 namespace datamanager::testing {
 namespace {
 
-class RecoveryTest : public RobotWorld {
+class LeftBehindTest : public RobotWorld {
  protected:
-  RecoveryTest() { AddSensor("own", 100); }
+  LeftBehindTest() { AddSensor("own", 100); }
 
   // A robot that captures to the same directory, without a cloud.
   void StartRobot(const std::string& name) {
@@ -27,7 +27,7 @@ class RecoveryTest : public RobotWorld {
   }
 };
 
-TEST_F(RecoveryTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
+TEST_F(LeftBehindTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
   StartRobot("dead");
   robot_->Kill();
   ASSERT_NE(OpenFileOf("dead"), "");
@@ -41,7 +41,7 @@ TEST_F(RecoveryTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
   EXPECT_TRUE(WaitForLog("left in progress by a process that ended"));
 }
 
-TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
+TEST_F(LeftBehindTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   StartRobot("dead");
   robot_->Kill();
   const std::string path = OpenFileOf("dead");
@@ -58,7 +58,7 @@ TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   EXPECT_TRUE(WaitForLog("left without a record by a process that ended"));
 }
 
-TEST_F(RecoveryTest, WhatALivingProcessHasOpenIsLeftAlone) {
+TEST_F(LeftBehindTest, WhatALivingProcessHasOpenIsLeftAlone) {
   StartRobot("alive");
   const std::string path = OpenFileOf("alive");
   // Nobody's, so that recovery has something to show.
