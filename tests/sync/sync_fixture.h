@@ -34,12 +34,15 @@ using testing::UploadCall;
 using testing::WaitUntil;
 
 // The machine's clock, set forward. What waits for an instant of a clock that is ahead waits that
-// much longer, so that nothing happens by itself but what is woken.
+// much longer, so that nothing happens by itself but what is woken. Thread-safe.
 class ClockAhead : public Clock {
  public:
   void Advance(std::chrono::seconds by) { ahead_ += by.count(); }
+  // The time stands still from here on.
+  void Stop() { stopped_at_ = MonotonicNow().time_since_epoch().count(); }
 
   MonotonicTime MonotonicNow() const override {
+    if (stopped_at_ != 0) return MonotonicTime(MonotonicTime::duration(stopped_at_));
     return Clock::System().MonotonicNow() + std::chrono::seconds(ahead_);
   }
   WallTime WallNow() const override {
@@ -48,6 +51,7 @@ class ClockAhead : public Clock {
 
  private:
   std::atomic<int64_t> ahead_{0};
+  std::atomic<int64_t> stopped_at_{0};
 };
 
 class SyncFixture : public ::testing::Test {
