@@ -17,11 +17,11 @@
 namespace datamanager {
 namespace {
 
-// Close takes no longer than this, plus close_timeout, and its parts, the log's 300 ms included, no
-// longer than the whole: files are flushed in what the others leave.
+// Close takes no longer than this, plus close_timeout; what its parts are sure to get adds up to
+// it, and files are flushed in what they leave.
 constexpr std::chrono::milliseconds kCloseLimit{1000};
-constexpr std::chrono::milliseconds kCloseTurn{150};  // For calls under way to end.
-constexpr std::chrono::milliseconds kCloseSync{200};
+constexpr std::chrono::milliseconds kCloseTurn{100};  // For calls under way to end.
+constexpr std::chrono::milliseconds kCloseSync{200};  // For uploads to end.
 constexpr std::chrono::milliseconds kCloseLog{300};
 // How long Reconfigure waits for a source that hangs.
 constexpr std::chrono::seconds kReconfigureLimit{1};
@@ -159,6 +159,10 @@ absl::Status Implementation::Close() {
 
 absl::Status Implementation::CloseParts() {
   const MonotonicTime begin = Now();
+  const MonotonicTime sources = begin + options_.close_timeout;
+  const MonotonicTime end = sources + kCloseLimit - kCloseLog;
+  // Uploads and calls of Sync end while capture closes.
+  sync_->RequestStop();
   {
     MutexLock lock(mutex_);
     changed_.WaitUntil(mutex_, begin + kCloseTurn, [this] {
@@ -166,16 +170,15 @@ absl::Status Implementation::CloseParts() {
       return !reconfiguring_;
     });
   }
-  absl::Status synced = sync_->Close(Now() + kCloseSync);
+  absl::Status captured = capture_->Close(sources, end - kCloseSync - kCloseTurn);
+  absl::Status synced = sync_->Close(end - kCloseTurn);
   {
     MutexLock lock(mutex_);
-    changed_.WaitUntil(mutex_, Now() + kCloseTurn, [this] {
+    changed_.WaitUntil(mutex_, end, [this] {
       mutex_.AssertHeld();
       return syncs_ == 0;
     });
   }
-  const MonotonicTime sources = begin + options_.close_timeout;
-  absl::Status captured = capture_->Close(sources, sources + kCloseLimit - kCloseLog);
   if (captured.ok()) return synced;
   if (synced.ok()) return captured;
   return absl::Status(captured.code(), absl::StrCat(captured.message(), "; ", synced.message()));

@@ -75,7 +75,17 @@ struct Logger::State {
   Thread thread DM_GUARDED_BY(thread_mutex);
 
   void Run();
+  void Tell(const LogEntry& entry) const;
 };
+
+void Logger::State::Tell(const LogEntry& entry) const {
+  const CallbackScope scope;
+  try {
+    sink(entry);
+  } catch (...) {
+    // A sink that throws loses its message; there is nobody else to tell.
+  }
+}
 
 void Logger::State::Run() {
   std::deque<LogEntry> batch;
@@ -92,11 +102,10 @@ void Logger::State::Run() {
       lost = dropped - reported;
       reported = dropped;
     }
-    const CallbackScope scope;
-    for (const LogEntry& entry : batch) sink(entry);
+    for (const LogEntry& entry : batch) Tell(entry);
     batch.clear();
     if (lost > 0) {
-      sink({.time = Clock::System().WallNow(),
+      Tell({.time = Clock::System().WallNow(),
             .level = LogLevel::kWarning,
             .message = absl::StrCat("the log sink is too slow: dropped ", lost, " messages")});
     }

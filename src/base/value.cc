@@ -1,6 +1,8 @@
 #include "datamanager/value.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -50,7 +52,10 @@ void AppendJsonNumber(double number, std::string& out) {
   } else if (number == std::trunc(number) && std::fabs(number) < 1e15) {
     absl::StrAppend(&out, static_cast<int64_t>(number));
   } else {
-    absl::StrAppendFormat(&out, "%.17g", number);
+    // As many digits as bring the same double back.
+    std::array<char, 32> digits;
+    char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.append(digits.data(), end);
   }
 }
 

@@ -30,12 +30,12 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
     }
   }
   if (file != nullptr) status = file->Append(head, tail);
+  if (full != nullptr) HandOver(std::move(full));
 
   std::unique_ptr<capture_file::Writer> given_up;
   std::unique_ptr<capture_file::Writer> finished;
   {
     MutexLock lock(mutex_);
-    writing_ = false;
     const bool done = finish || finish_requested_ || closed_;
     if (file != nullptr && (file->broken() || (done && !file->has_records()))) {
       given_up = std::move(file);
@@ -43,14 +43,22 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
       finished = std::move(file);
     } else {
       file_ = std::move(file);
+      EndWriting();
+      return status;
     }
-    finish_requested_ = false;
-    changed_.NotifyAll();
   }
-  if (full != nullptr) HandOver(std::move(full));
+  // Who waits for the file to be finished waits until the keeper has it.
   if (finished != nullptr) HandOver(std::move(finished));
   if (given_up != nullptr) options_.keeper->Abandon(std::move(given_up));
+  MutexLock lock(mutex_);
+  EndWriting();
   return status;
+}
+
+void Output::EndWriting() {
+  writing_ = false;
+  finish_requested_ = false;
+  changed_.NotifyAll();
 }
 
 absl::StatusOr<std::unique_ptr<capture_file::Writer>> Output::NewFile(std::string_view metadata) {

@@ -47,6 +47,7 @@ class Output {
 
  private:
   absl::StatusOr<std::unique_ptr<capture_file::Writer>> NewFile(std::string_view metadata);
+  void EndWriting() DM_REQUIRES(mutex_);
   void HandOver(std::unique_ptr<capture_file::Writer> file);
   void TakeAndPublish(MonotonicTime deadline, bool close) DM_EXCLUDES(mutex_);
 

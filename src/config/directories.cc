@@ -66,10 +66,14 @@ absl::StatusOr<std::string> CaptureDirectory(const std::string& configured,
 std::vector<std::string> FurtherRoots(std::vector<std::string> paths,
                                       const std::string& capture_directory,
                                       const Environment& environment) {
+  // $VIAM_HOME moved the default: what was captured before may still wait where it was. A directory
+  // that the config names itself says nothing about the default, which then is somebody else's.
+  const absl::StatusOr<std::string> now = DefaultCaptureDirectory(environment);
+  const absl::StatusOr<std::string> before = AbsolutePath(HomeCaptureDirectory(environment));
   std::error_code ignored;  // Whatever cannot be looked at cannot be walked either.
-  const absl::StatusOr<std::string> old = AbsolutePath(HomeCaptureDirectory(environment));
-  if (old.ok() && !environment.home.empty() && std::filesystem::is_directory(*old, ignored)) {
-    paths.push_back(*old);
+  if (now.ok() && before.ok() && !environment.home.empty() && capture_directory == *now &&
+      std::filesystem::is_directory(*before, ignored)) {
+    paths.push_back(*before);
   }
   std::vector<std::string> roots;
   for (std::string& path : paths) {

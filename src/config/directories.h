@@ -15,8 +15,7 @@ namespace datamanager::config {
 bool IsRootDirectory(std::string_view path);
 
 // `path` made absolute against the working directory, and normal, by its letters alone: without
-// ".",
-// "..", double or closing slashes.
+// ".", "..", double or closing slashes.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 
 // $VIAM_HOME/capture, else $HOME/.viam/capture. Fails if neither is known.
@@ -26,9 +25,9 @@ absl::StatusOr<std::string> DefaultCaptureDirectory(const Environment& environme
 absl::StatusOr<std::string> CaptureDirectory(const std::string& configured,
                                              const Environment& environment);
 
-// What sync walks beside the capture directory: `paths`, and what may still wait in
-// $HOME/.viam/capture if that exists. All are absolute. What is equal to or inside the capture
-// directory or another of them is left out.
+// What sync walks beside the capture directory: `paths`, and $HOME/.viam/capture if $VIAM_HOME
+// moved the default away from there, the default is in use, and it exists. All are absolute. What
+// is equal to or inside the capture directory or another of them is left out.
 std::vector<std::string> FurtherRoots(std::vector<std::string> paths,
                                       const std::string& capture_directory,
                                       const Environment& environment);

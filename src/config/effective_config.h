@@ -58,7 +58,8 @@ struct CaptureConfig {
 // Equal: sync need not be restarted.
 struct SyncConfig {
   std::string capture_directory;  // Walked first.
-  // Walked after it, in this order: the config's, then $HOME/.viam/capture if that exists.
+  // Walked after it, in this order: the config's, then $HOME/.viam/capture if the default
+  // has moved from there and is in use.
   // Absolute, normal, none inside another nor inside the capture directory. One may lie around the
   // capture directory: its walk leaves that out, so that each file is met once.
   std::vector<std::string> additional_paths;

@@ -160,10 +160,10 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == Scheduler::PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    const bool left = scheduler.AnyReady(was_there, stop);
-    // A look that the stop cut short says nothing.
+    const bool any = scheduler.AnyReady(was_there, stop);
+    // A look that was cut short has seen nothing.
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-    if (!left) break;
+    if (!any) break;
     // What is left is with a worker, or waits for a retry, which the scheduler sees to.
     const MonotonicTime next_look = clock.MonotonicNow() + look;
     if (busy) {
@@ -198,11 +198,18 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   return absl::DeadlineExceededError(kThreadHangs);
 }
 
-absl::Status Sync::Close(MonotonicTime deadline) {
+void Sync::RequestStop() {
+  std::shared_ptr<Scheduler> scheduler;
   {
     MutexLock lock(mutex_);
     closed_ = true;
+    scheduler = scheduler_;
   }
+  if (scheduler != nullptr) scheduler->RequestStop();
+}
+
+absl::Status Sync::Close(MonotonicTime deadline) {
+  RequestStop();
   return Stop(deadline);
 }
 

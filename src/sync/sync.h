@@ -39,7 +39,9 @@ class Sync {
   // A file has just been published. Does not block.
   void Hint(const std::string& path) DM_EXCLUDES(mutex_);
 
-  // Ends everything, calls of SyncNow included. DEADLINE_EXCEEDED if a thread hangs in the disk.
+  // Asks everything to end, calls of SyncNow included, for good. Does not block.
+  void RequestStop() DM_EXCLUDES(mutex_);
+  // The same, and waits for it. DEADLINE_EXCEEDED if a thread hangs in the disk.
   absl::Status Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
   SyncStats Stats() const;

@@ -48,6 +48,18 @@ TEST(LoggerTest, HandsOverEverythingInOrder) {
   EXPECT_EQ(logger->dropped(), 0U);
 }
 
+TEST(LoggerTest, OutlivesASinkThatThrows) {
+  const LogCapture log;
+  const std::shared_ptr<Logger> logger = MustCreate([sink = log.sink()](const LogEntry& entry) {
+    if (entry.message == "bad") throw 1;
+    sink(entry);
+  });
+  logger->Info("bad");
+  logger->Info("good");
+  logger->Close();
+  EXPECT_EQ(log.Text(), "good\n");
+}
+
 TEST(LoggerTest, KeepsEachThreadsOrder) {
   const LogCapture log;
   const std::shared_ptr<Logger> logger = MustCreate(log.sink());

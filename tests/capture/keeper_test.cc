@@ -316,7 +316,7 @@ TEST_F(KeeperTest, RecoversWhatDeadProcessesLeft) {
   EXPECT_EQ(ReadFile(capture_file::CompletePath(torn)), kFile);
   EXPECT_EQ(ReadFile(foreign), "notes");
   EXPECT_EQ(ReadFile(too_high), kFile) << "no collector's file lies there";
-  EXPECT_EQ(hints().size(), 2U);
+  EXPECT_TRUE(WaitUntil([&] { return hints().size() == 2; }));
   EXPECT_EQ(keeper_->published(), 0U);
   keeper_->Close(PatienceEnds());
   logger_->Close();

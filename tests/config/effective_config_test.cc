@@ -234,39 +234,40 @@ class OldDefaultTest : public ::testing::Test {
   Environment environment_ = Somewhere();
 };
 
-TEST_F(OldDefaultTest, IsWalkedLastIfItExists) {
-  const Change moved = [](Config& c) {
-    c.capture_dir = "/elsewhere";
-    c.additional_sync_paths = {"/a"};
-  };
-  EXPECT_EQ(Roots(moved), Lines({"/a"}));
+TEST_F(OldDefaultTest, IsWalkedLastIfViamHomeMovedItAndItExists) {
+  environment_.viam_home = "/opt/viam";
+  const Change more = [](Config& c) { c.additional_sync_paths = {"/a"}; };
+  EXPECT_EQ(Roots(more), Lines({"/a"}));
   std::filesystem::create_directories(old_);
-  EXPECT_EQ(Roots(moved), Lines({"/a", old_}));
+  EXPECT_EQ(Roots(more), Lines({"/a", old_}));
+  EXPECT_EQ(Roots(kNothing), Lines({old_}));
+}
+
+// What lies there may be another program's, which has not asked us to upload and remove it.
+TEST_F(OldDefaultTest, IsLeftAloneIfTheConfigNamesADirectory) {
+  std::filesystem::create_directories(old_);
+  const Change named = [](Config& c) { c.capture_dir = "/elsewhere"; };
+  EXPECT_EQ(Roots(named), Lines());
+  environment_.viam_home = "/opt/viam";
+  EXPECT_EQ(Roots(named), Lines());
 }
 
 TEST_F(OldDefaultTest, IsWalkedOnce) {
   std::filesystem::create_directories(old_);
   EXPECT_EQ(Roots(kNothing), Lines());
-  EXPECT_EQ(Roots([](Config& c) { c.capture_dir = "~/.viam"; }), Lines());
-  EXPECT_EQ(Roots([&](Config& c) {
-              c.capture_dir = "/elsewhere";
-              c.additional_sync_paths = {home_.path()};
-            }),
+  environment_.viam_home = "/opt/viam";
+  EXPECT_EQ(Roots([&](Config& c) { c.additional_sync_paths = {home_.path()}; }),
             Lines({home_.path()}));
   // It lies around the capture directory.
-  EXPECT_EQ(Roots([](Config& c) { c.capture_dir = "~/.viam/capture/new"; }), Lines({old_}));
-}
-
-TEST_F(OldDefaultTest, IsWalkedIfViamHomeMovedIt) {
-  std::filesystem::create_directories(old_);
-  environment_.viam_home = "/opt/viam";
+  environment_.viam_home = home_.path() + "/.viam/capture";
   EXPECT_EQ(Roots(kNothing), Lines({old_}));
 }
 
 TEST_F(OldDefaultTest, AFileInItsPlaceIsNoDirectory) {
+  environment_.viam_home = "/opt/viam";
   std::filesystem::create_directories(home_.path() + "/.viam");
   std::ofstream(old_) << "x";
-  EXPECT_EQ(Roots([](Config& c) { c.capture_dir = "/elsewhere"; }), Lines());
+  EXPECT_EQ(Roots(kNothing), Lines());
 }
 
 // --- Sync ---

@@ -17,7 +17,7 @@ class BadSourceTest : public World {
     EXPECT_EQ(StatsOf(name).state, CollectorState::kRunning);
     EXPECT_TRUE(Has(StatsOf(name).last_error, error));
     EXPECT_TRUE(WaitUntil([&] { return log_.Count(error, level) >= 1; })) << log_.Text();
-    EXPECT_TRUE(log_.Has(absl::StrCat("error while capturing data: ", kSensor, "/", name)));
+    EXPECT_TRUE(WaitForLog(absl::StrCat("error while capturing data: ", kSensor, "/", name)));
     ASSERT_TRUE(WaitForMore("good", 3));
   }
   void ExpectGoodArrives() {
@@ -29,13 +29,13 @@ class BadSourceTest : public World {
 
 TEST_F(BadSourceTest, OneThatThrows) {
   AddSensor("bad", 200, [this](const CaptureRequest&, Readings&) -> absl::Status {
-    if (numbered_["bad"].Next() % 2 == 0) throw std::runtime_error("out of order");
+    if (SourceOf("bad").Next() % 2 == 0) throw std::runtime_error("out of order");
     throw 42;  // NOLINT(hicpp-exception-baseclass): embedders do such things.
   });
   Start();
   ExpectFailures("bad", "the source threw", LogLevel::kWarning);
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("the source threw: out of order"); }));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("something that is no std::exception"); }));
+  EXPECT_TRUE(WaitForLog("the source threw: out of order"));
+  EXPECT_TRUE(WaitForLog("something that is no std::exception"));
   EXPECT_GE(StatsOf("bad").source_errors, 3U);
   ExpectGoodArrives();
   EXPECT_EQ(CountFrom("bad"), 0);
@@ -45,7 +45,7 @@ TEST_F(BadSourceTest, OneThatReturnsAnErrorNowAndThen) {
   AddSensor("bad", 200, [this](const CaptureRequest&, Readings& out) -> absl::Status {
     static int calls = 0;
     if (++calls % 2 == 0) return absl::UnavailableError("bus fault");
-    FillReadings(numbered_["bad"].Next(), out);
+    FillReadings(SourceOf("bad").Next(), out);
     return absl::OkStatus();
   });
   Start();
@@ -84,10 +84,10 @@ TEST_F(BadSourceTest, OneThatReturnsNothing) {
 
 TEST_F(BadSourceTest, APictureOf100MegabytesArrives) {
   sources_.AddImages("eye", [this](const CaptureRequest&, Images& out) -> absl::Status {
-    if (numbered_["eye"].count() > 0) return absl::ResourceExhaustedError("one is enough");
+    if (SourceOf("eye").count() > 0) return absl::ResourceExhaustedError("one is enough");
     Image& image = out.Add();
     image.mime_type = "image/png";
-    image.data = Picture(numbered_["eye"].Next(), 100000000);
+    image.data = Picture(SourceOf("eye").Next(), 100000000);
     return absl::OkStatus();
   });
   AddCollector("eye", 10, kCamera, "GetImages");
@@ -101,7 +101,7 @@ TEST_F(BadSourceTest, APictureOf100MegabytesArrives) {
 
 TEST_F(BadSourceTest, ReadingsThatNoServerAcceptsAreRefusedWhenCaptured) {
   AddSensor("huge", 10, [this](const CaptureRequest&, Readings& out) {
-    const int seq = numbered_["huge"].Next();
+    const int seq = SourceOf("huge").Next();
     out.Set("text", std::string(seq == 1 ? 34 << 20 : 5 << 20, 'x'));
     return absl::OkStatus();
   });
@@ -173,7 +173,7 @@ TEST_F(BadFileTest, EmptyIsRemovedWithAWarning) {
     return log_.Count("ignoring and deleting empty capture file without syncing it",
                       LogLevel::kWarning) == 1;
   }));
-  EXPECT_TRUE(log_.Has(path));
+  EXPECT_TRUE(WaitForLog(path));
   EXPECT_TRUE(Arrived().empty());
 }
 

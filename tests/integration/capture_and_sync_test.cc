@@ -125,7 +125,7 @@ TEST_F(CaptureAndSyncTest, WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItI
   ASSERT_TRUE(WaitForConnection(ConnectionState::kUnhealthy));
   ASSERT_TRUE(WaitForMore("cpu", 30));
   ASSERT_TRUE(WaitForMore("eye", 4));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("Lost connection to app"); }));
+  EXPECT_TRUE(WaitForLog("Lost connection to app"));
   EXPECT_FALSE(log_.Has("Regained connection to app"));
 
   StartServer();
@@ -134,9 +134,10 @@ TEST_F(CaptureAndSyncTest, WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItI
   ExpectArrivedOnce("cpu");
   ExpectArrivedOnce("eye");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
+  EXPECT_TRUE(WaitForLog("Regained connection to app"));
   EXPECT_EQ(log_.Count("Lost connection to app"), 1U);
   EXPECT_EQ(log_.Count("Regained connection to app"), 1U);
-  EXPECT_EQ(numbered_["cpu"].threads(), 1U);
+  EXPECT_EQ(SourceOf("cpu").threads(), 1U);
 }
 
 // Temporary failures, also after the server has stored: the reference's "each file fails once".
@@ -162,7 +163,7 @@ TEST_F(CaptureAndSyncTest, ThroughAnUnreliableServerAllArrivesOnce) {
   ExpectArrivedOnce("cpu");
   ExpectArrivedOnce("eye");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
-  EXPECT_TRUE(log_.Has("an injected fault; connectivity: online"));
+  EXPECT_TRUE(WaitForLog("an injected fault; connectivity: online"));
 }
 
 TEST_F(CaptureAndSyncTest, ALostReplyAndANewProcessStoreOnce) {

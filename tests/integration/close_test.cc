@@ -135,7 +135,7 @@ TEST_F(CloseTest, EndsAReconfigureThatWaitsForAHangingSource) {
   ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
   ConfigOf("stuck").capture_frequency_hz = 50;
   std::jthread reconfigure([&] { Reconfigure().IgnoreError(); });
-  ASSERT_TRUE(WaitUntil([&] { return log_.Has("closing collector"); }));
+  ASSERT_TRUE(WaitForLog("closing collector"));
   absl::Status result;
   EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1s + kSlack);
   EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));

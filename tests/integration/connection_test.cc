@@ -39,7 +39,7 @@ TEST_F(ConnectionTest, AMachineThatIsNotCloudManagedOnlyCaptures) {
   ExpectScheduledSyncRests();
   EXPECT_TRUE(Has(SyncInVain().ToString(), "not cloud-managed"));
   EXPECT_EQ(manager_->Stats().connection.state, ConnectionState::kNotManaged);
-  EXPECT_TRUE(log_.Has("datamanager can't sync as the robot is not cloud managed"));
+  EXPECT_TRUE(WaitForLog("datamanager can't sync as the robot is not cloud managed"));
 }
 
 TEST_F(ConnectionTest, WhereNobodyEverListenedSyncSaysSoAndScheduledSyncRests) {
@@ -59,8 +59,8 @@ TEST_F(ConnectionTest, WhereNobodyEverListenedSyncSaysSoAndScheduledSyncRests) {
   EXPECT_EQ(connection.address, address_);
   EXPECT_GE(connection.since, begin);
   EXPECT_TRUE(Has(connection.last_error, "refused"));
-  EXPECT_TRUE(log_.Has("Not syncing to cloud. cloud connection is in state"));
-  EXPECT_TRUE(log_.Has("No connection to app at"));
+  EXPECT_TRUE(WaitForLog("Not syncing to cloud. cloud connection is in state"));
+  EXPECT_TRUE(WaitForLog("No connection to app at"));
   EXPECT_FALSE(log_.Has("Lost connection"));
 
   // At last somebody does.

@@ -10,17 +10,20 @@ class ReconfigureTest : public World {
  protected:
   ReconfigureTest() { config_.sync_disabled = true; }
 
-  // The file that a sensor writes to.
+  // The file that a sensor writes to, once the one before it is published.
   std::string OpenFileOf(const std::string& name) const {
-    const std::vector<std::string> files = FilesBelow(DirectoryOf(name), ".prog");
-    EXPECT_EQ(files.size(), 1U);
+    std::vector<std::string> files;
+    EXPECT_TRUE(WaitUntil([&] {
+      files = FilesBelow(DirectoryOf(name), ".prog");
+      return files.size() == 1;
+    }));
     return files.empty() ? "" : files[0];
   }
   // Its collector has gone on: the same thread, the same file.
   void ExpectUntouched(const std::string& name, const std::string& file) {
     EXPECT_TRUE(WaitForMore(name, 2));
     EXPECT_EQ(OpenFileOf(name), file);
-    EXPECT_EQ(numbered_[name].threads(), 1U);
+    EXPECT_EQ(SourceOf(name).threads(), 1U);
     EXPECT_FALSE(log_.Has(absl::StrCat("closing collector ", kSensor, "/", name)));
   }
 };
@@ -110,6 +113,8 @@ TEST_F(ReconfigureTest, AnEqualConfigIsANoOp) {
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 2));
   const std::string file = OpenFileOf("cpu");
+  ASSERT_TRUE(WaitForLog("Connected to app"));
+  ASSERT_TRUE(WaitForLog("starting sync worker pool"));
   const size_t said = log_.entries().size();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(IsOk(Reconfigure()));
   // Zero means the default: equal too.
@@ -133,7 +138,7 @@ TEST_F(ReconfigureTest, AChangedFrequencyRestartsThatCollectorOnly) {
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(WaitForMore("changed", 2));
   EXPECT_NE(OpenFileOf("changed"), changed_file);
-  EXPECT_EQ(numbered_["changed"].threads(), 2U);
+  EXPECT_EQ(SourceOf("changed").threads(), 2U);
   EXPECT_GE(StatsOf("changed").captured, before.captured + 2);  // Counters go on.
   ExpectUntouched("kept", kept_file);
   EXPECT_FALSE(log_.Has("sync config changes"));
@@ -167,7 +172,7 @@ TEST_F(ReconfigureTest, ANewSourceUnderTheSameConfigTakesOver) {
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 3));
   sources_.AddReadings(kSensor, "cpu", [this](const CaptureRequest&, Readings& out) {
-    FillReadings(1000 + numbered_["new"].Next(), out);
+    FillReadings(1000 + SourceOf("new").Next(), out);
     return absl::OkStatus();
   });
   ASSERT_TRUE(IsOk(Reconfigure()));
@@ -194,7 +199,7 @@ TEST_F(ReconfigureTest, SyncConfigUpdateBehavior) {
   EXPECT_EQ(log_.Count("sync config changes"), 0U);
   config_.maximum_num_sync_threads = 10;
   ASSERT_TRUE(IsOk(Reconfigure()));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("starting sync worker pool of size: 10"); }));
+  EXPECT_TRUE(WaitForLog("starting sync worker pool of size: 10"));
   EXPECT_EQ(log_.Count("sync config changes"), 1U);
   ExpectUntouched("cpu", file);
 
@@ -202,13 +207,13 @@ TEST_F(ReconfigureTest, SyncConfigUpdateBehavior) {
   config_.sync_interval_mins = kShortIntervalMins;
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(WaitForArrived("cpu"));
-  EXPECT_EQ(numbered_["cpu"].threads(), 1U);
+  EXPECT_EQ(SourceOf("cpu").threads(), 1U);
   EXPECT_FALSE(log_.Has("closing collector"));
 
   // Disabled: no more passes.
   config_.sync_disabled = true;
   ASSERT_TRUE(IsOk(Reconfigure()));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("Sync Disabled"); }));
+  EXPECT_TRUE(WaitForLog("Sync Disabled"));
   const uint64_t passes = Uploads().passes;
   ASSERT_TRUE(WaitForMore("cpu", 10));
   EXPECT_EQ(Uploads().passes, passes);
@@ -273,7 +278,7 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
     EXPECT_TRUE(Has(stats[i].reason, reasons[i - 1]));
     EXPECT_TRUE(WaitUntil([&] { return log_.Count(reasons[i - 1], LogLevel::kError) == 1; })) << i;
   }
-  EXPECT_TRUE(log_.Has("collector rdk:component:sensor/missing Readings refused"));
+  EXPECT_TRUE(WaitForLog("collector rdk:component:sensor/missing Readings refused"));
 
   // The source comes: only that collector starts.
   const std::string file = OpenFileOf("good");

@@ -4,9 +4,9 @@
 namespace datamanager::testing {
 namespace {
 
-class RecoveryTest : public RobotWorld {
+class LeftBehindTest : public RobotWorld {
  protected:
-  RecoveryTest() { AddSensor("own", 100); }
+  LeftBehindTest() { AddSensor("own", 100); }
 
   // A robot that captures to the same directory, without a cloud.
   void StartRobot(const std::string& name) {
@@ -27,7 +27,7 @@ class RecoveryTest : public RobotWorld {
   }
 };
 
-TEST_F(RecoveryTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
+TEST_F(LeftBehindTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
   StartRobot("dead");
   robot_->Kill();
   ASSERT_NE(OpenFileOf("dead"), "");
@@ -38,10 +38,10 @@ TEST_F(RecoveryTest, WhatAKilledProcessLeftIsUploadedByTheNext) {
   ExpectJournalArrives("dead");
   ExpectArrivedOnce("own");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
-  EXPECT_TRUE(log_.Has("left in progress by a process that ended"));
+  EXPECT_TRUE(WaitForLog("left in progress by a process that ended"));
 }
 
-TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
+TEST_F(LeftBehindTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   StartRobot("dead");
   robot_->Kill();
   const std::string path = OpenFileOf("dead");
@@ -54,11 +54,11 @@ TEST_F(RecoveryTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   Drain();
   ExpectJournalArrives("dead");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
-  EXPECT_TRUE(log_.Has("bytes were no whole record"));
-  EXPECT_TRUE(log_.Has("left without a record by a process that ended"));
+  EXPECT_TRUE(WaitForLog("bytes were no whole record"));
+  EXPECT_TRUE(WaitForLog("left without a record by a process that ended"));
 }
 
-TEST_F(RecoveryTest, WhatALivingProcessHasOpenIsLeftAlone) {
+TEST_F(LeftBehindTest, WhatALivingProcessHasOpenIsLeftAlone) {
   StartRobot("alive");
   const std::string path = OpenFileOf("alive");
   // Nobody's, so that recovery has something to show.

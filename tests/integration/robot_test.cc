@@ -100,7 +100,7 @@ TEST_F(RobotProcessTest, SighupAppliesAGoodConfigAndSurvivesAWrongOne) {
             Machine("", {Counter("kept", 100)}, Service(R"(, "file_last_modified_millis": -1)")));
   robot_->Signal(SIGHUP);
   ASSERT_TRUE(WaitForOutput("the config was not reloaded; the old one runs on"));
-  EXPECT_TRUE(robot_->Said("file_last_modified_millis can't be negative"));
+  EXPECT_TRUE(WaitForOutput("file_last_modified_millis can't be negative"));
   ASSERT_TRUE(WaitForJournal("changed", Journalled("changed").size() + 3));
   EXPECT_EQ(FilesBelow(DirectoryOf("changed"), ".prog"), changed);
 
@@ -108,7 +108,7 @@ TEST_F(RobotProcessTest, SighupAppliesAGoodConfigAndSurvivesAWrongOne) {
   WriteFile(ConfigFile(), Machine("", {Counter("changed", 50), Counter("kept", 100)}, Service()));
   robot_->Signal(SIGHUP);
   ASSERT_TRUE(WaitForOutput("config reloaded"));
-  EXPECT_TRUE(robot_->Said("closing collector rdk:component:sensor/changed"));
+  EXPECT_TRUE(WaitForOutput("closing collector rdk:component:sensor/changed"));
   EXPECT_FALSE(robot_->Said("closing collector rdk:component:sensor/kept"));
   ASSERT_TRUE(WaitForJournal("changed", Journalled("changed").size() + 3));
   EXPECT_NE(FilesBelow(DirectoryOf("changed"), ".prog"), changed);
@@ -121,7 +121,7 @@ TEST_F(RobotProcessTest, SighupAppliesAGoodConfigAndSurvivesAWrongOne) {
   EXPECT_EQ(robot_->ExitCode(), 0);
   EXPECT_EQ(OnDisk(".prog"), std::vector<std::string>{});
   EXPECT_EQ(OnDisk(".capture").size(), 3U);
-  EXPECT_TRUE(robot_->Said("collector rdk:component:sensor kept"));
+  EXPECT_TRUE(WaitForOutput("collector rdk:component:sensor kept"));
 }
 
 TEST_F(RobotProcessTest, RunForUploadsWhatItCapturedAndExits0) {

@@ -319,7 +319,7 @@ TEST_F(SyncCallTest, MakesAWaitingRetryDue) {
   ASSERT_TRUE(IsOk(SyncAll()));
   ExpectArrivedOnce("cpu");
   EXPECT_EQ(Uploads().waiting_retries, 0U);
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has(" bytes) after "); }));
+  EXPECT_TRUE(WaitForLog(" bytes) after "));
 }
 
 }  // namespace

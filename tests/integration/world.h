@@ -203,6 +203,12 @@ class World : public ::testing::Test {
 
   // --- What is captured ---
 
+  // Any thread, the sources' too.
+  Numbered& SourceOf(const std::string& name) {
+    const std::lock_guard lock(numbered_mutex_);
+    return numbered_[name];
+  }
+
   void AddCollector(const std::string& name, float hz, const char* api = kSensor,
                     const char* method = "Readings") {
     config_.collectors.push_back(
@@ -214,7 +220,7 @@ class World : public ::testing::Test {
     AddCollector(name, hz);
   }
   ReadingsSource NumberedReadings(const std::string& name) {
-    return [numbered = &numbered_[name]](const CaptureRequest&, Readings& out) {
+    return [numbered = &SourceOf(name)](const CaptureRequest&, Readings& out) {
       FillReadings(numbered->Next(), out);
       return absl::OkStatus();
     };
@@ -229,7 +235,7 @@ class World : public ::testing::Test {
   }
   // A camera with pictures of these sizes in turn.
   void AddCamera(const std::string& name, float hz, std::vector<size_t> sizes) {
-    Numbered* const numbered = &numbered_[name];
+    Numbered* const numbered = &SourceOf(name);
     sources_.AddImages(name, [numbered, sizes](const CaptureRequest&, Images& out) {
       const int seq = numbered->Next();
       Image& image = out.Add();
@@ -319,7 +325,11 @@ class World : public ::testing::Test {
   bool WaitForConnection(ConnectionState state) const {
     return WaitUntil([&] { return manager_->Stats().connection.state == state; });
   }
-  int Returned(const std::string& name) { return numbered_[name].count(); }
+  // The log comes after what it tells of.
+  bool WaitForLog(std::string_view text) const {
+    return WaitUntil([&] { return log_.Has(text); });
+  }
+  int Returned(const std::string& name) { return SourceOf(name).count(); }
 
   // Everything that the source has ever returned is stored, once.
   void ExpectArrivedOnce(const std::string& name) {
@@ -339,7 +349,6 @@ class World : public ::testing::Test {
 
   const TempDir temp_;
   const LogCapture log_;
-  std::map<std::string, Numbered> numbered_;  // By the source's name.
   // Where sources of Hanging() wait while it is closed; open at the end. Outlives the test.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::string address_ = "127.0.0.1:0";
@@ -386,6 +395,8 @@ class World : public ::testing::Test {
   }
 
   mutable std::unique_ptr<ingest::IngestStore> store_;
+  std::mutex numbered_mutex_;
+  std::map<std::string, Numbered> numbered_;  // By the source's name.
 };
 
 }  // namespace datamanager::testing
