@@ -159,19 +159,16 @@ bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
 }
 
 absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
-  std::shared_ptr<Collector> predecessor;
+  std::vector<std::shared_ptr<Collector>> predecessors;
   {
     MutexLock lock(mutex_);
     std::erase_if(stopping_, [](const Entry& old) { return old.collector->ended(); });
     for (const Entry& old : stopping_) {
-      // The first: those after it wait for it themselves, and end at once as they were stopped.
-      if (old.collector->options().source != work.source) continue;
-      predecessor = old.collector;
-      break;
+      if (old.collector->options().source == work.source) predecessors.push_back(old.collector);
     }
   }
   absl::StatusOr<std::unique_ptr<Collector>> started =
-      Collector::Start(std::move(work), std::move(predecessor));
+      Collector::Start(std::move(work), predecessors);
   if (!started.ok()) return started.status();
   entry.collector = *std::move(started);
   options_.logger->Info(absl::StrCat("collector initialized; collector: ", NameOf(entry.settings)));

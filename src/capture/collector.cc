@@ -94,7 +94,7 @@ class Collector::Loop {
                 .clock = options.clock}),
         extra_(ExtraOf(options.settings, *options.method)) {}
 
-  void Run(Loop* predecessor);
+  void Run(const std::vector<std::shared_ptr<Loop>>& predecessors);
   bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
@@ -138,13 +138,14 @@ class Collector::Loop {
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
 };
 
-void Collector::Loop::Run(Loop* predecessor) {
+void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors) {
   UseFinestTimers();
-  if (predecessor != nullptr) {
+  for (const std::shared_ptr<Loop>& predecessor : predecessors) {
     MutexLock lock(predecessor->ended_mutex_);
-    predecessor->ended_changed_.Wait(predecessor->ended_mutex_, stop.get_token(), [predecessor] {
-      predecessor->ended_mutex_.AssertHeld();
-      return predecessor->ended_;
+    Loop& old = *predecessor;
+    old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
+      old.ended_mutex_.AssertHeld();
+      return old.ended_;
     });
   }
   const auto interval = options.settings.interval;
@@ -324,7 +325,7 @@ void Collector::Loop::Report(const absl::Status& status) {
 }
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
-    CollectorOptions options, std::shared_ptr<Collector> predecessor) {
+    CollectorOptions options, const std::vector<std::shared_ptr<Collector>>& predecessors) {
   const bool readings = std::holds_alternative<ReadingsSource>(*options.source);
   if (readings == options.method->binary()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -333,11 +334,10 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
   }
   const std::string name = absl::StrCat("dm:", options.settings.name);
   auto loop = std::make_shared<Loop>(std::move(options));
-  absl::StatusOr<Thread> thread =
-      Thread::Start(name, kSystemStackBytes,
-                    [loop, before = predecessor == nullptr ? nullptr : predecessor->loop_] {
-                      loop->Run(before.get());
-                    });
+  std::vector<std::shared_ptr<Loop>> before;
+  for (const std::shared_ptr<Collector>& old : predecessors) before.push_back(old->loop_);
+  absl::StatusOr<Thread> thread = Thread::Start(
+      name, kSystemStackBytes, [loop, before = std::move(before)] { loop->Run(before); });
   if (!thread.ok()) return thread.status();
   loop->thread = *std::move(thread);
   return std::unique_ptr<Collector>(new Collector(std::move(loop)));

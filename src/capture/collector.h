@@ -69,10 +69,10 @@ struct CollectorOptions {
 // Abandon.
 class Collector {
  public:
-  // With a predecessor, the loop begins when that one has ended: one thread at a time calls a
-  // source. INVALID_ARGUMENT if the source gives something else than the method takes.
+  // The loop begins when all `predecessors` have ended: one thread at a time calls a source.
+  // INVALID_ARGUMENT if the source gives something else than the method takes.
   static absl::StatusOr<std::unique_ptr<Collector>> Start(
-      CollectorOptions options, std::shared_ptr<Collector> predecessor = nullptr);
+      CollectorOptions options, const std::vector<std::shared_ptr<Collector>>& predecessors = {});
 
   // Stops and joins, however long the source takes, unless that was done before.
   ~Collector();

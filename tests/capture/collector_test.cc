@@ -93,7 +93,8 @@ class CollectorTest : public ::testing::Test {
     options_.keeper = keeper_;
     options_.logger = logger_;
     options_.ops = &ops_;
-    auto started = Collector::Start(options_, std::move(predecessor));
+    auto started = predecessor == nullptr ? Collector::Start(options_)
+                                          : Collector::Start(options_, {std::move(predecessor)});
     ASSERT_TRUE(started.ok()) << started.status();
     collector_ = *std::move(started);
   }
