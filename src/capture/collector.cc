@@ -187,8 +187,9 @@ void Collector::Loop::Tick() {
   if (status.ok()) {
     ++options.counters->captured;
   } else {
-    ++options.counters->failed;
+    // Told before it is counted: whoever sees the count finds the reason.
     Report(status);
+    ++options.counters->failed;
   }
 }
 
