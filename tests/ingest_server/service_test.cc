@@ -13,6 +13,7 @@
 
 #include "ingest_server/server.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 
 namespace ingest {
 namespace {
@@ -319,10 +320,13 @@ TEST_F(ServiceTest, DropAfterStoreLosesTheAnswerOnly) {
   EXPECT_EQ(Rows().size(), 1u);
 
   server_->SetFaults({});
-  grpc::ClientContext context;
-  context.set_wait_for_ready(true);
-  context.AddMetadata(kUploadKey, "k1");
-  EXPECT_TRUE(stub_->DataCaptureUpload(&context, Tabular(1), &response_).ok());
+  // A call right after it may still be sent into the broken connection.
+  EXPECT_TRUE(datamanager::testing::WaitUntil([&] {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.AddMetadata(kUploadKey, "k1");
+    return stub_->DataCaptureUpload(&context, Tabular(1), &response_).ok();
+  }));
   EXPECT_EQ(Rows().size(), 1u);
 }
 

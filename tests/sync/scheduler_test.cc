@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <set>
 #include <string>
 #include <vector>
@@ -217,13 +218,19 @@ TEST_F(SchedulerTest, APassThatEndedOfflineIsMadeAnewWhenConnected) {
 TEST_F(SchedulerTest, ConnectedAgainItCutsShortTheWaitsThatBeganOffline) {
   config_.scheduled = false;
   Capture("arm", 3);
+  // Lost only when all is handed over: SyncNow would wait for the connection.
+  std::promise<void> handed_over;
   server_->OnCall([&, first = true](const UploadCall&) mutable {
-    if (std::exchange(first, false)) server_->SetReady(false);
+    if (std::exchange(first, false)) {
+      handed_over.get_future().wait();
+      server_->SetReady(false);
+    }
     return absl::OkStatus();
   });
   StartAndWait();
   clock_.Advance(hours(1));
   EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  handed_over.set_value();
   EXPECT_TRUE(WaitUntil(
       [&] { return sync_->Stats().waiting_retries == 1 && sync_->Stats().uploading == 0; }));
   EXPECT_EQ(server_->call_count(), 1U);
@@ -236,13 +243,19 @@ TEST_F(SchedulerTest, ConnectedAgainItCutsShortTheWaitsThatBeganOffline) {
 TEST_F(SchedulerTest, AWaitThatBeganOfflineWhenTheConnectionIsBackIsCutShort) {
   config_.scheduled = false;
   Capture("arm", 3);
+  // Lost only when all is handed over: SyncNow would wait for the connection.
+  std::promise<void> handed_over;
   server_->OnCall([&, first = true](const UploadCall&) mutable {
-    if (std::exchange(first, false)) server_->SetReady(false);
+    if (std::exchange(first, false)) {
+      handed_over.get_future().wait();
+      server_->SetReady(false);
+    }
     return absl::OkStatus();
   });
   StartAndWait();
   clock_.Advance(hours(1));
   EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  handed_over.set_value();
   EXPECT_TRUE(WaitUntil([&] { return server_->call_count() == 1; }));
   server_->SetReady(true);
   RunUntilIdle();
