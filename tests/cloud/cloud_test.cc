@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/own_loopback.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -60,7 +61,7 @@ class MutePeer {
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(testing::OwnLoopbackNumber());
     address.sin_port = htons(static_cast<uint16_t>(port));
     socklen_t size = sizeof(address);
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
@@ -69,7 +70,7 @@ class MutePeer {
     EXPECT_EQ(::getsockname(socket_.get(), generic, &size), 0);
     port_ = ntohs(address.sin_port);
   }
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return testing::OwnLoopback(port_); }
 
  private:
   const UniqueFd socket_;

@@ -7,7 +7,7 @@ namespace datamanager::cloud {
 namespace {
 
 // A proxy in the environment is not for the servers of tests.
-const int no_proxy = ::setenv("no_grpc_proxy", "127.0.0.1", /*overwrite=*/1);
+const int no_proxy = ::setenv("no_grpc_proxy", testing::OwnLoopback().c_str(), /*overwrite=*/1);
 
 }  // namespace
 

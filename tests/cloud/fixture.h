@@ -15,6 +15,7 @@
 
 #include "base/mutex.h"
 #include "datamanager/cloud.h"
+#include "tests/support/own_loopback.h"
 #include "uploader/uploader.h"
 #include "viam/app/datasync/v1/data_sync.grpc.pb.h"
 
@@ -94,7 +95,7 @@ class TestServer final : public wire::DataSyncService::Service {
   void Stop();
   int port() const { return port_; }
   // host:port.
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return testing::OwnLoopback(port_); }
 
   // Blocks a call until the client or the server ends it.
   static void Hang(grpc::ServerContext& context);

@@ -3,11 +3,13 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/own_loopback.h"
 #include "tests/support/temp_dir.h"
 
 namespace ingest {
 namespace {
 
+using datamanager::testing::OwnLoopback;
 using viam::app::datasync::v1::DATA_TYPE_BINARY_SENSOR;
 using viam::app::datasync::v1::DataCaptureUploadRequest;
 using viam::app::datasync::v1::DataCaptureUploadResponse;
@@ -37,9 +39,9 @@ class ServerTest : public ::testing::Test {
 };
 
 TEST_F(ServerTest, RestartsOnTheSamePortAndStore) {
-  auto server = Start("127.0.0.1:0");
+  auto server = Start(OwnLoopback(0));
   const std::string address = server->address();
-  EXPECT_EQ(address, "127.0.0.1:" + std::to_string(server->port()));
+  EXPECT_EQ(address, OwnLoopback(server->port()));
   EXPECT_TRUE(Upload(address, "k1").ok());
   server->Shutdown();
   EXPECT_EQ(server->store().Rows().value().size(), 1u);
@@ -52,7 +54,7 @@ TEST_F(ServerTest, RestartsOnTheSamePortAndStore) {
 }
 
 TEST_F(ServerTest, PortInUseIsAnErrorThatSaysSo) {
-  const auto server = Start("127.0.0.1:0");
+  const auto server = Start(OwnLoopback(0));
   const auto second = IngestServer::Start(server->address(), temp_.path() + "/other");
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(std::string(second.status().message()),

@@ -31,6 +31,7 @@
 #include "tests/support/files.h"
 #include "tests/support/gate.h"
 #include "tests/support/log_capture.h"
+#include "tests/support/own_loopback.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
@@ -351,7 +352,7 @@ class World : public ::testing::Test {
   const LogCapture log_;
   // Where sources of Hanging() wait while it is closed; open at the end. Outlives the test.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-  std::string address_ = "127.0.0.1:0";
+  std::string address_ = testing::OwnLoopback(0);
   std::unique_ptr<ingest::IngestServer> server_;
   DataManagerOptions options_;
   std::shared_ptr<Cloud> cloud_;
