@@ -332,8 +332,9 @@ TEST_F(ServiceTest, DropAfterStoreLosesTheAnswerOnly) {
 
 TEST_F(ServiceTest, ShutdownEndsADelay) {
   server_->SetFaults({.delay_min = std::chrono::hours(1), .delay_max = std::chrono::hours(1)});
-  std::thread client(
-      [this] { EXPECT_EQ(Upload(Tabular(1)).error_code(), grpc::StatusCode::UNAVAILABLE); });
+  // Which error depends on how far the call has come. What counts is that there is one: the server
+  // does not go before its handlers have ended.
+  std::thread client([this] { EXPECT_FALSE(Upload(Tabular(1)).ok()); });
   server_->Shutdown();
   client.join();
 }
