@@ -1,11 +1,14 @@
 #include "base/file_ops.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstdint>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +16,8 @@
 
 namespace datamanager {
 namespace {
+
+constexpr int kResolveAttempts = 8;
 
 template <typename Call>
 auto RetryInterrupted(Call call) {
@@ -23,8 +28,24 @@ auto RetryInterrupted(Call call) {
 
 }  // namespace
 
-int FileOps::Open(const char* path, int flags, mode_t mode) {
-  return RetryInterrupted([&] { return ::open(path, flags | O_CLOEXEC, mode); });
+int FileOps::OpenAt(int dir, const char* path, int flags, mode_t mode) {
+  return RetryInterrupted([&] { return ::openat(dir, path, flags | O_CLOEXEC, mode); });
+}
+
+int FileOps::OpenBeneath(int dir, const char* path, int flags) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  // EAGAIN: a rename elsewhere got in the way of the kernel's look at "..", of which we have none.
+  for (int attempt = 0; attempt < kResolveAttempts; ++attempt) {
+    const auto fd = static_cast<int>(
+        RetryInterrupted([&] { return ::syscall(SYS_openat2, dir, path, &how, sizeof(how)); }));
+    if (fd >= 0) return fd;
+    if (errno != EAGAIN) break;
+  }
+  // Kernels before 5.6, and sandboxes that do not know the call.
+  if (errno != ENOSYS && errno != EPERM) return -1;
+  return OpenStepByStep(dir, path, flags);
 }
 
 ssize_t FileOps::Write(int fd, const void* data, size_t size) {
@@ -41,7 +62,9 @@ ssize_t FileOps::Pread(int fd, void* data, size_t size, off_t offset) {
 
 int FileOps::Fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
 
-int FileOps::Lstat(const char* path, struct stat* result) { return ::lstat(path, result); }
+int FileOps::LstatAt(int dir, const char* path, struct stat* result) {
+  return ::fstatat(dir, path, result, AT_SYMLINK_NOFOLLOW);
+}
 
 int FileOps::Ftruncate(int fd, off_t size) {
   return RetryInterrupted([&] { return ::ftruncate(fd, size); });
@@ -55,24 +78,72 @@ int FileOps::Fsync(int fd) {
   return RetryInterrupted([&] { return ::fsync(fd); });
 }
 
-int FileOps::RenameNoReplace(const char* from, const char* to) {
-  const int result = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+int FileOps::RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) {
+  const int result = ::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE);
   if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
   // A file system without the flag: a hard link never replaces either.
-  if (::link(from, to) != 0) return -1;
-  return ::unlink(from);
+  if (::linkat(from_dir, from, to_dir, to, 0) != 0) return -1;
+  return ::unlinkat(from_dir, from, 0);
 }
 
-int FileOps::Unlink(const char* path) { return ::unlink(path); }
+int FileOps::UnlinkAt(int dir, const char* path) { return ::unlinkat(dir, path, 0); }
 
-int FileOps::Mkdir(const char* path, mode_t mode) { return ::mkdir(path, mode); }
+int FileOps::MkdirAt(int dir, const char* path, mode_t mode) { return ::mkdirat(dir, path, mode); }
 
 int FileOps::TryLock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
+
+int FileOps::TryLease(int fd, int type) {
+  // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
+  // signal. The default one kills; this one is ignored by default, and comes to this thread only,
+  // which blocks it.
+  const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
+  if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
+  if (::fcntl(fd, F_SETLEASE, type) != 0) return -1;
+  return ::fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
+const dirent* FileOps::ReadDirectory(DIR* directory) {
+  errno = 0;
+  return ::readdir(directory);
+}
+
+int FileOps::Statvfs(const char* path, struct statvfs* result) {
+  return RetryInterrupted([&] { return ::statvfs(path, result); });
+}
 
 FileOps& FileOps::System() {
   // Never destroyed: a thread that was left alone may outlive main().
   static auto* const ops = new FileOps;
   return *ops;
+}
+
+int OpenStepByStep(int dir, const char* path, int flags) {
+  UniqueFd parent;
+  int at = dir;
+  std::string_view rest = path;
+  while (true) {
+    const size_t slash = rest.find('/');
+    const std::string name(rest.substr(0, slash));
+    if (name.empty() || name == "..") {
+      errno = EXDEV;
+      return -1;
+    }
+    const bool last = slash == std::string_view::npos;
+    const int step = last ? flags : O_PATH | O_DIRECTORY;
+    UniqueFd fd(RetryInterrupted(
+        [&] { return ::openat(at, name.c_str(), step | O_NOFOLLOW | O_CLOEXEC); }));
+    if (last || !fd.valid()) return fd.Release();
+    rest.remove_prefix(slash + 1);
+    parent = std::move(fd);
+    at = parent.get();
+  }
+}
+
+DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags) {
+  UniqueFd fd(ops.OpenAt(dir, path, O_RDONLY | O_DIRECTORY | flags, 0));
+  DirectoryStream stream(fd.valid() ? ::fdopendir(fd.get()) : nullptr, &::closedir);
+  if (stream != nullptr) fd.Release();  // The stream's.
+  return stream;
 }
 
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags, mode_t mode) {

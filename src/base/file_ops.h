@@ -3,11 +3,15 @@
 #ifndef DATAMANAGER_SRC_BASE_FILE_OPS_H_
 #define DATAMANAGER_SRC_BASE_FILE_OPS_H_
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,27 +22,47 @@
 
 namespace datamanager {
 
-// System calls with their own conventions: -1 and errno on failure. Thread-safe.
+// System calls with their own conventions: -1 and errno on failure; interrupted ones are repeated.
+// `dir` is the descriptor of the directory at which a relative path begins, or AT_FDCWD.
+// Thread-safe.
 class FileOps {
  public:
   virtual ~FileOps() = default;
 
   // O_CLOEXEC is always added.
-  virtual int Open(const char* path, int flags, mode_t mode);
+  virtual int OpenAt(int dir, const char* path, int flags, mode_t mode);
+  // The same for what exists, but every step of the way stays below `dir` and follows no link:
+  // ELOOP or EXDEV where one would not.
+  virtual int OpenBeneath(int dir, const char* path, int flags);
   virtual ssize_t Write(int fd, const void* data, size_t size);
   virtual ssize_t Writev(int fd, const iovec* parts, int count);
   virtual ssize_t Pread(int fd, void* data, size_t size, off_t offset);
   virtual int Fstat(int fd, struct stat* result);
-  virtual int Lstat(const char* path, struct stat* result);
+  virtual int LstatAt(int dir, const char* path, struct stat* result);
   virtual int Ftruncate(int fd, off_t size);
   virtual int Fdatasync(int fd);
   virtual int Fsync(int fd);
   // Never overwrites: EEXIST if `to` exists.
-  virtual int RenameNoReplace(const char* from, const char* to);
-  virtual int Unlink(const char* path);
-  virtual int Mkdir(const char* path, mode_t mode);
+  virtual int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to);
+  virtual int UnlinkAt(int dir, const char* path);
+  virtual int MkdirAt(int dir, const char* path, mode_t mode);
   // LOCK_EX | LOCK_NB.
   virtual int TryLock(int fd);
+  // Takes a lease, F_RDLCK or F_WRLCK, and gives it up at once: EAGAIN if somebody else has the
+  // file open, for writing or at all. Any thread with all signals blocked.
+  virtual int TryLease(int fd, int type);
+  // As readdir(3), which tells the end from an error by errno alone: it is 0 at the end.
+  virtual const dirent* ReadDirectory(DIR* directory);
+  virtual int Statvfs(const char* path, struct statvfs* result);
+
+  // From the working directory.
+  int Open(const char* path, int flags, mode_t mode) { return OpenAt(AT_FDCWD, path, flags, mode); }
+  int Lstat(const char* path, struct stat* result) { return LstatAt(AT_FDCWD, path, result); }
+  int RenameNoReplace(const char* from, const char* to) {
+    return RenameNoReplaceAt(AT_FDCWD, from, AT_FDCWD, to);
+  }
+  int Unlink(const char* path) { return UnlinkAt(AT_FDCWD, path); }
+  int Mkdir(const char* path, mode_t mode) { return MkdirAt(AT_FDCWD, path, mode); }
 
   static FileOps& System();
 };
@@ -55,6 +79,15 @@ struct FileId {
     return H::combine(std::move(state), id.device, id.inode);
   }
 };
+
+// A directory being read; closes it.
+using DirectoryStream = std::unique_ptr<DIR, int (*)(DIR*)>;
+// Null, with errno set, if `path` is no directory that can be read. `flags` are added to those that
+// open it.
+DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags);
+
+// What FileOps::OpenBeneath does where the kernel has no openat2.
+int OpenStepByStep(int dir, const char* path, int flags);
 
 // Opens `path` without following a link at its end and without waiting for a FIFO.
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags,

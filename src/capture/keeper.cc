@@ -1,6 +1,5 @@
 #include "capture/keeper.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 
 #include <cerrno>
@@ -27,13 +26,11 @@ constexpr size_t kQueueLimit = 128;
 // Calls `visit` with the path of each entry of `directory`; stops when it returns false. `flags`
 // are added to those that open it.
 template <typename Visit>
-bool ForEachEntry(const std::string& directory, int flags, Visit visit) {
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags));
-  if (!fd.valid()) return true;  // Not there yet, not a directory, or gone.
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(fdopendir(fd.get()), &closedir);
-  if (open == nullptr) return true;
-  fd.Release();
-  while (const dirent* entry = readdir(open.get())) {
+bool ForEachEntry(FileOps& ops, const std::string& directory, int flags, Visit visit) {
+  // Null: not there yet, not a directory, or gone.
+  const DirectoryStream stream = OpenDirectory(ops, AT_FDCWD, directory.c_str(), flags);
+  if (stream == nullptr) return true;
+  while (const dirent* entry = ops.ReadDirectory(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     if (!visit(absl::StrCat(directory, "/", ToAbsl(name)))) return false;
@@ -187,11 +184,12 @@ void Keeper::State::PublishQueued() {
 
 void Keeper::State::RecoverTree(const std::string& root) {
   bool skipped = false;
+  FileOps& ops = *options.ops;
   // <root>/<api>/<resource>/<method>/<file>
-  ForEachEntry(root, 0, [&](const std::string& api) {
-    return ForEachEntry(api, O_NOFOLLOW, [&](const std::string& resource) {
-      return ForEachEntry(resource, O_NOFOLLOW, [&](const std::string& method) {
-        return ForEachEntry(method, O_NOFOLLOW, [&](const std::string& path) {
+  ForEachEntry(ops, root, 0, [&](const std::string& api) {
+    return ForEachEntry(ops, api, O_NOFOLLOW, [&](const std::string& resource) {
+      return ForEachEntry(ops, resource, O_NOFOLLOW, [&](const std::string& method) {
+        return ForEachEntry(ops, method, O_NOFOLLOW, [&](const std::string& path) {
           if (!capture_file::IsInProgress(path)) return true;
           PublishQueued();
           if (Closing()) return false;

@@ -22,19 +22,9 @@ constexpr std::chrono::minutes kLeftBehindAge{5};
 
 enum class OpenElsewhere { kYes, kNo, kUnknown };
 
-OpenElsewhere IsOpenElsewhere(int fd) {
-  // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
-  // signal. The default one kills; this one is ignored by default, and comes to this thread only,
-  // which blocks it.
-  const f_owner_ex owner{.type = F_OWNER_TID, .pid = gettid()};
-  if (fcntl(fd, F_SETOWN_EX, &owner) != 0 || fcntl(fd, F_SETSIG, SIGURG) != 0) {
-    return OpenElsewhere::kUnknown;
-  }
-  if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0) {
-    return errno == EAGAIN ? OpenElsewhere::kYes : OpenElsewhere::kUnknown;
-  }
-  fcntl(fd, F_SETLEASE, F_UNLCK);
-  return OpenElsewhere::kNo;
+OpenElsewhere IsOpenElsewhere(FileOps& ops, int fd) {
+  if (ops.TryLease(fd, F_WRLCK) == 0) return OpenElsewhere::kNo;
+  return errno == EAGAIN ? OpenElsewhere::kYes : OpenElsewhere::kUnknown;
 }
 
 // Where the last whole record ends; 0 if there is none. What does not even begin like a capture
@@ -80,7 +70,7 @@ absl::StatusOr<Recovery> RecoverFile(FileOps& ops, const std::string& path, Wall
   if (ops.Lstat(path.c_str(), &named) != 0 || FileId::Of(named) != FileId::Of(info)) {
     return Recovery{};
   }
-  switch (IsOpenElsewhere(fd->get())) {
+  switch (IsOpenElsewhere(ops, fd->get())) {
     case OpenElsewhere::kYes:
       return Recovery{.outcome = RecoveryOutcome::kInUse};
     case OpenElsewhere::kUnknown:

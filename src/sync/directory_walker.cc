@@ -1,6 +1,5 @@
 #include "sync/directory_walker.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,7 +12,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "base/unique_fd.h"
 #include "capture_file/file_name.h"
 
 namespace datamanager::sync {
@@ -21,8 +19,6 @@ namespace {
 
 // Each level holds a descriptor.
 constexpr size_t kMaxDepth = 64;
-
-using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 struct Root {
   std::string path;
@@ -60,7 +56,7 @@ class Walker {
       return;
     }
     struct stat info {};
-    if (lstat(resolved.get(), &info) != 0) return;
+    if (options_.ops->Lstat(resolved.get(), &info) != 0) return;
     if (!S_ISDIR(info.st_mode)) {
       options_.complain(ErrnoStatus(ENOTDIR, "walk", path));
       return;
@@ -83,29 +79,25 @@ class Walker {
   }
 
   bool Enter(int parent, const char* name, size_t depth) {
-    UniqueFd fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.valid()) {
+    const DirectoryStream directory = OpenDirectory(*options_.ops, parent, name, O_NOFOLLOW);
+    if (directory == nullptr) {
       if (errno != ENOENT) options_.complain(ErrnoStatus(errno, "open directory", path_));
       return true;
     }
     struct stat info {};
-    if (fstat(fd.get(), &info) != 0) return true;
+    if (options_.ops->Fstat(dirfd(directory.get()), &info) != 0) return true;
     if (depth > 0 && IsRoot(FileId::Of(info))) return true;
     if (depth > kMaxDepth) {
       options_.complain(absl::OutOfRangeError(absl::StrCat("directory too deep: ", path_)));
       return true;
     }
-    const Directory directory(fdopendir(fd.get()), &closedir);
-    if (directory == nullptr) return true;
-    fd.Release();  // The directory stream's.
     return List(directory.get(), info.st_dev, depth);
   }
 
   bool List(DIR* directory, dev_t device, size_t depth) {
     const size_t length = path_.size();
     while (!options_.stop.stop_requested()) {
-      errno = 0;
-      const dirent* entry = readdir(directory);
+      const dirent* entry = options_.ops->ReadDirectory(directory);
       if (entry == nullptr) {
         if (errno != 0) options_.complain(ErrnoStatus(errno, "read directory", path_));
         return true;
@@ -126,7 +118,7 @@ class Walker {
     struct stat info {};
     bool known = false;
     if (type == DT_UNKNOWN) {
-      if (fstatat(parent, entry.d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) return true;
+      if (options_.ops->LstatAt(parent, entry.d_name, &info) != 0) return true;
       known = true;
       type = IFTODT(info.st_mode);
     }
@@ -141,7 +133,7 @@ class Walker {
         .kind = capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary,
         .id = {device, entry.d_ino}};
     if (!options_.wanted(file)) return true;
-    if (!known && fstatat(parent, entry.d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) return true;
+    if (!known && options_.ops->LstatAt(parent, entry.d_name, &info) != 0) return true;
     if (!S_ISREG(info.st_mode)) return true;
     // Some file systems list other inodes than they report.
     if (const FileId id = FileId::Of(info); id != file.id) {

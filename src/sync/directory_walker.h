@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/file_ops.h"
 #include "datamanager/clock.h"
 #include "sync/found_file.h"
 
 namespace datamanager::sync {
 
 struct WalkOptions {
+  FileOps* ops = &FileOps::System();
   std::string capture_directory;
   std::vector<std::string> additional_paths;
   // How long an arbitrary file must have been left alone.

@@ -164,7 +164,8 @@ Scheduler::PassEnd Scheduler::RunPass(const std::stop_token& stop, const Filter&
 }
 
 bool Scheduler::WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const {
-  return Walk({.capture_directory = config_.capture_directory,
+  return Walk({.ops = context_->options.ops,
+               .capture_directory = config_.capture_directory,
                .additional_paths = config_.additional_paths,
                .min_file_age = config_.min_file_age,
                .wanted = std::move(wanted),

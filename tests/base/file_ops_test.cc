@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <tuple>
@@ -74,6 +76,76 @@ TEST_F(FileOpsTest, RenameNeverOverwrites) {
   EXPECT_EQ(ops_.RenameNoReplace(Path("from").c_str(), Path("free").c_str()), 0);
   EXPECT_FALSE(Exists(Path("from")));
   EXPECT_EQ(ReadFile(Path("free")), "new");
+}
+
+// With the kernel's help and without.
+class OpenBeneathTest : public FileOpsTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  OpenBeneathTest() {
+    EXPECT_TRUE(MakeDirectories(ops_, Path("root/a/b")).ok());
+    WriteFile(Path("root/a/b/file"), "x");
+    WriteFile(Path("outside"), "y");
+    root_ = UniqueFd(ops_.Open(Path("root").c_str(), O_PATH | O_DIRECTORY, 0));
+  }
+  UniqueFd Open(const char* path, int flags = O_RDONLY) {
+    return UniqueFd(GetParam() ? ops_.OpenBeneath(root_.get(), path, flags)
+                               : OpenStepByStep(root_.get(), path, flags));
+  }
+  void Link(const std::string& target, const std::string& name) {
+    EXPECT_EQ(::symlink(target.c_str(), Path(name).c_str()), 0);
+  }
+
+  UniqueFd root_;
+};
+
+TEST_P(OpenBeneathTest, OpensWhatLiesBelow) {
+  const UniqueFd fd = Open("a/b/file");
+  ASSERT_TRUE(fd.valid());
+  EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_TRUE(Open("a/b", O_PATH | O_DIRECTORY).valid());
+  EXPECT_FALSE(Open("a/c/file").valid());
+  EXPECT_EQ(errno, ENOENT);
+}
+
+TEST_P(OpenBeneathTest, FollowsNoLinkOnTheWayOrAtTheEnd) {
+  Link("b", "root/a/in");
+  Link("../../outside", "root/a/out");
+  Link(Path("root/a"), "root/absolute");
+  for (const char* path : {"a/in/file", "a/out", "absolute/b/file", "absolute"}) {
+    EXPECT_FALSE(Open(path).valid()) << path;
+    EXPECT_TRUE(errno == ELOOP || errno == ENOTDIR) << path << ": " << strerror(errno);
+  }
+}
+
+TEST_P(OpenBeneathTest, NeverLeavesTheDirectory) {
+  for (const std::string& path : {std::string("../outside"), std::string("a/../../outside"),
+                                  Path("outside"), Path("root/a/b/file")}) {
+    EXPECT_FALSE(Open(path.c_str()).valid()) << path;
+    EXPECT_EQ(errno, EXDEV) << path;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutOpenat2, OpenBeneathTest, ::testing::Bool());
+
+TEST_F(FileOpsTest, ALeaseTellsWhetherSomebodyElseHasTheFileOpen) {
+  WriteFile(Path("file"), "x");
+  const UniqueFd ours(ops_.Open(Path("file").c_str(), O_RDONLY, 0));
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  EXPECT_EQ(ops_.TryLease(ours.get(), F_RDLCK), 0) << strerror(errno);
+  EXPECT_EQ(ops_.TryLease(ours.get(), F_WRLCK), 0) << strerror(errno);
+  {
+    const UniqueFd reader(ops_.Open(Path("file").c_str(), O_RDONLY, 0));
+    EXPECT_EQ(ops_.TryLease(ours.get(), F_RDLCK), 0) << strerror(errno);
+    EXPECT_EQ(ops_.TryLease(ours.get(), F_WRLCK), -1);
+    EXPECT_EQ(errno, EAGAIN);
+  }
+  const UniqueFd writer(ops_.Open(Path("file").c_str(), O_WRONLY, 0));
+  EXPECT_EQ(ops_.TryLease(ours.get(), F_RDLCK), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 // Reads at most three bytes at a time, as a signal or a network file system may make it.

@@ -34,7 +34,10 @@ class FaultyFileOps final : public FileOps {
     kRename,
     kUnlink,
     kMkdir,
-    kLock
+    kLock,
+    kLease,
+    kReadDirectory,
+    kStatvfs
   };
   static constexpr int kAlways = -1;
 
@@ -71,9 +74,13 @@ class FaultyFileOps final : public FileOps {
     return journal_;
   }
 
-  int Open(const char* path, int flags, mode_t mode) override {
+  int OpenAt(int dir, const char* path, int flags, mode_t mode) override {
     if (Fails(Call::kOpen, path)) return -1;
-    return FileOps::Open(path, flags, mode);
+    return FileOps::OpenAt(dir, path, flags, mode);
+  }
+  int OpenBeneath(int dir, const char* path, int flags) override {
+    if (Fails(Call::kOpen, path)) return -1;
+    return FileOps::OpenBeneath(dir, path, flags);
   }
   ssize_t Write(int fd, const void* data, size_t size) override {
     const iovec part{const_cast<void*>(data), size};
@@ -113,22 +120,34 @@ class FaultyFileOps final : public FileOps {
     if (Fails(Call::kFsync, PathOf(fd))) return -1;
     return 0;
   }
-  int RenameNoReplace(const char* from, const char* to) override {
+  int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
     Note(absl::StrCat("rename ", Base(from)));
     if (Fails(Call::kRename, from)) return -1;
-    return FileOps::RenameNoReplace(from, to);
+    return FileOps::RenameNoReplaceAt(from_dir, from, to_dir, to);
   }
-  int Unlink(const char* path) override {
+  int UnlinkAt(int dir, const char* path) override {
     if (Fails(Call::kUnlink, path)) return -1;
-    return FileOps::Unlink(path);
+    return FileOps::UnlinkAt(dir, path);
   }
-  int Mkdir(const char* path, mode_t mode) override {
+  int MkdirAt(int dir, const char* path, mode_t mode) override {
     if (Fails(Call::kMkdir, path)) return -1;
-    return FileOps::Mkdir(path, mode);
+    return FileOps::MkdirAt(dir, path, mode);
   }
   int TryLock(int fd) override {
     if (Fails(Call::kLock, PathOf(fd))) return -1;
     return FileOps::TryLock(fd);
+  }
+  int TryLease(int fd, int type) override {
+    if (Fails(Call::kLease, PathOf(fd))) return -1;
+    return FileOps::TryLease(fd, type);
+  }
+  const dirent* ReadDirectory(DIR* directory) override {
+    if (Fails(Call::kReadDirectory, PathOf(::dirfd(directory)))) return nullptr;
+    return FileOps::ReadDirectory(directory);
+  }
+  int Statvfs(const char* path, struct statvfs* result) override {
+    if (Fails(Call::kStatvfs, path)) return -1;
+    return FileOps::Statvfs(path, result);
   }
 
  private:
