@@ -1,5 +1,6 @@
-// Prints and verifies capture files. Their format: src/capture_file/format.h.
+// Prints, verifies and repairs capture files. Their format: src/capture_file/format.h.
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,8 @@
 #include "base/file_ops.h"
 #include "base/strings.h"
 #include "capture_file/reader.h"
+#include "capture_file/repair.h"
+#include "datamanager/clock.h"
 #include "datamanager/value.h"
 #include "json/json.h"
 #include "viam/app/datasync/v1/data_sync.pb.h"
@@ -27,13 +30,17 @@ using datamanager::capture_file::Reader;
 using datamanager::capture_file::Record;
 
 constexpr char kUsage[] =
-    "Usage: capture_cat [--json | --verify] FILE...\n"
+    "Usage: capture_cat [--json | --verify | --repair] FILE...\n"
     "Prints what capture files hold, complete (.capture) or in progress (.prog).\n"
     "  --json    one JSON object a record, and nothing else\n"
     "  --verify  one line a file: whether it is whole, and if not, why and from where\n"
-    "Exit status: 0, 1 if a file is damaged or cannot be read, 2 for wrong arguments.\n";
+    "  --repair  cuts each file after its last whole record, and keeps what it cuts beside it, in\n"
+    "            FILE.cut-at-OFFSET.prog. Leaves alone what is whole, what holds no whole record,\n"
+    "            and what a process has open. The name stays: a data manager that captures to the\n"
+    "            same directory publishes a .prog file\n"
+    "Exit status: 0, 1 if a file is damaged, in use or cannot be read, 2 for wrong arguments.\n";
 
-enum class Mode { kText, kJson, kVerify };
+enum class Mode { kText, kJson, kVerify, kRepair };
 
 std::string FormatTime(const google::protobuf::Timestamp& time) {
   const absl::Time instant =
@@ -153,14 +160,34 @@ class CaptureFile {
   pb::DataCaptureMetadata metadata_;
 };
 
+// False: `status` is an error, and has been printed.
+bool Ok(const absl::Status& status) {
+  if (status.ok()) return true;
+  std::fflush(stdout);
+  std::fprintf(stderr, "capture_cat: %s\n", std::string(status.message()).c_str());
+  return false;
+}
+
+bool RepairFile(const std::string& path) {
+  const auto repair = datamanager::capture_file::RepairFile(FileOps::System(), path,
+                                                            datamanager::Clock::System().WallNow());
+  if (!Ok(repair.status())) return false;
+  if (repair->cut_bytes == 0) {
+    std::printf("%s: ok, %s records, nothing to cut\n", path.c_str(),
+                std::to_string(repair->records).c_str());
+  } else {
+    std::printf("%s: cut %s bytes at byte %s, after %s whole records; they are kept in %s (%s)\n",
+                path.c_str(), std::to_string(repair->cut_bytes).c_str(),
+                std::to_string(repair->size).c_str(), std::to_string(repair->records).c_str(),
+                repair->kept.c_str(), repair->damage.c_str());
+  }
+  return true;
+}
+
 bool PrintFile(const std::string& path, Mode mode) {
   absl::StatusOr<CaptureFile> file = CaptureFile::Open(path);
   absl::StatusOr<uint64_t> records = file.ok() ? file->Print(mode) : file.status();
-  if (!records.ok()) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "capture_cat: %s\n", std::string(records.status().message()).c_str());
-    return false;
-  }
+  if (!Ok(records.status())) return false;
   if (mode == Mode::kVerify) {
     std::printf("%s: ok, %llu records\n", path.c_str(), static_cast<unsigned long long>(*records));
   }
@@ -182,6 +209,8 @@ int main(int argc, char** argv) {
       mode = Mode::kJson;
     } else if (argument == "--verify") {
       mode = Mode::kVerify;
+    } else if (argument == "--repair") {
+      mode = Mode::kRepair;
     } else if (argument.starts_with("--")) {
       std::fprintf(stderr, "capture_cat: unknown flag %s\n%s", argument.c_str(), kUsage);
       return 2;
@@ -194,6 +223,14 @@ int main(int argc, char** argv) {
     return 2;
   }
   bool whole = true;
-  for (const std::string& path : paths) whole = PrintFile(path, mode) && whole;
+  if (mode == Mode::kRepair) {
+    // A repair tries leases, which may be answered by a signal.
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+  }
+  for (const std::string& path : paths) {
+    whole = (mode == Mode::kRepair ? RepairFile(path) : PrintFile(path, mode)) && whole;
+  }
   return whole ? 0 : 1;
 }

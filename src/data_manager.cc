@@ -189,6 +189,8 @@ ManagerStats Implementation::Stats() const {
                      .published_files = capture_->keeper().published(),
                      .recovered_files = capture_->keeper().recovered(),
                      .unflushed_files = capture_->keeper().unflushed(),
+                     .failed_flushes = capture_->keeper().failed_flushes(),
+                     .lost_files = capture_->keeper().lost(),
                      .dropped_log_messages = logger_->dropped(),
                      .sync = sync_->Stats(),
                      .connection = sync_->Connection()};

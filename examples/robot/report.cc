@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "datamanager/value.h"
@@ -18,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using datamanager::CollectorStats;
+using datamanager::DroppedRecords;
 using datamanager::ManagerStats;
 using datamanager::UploadStats;
 
@@ -52,8 +54,32 @@ CollectorStats SumOf(const ManagerStats& stats) {
     sum.failed += collector.failed;
     sum.records += collector.records;
     sum.bytes += collector.bytes;
+    sum.dropped.disk_full += collector.dropped.disk_full;
+    sum.dropped.io_error += collector.dropped.io_error;
+    sum.dropped.no_descriptors += collector.dropped.no_descriptors;
+    sum.dropped.permission += collector.dropped.permission;
+    sum.dropped.read_only += collector.dropped.read_only;
+    sum.dropped.no_directory += collector.dropped.no_directory;
+    sum.dropped.other += collector.dropped.other;
   }
   return sum;
+}
+
+// " dropped=disk_full:3,other:1", or nothing.
+std::string Dropped(const DroppedRecords& dropped) {
+  std::string causes;
+  for (const auto& [name, count] :
+       {std::pair<const char*, uint64_t>("disk_full", dropped.disk_full),
+        {"io_error", dropped.io_error},
+        {"no_descriptors", dropped.no_descriptors},
+        {"permission", dropped.permission},
+        {"read_only", dropped.read_only},
+        {"no_directory", dropped.no_directory},
+        {"other", dropped.other}}) {
+    if (count == 0) continue;
+    absl::StrAppendFormat(&causes, "%s%s:%d", causes.empty() ? " dropped=" : ",", name, count);
+  }
+  return causes;
 }
 
 UploadStats UploadsOf(const ManagerStats& stats) {
@@ -107,10 +133,10 @@ std::string StatusLine(std::chrono::duration<double> elapsed, const ManagerStats
   const UploadStats uploads = UploadsOf(stats);
   return absl::StrFormat(
       "status t=%.1fs captured=%d records=%d bytes=%d missed=%d failed=%d waiting_files=%d "
-      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d connection=%s",
+      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d connection=%s%s",
       elapsed.count(), sum.captured, sum.records, sum.bytes, sum.missed, sum.failed, waiting.files,
       waiting.bytes, uploads.files, uploads.bytes, uploads.retries,
-      OneWord(datamanager::ConnectionStateName(stats.connection.state)));
+      OneWord(datamanager::ConnectionStateName(stats.connection.state)), Dropped(sum.dropped));
 }
 
 std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerStats& stats,
@@ -128,6 +154,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
         &table, "collector %-*s %-*s %-*s %s state=%s", static_cast<int>(widths[0]), collector.api,
         static_cast<int>(widths[1]), collector.name, static_cast<int>(widths[2]), collector.method,
         Counts(collector), std::string(datamanager::CollectorStateName(collector.state)));
+    table += Dropped(collector.dropped);
     if (!collector.reason.empty()) {
       table += " reason=" + datamanager::ToJson(datamanager::Value(collector.reason));
     }
@@ -137,9 +164,9 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
   absl::StrAppendFormat(
       &table,
       "total %s uploaded_files=%d uploaded_bytes=%d refused=%d retries=%d waiting_files=%d "
-      "waiting_bytes=%d\n",
+      "waiting_bytes=%d%s\n",
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
-      waiting.files, waiting.bytes);
+      waiting.files, waiting.bytes, Dropped(SumOf(stats).dropped));
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

@@ -44,6 +44,26 @@ struct CaptureControlSensor {
   friend bool operator==(const CaptureControlSensor&, const CaptureControlSensor&) = default;
 };
 
+// What captured data survives. A process that is killed never loses a record whose source has
+// returned, whatever stands here; the difference is what a power cut, or a crash of the kernel, may
+// take, and what its prevention costs.
+enum class Durability : uint8_t {
+  // "process": nothing is flushed to the medium. A power cut may take what the kernel has not
+  // written back, which is mostly that of the last 30 s, published files included, and may leave
+  // holes in them.
+  kProcess,
+  // "published": a finished file is flushed before it gets its final name. A power cut may take the
+  // records of files still in progress: up to maximum_capture_file_size_bytes a collector, or while
+  // sync runs those since its last pass. One flush and one of the directory a file.
+  kPublished,
+  // "periodic": files in progress are flushed too, every durability_interval_millis. A power cut
+  // takes no more than the records of that time, and what the flush itself takes.
+  kPeriodic,
+};
+
+// "process", "published" or "periodic".
+std::string_view DurabilityName(Durability durability);
+
 // Attributes of the data manager service.
 struct Config {
   // Where captured data waits. A leading "~" is the home directory. Empty: $VIAM_HOME/capture, else
@@ -55,6 +75,10 @@ struct Config {
   bool capture_disabled = false;
   // Bytes after which a tabular file is finished and a new one begun: checked before each record.
   int64_t maximum_capture_file_size_bytes = 262144;
+  // What a power cut may take. In JSON one of the names above. A change restarts no collector.
+  Durability durability = Durability::kPeriodic;
+  // Milliseconds between two flushes of the files in progress, with `periodic`.
+  int64_t durability_interval_millis = 5000;
 
   // Stops scheduled sync. DataManager::Sync works all the same.
   bool sync_disabled = false;

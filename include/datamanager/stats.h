@@ -20,6 +20,21 @@ enum class CollectorState : uint8_t {
 // "running", "disabled", "refused" or "stopping".
 std::string_view CollectorStateName(CollectorState state);
 
+// Records that a source returned and that no file took, by what stood in the way.
+struct DroppedRecords {
+  uint64_t disk_full = 0;       // No space, or the quota is used up.
+  uint64_t io_error = 0;        // The medium failed.
+  uint64_t no_descriptors = 0;  // The process, or the machine, has no file descriptor left.
+  uint64_t permission = 0;      // The process may not write there.
+  uint64_t read_only = 0;       // The file system is, or has become, read-only.
+  uint64_t no_directory = 0;    // The directory is gone and cannot be made.
+  uint64_t other = 0;           // `last_error` says what.
+
+  uint64_t total() const {
+    return disk_full + io_error + no_descriptors + permission + read_only + no_directory + other;
+  }
+};
+
 // One collector. Counters belong to (API, name, method, parameters) and survive a restart of it.
 // While it runs, ticks_due = captured + missed + failed + (0 or 1 under way).
 struct CollectorStats {
@@ -34,7 +49,7 @@ struct CollectorStats {
   uint64_t missed = 0;    // Ticks that passed while an earlier one was under way.
   uint64_t failed = 0;    // Source errors, refused records and failed writes.
   uint64_t source_errors = 0;
-  uint64_t write_errors = 0;
+  DroppedRecords dropped;
   uint64_t records = 0;  // Written; several a tick where a source returns several.
   uint64_t bytes = 0;    // Written, framing included.
   uint64_t files = 0;    // Finished, and handed over to be published.
@@ -65,7 +80,10 @@ struct ManagerStats {
   std::vector<CollectorStats> collectors;
   uint64_t published_files = 0;  // Finished files that became visible to sync.
   uint64_t recovered_files = 0;  // Left by a dead process, and published.
-  uint64_t unflushed_files = 0;  // Published without a flush to media.
+  uint64_t unflushed_files = 0;  // Published without the flush to media that `durability` asks for.
+  uint64_t failed_flushes = 0;   // Of files in progress; each is tried again.
+  // Files whose records are lost: somebody removed them in progress, and they could not be copied.
+  uint64_t lost_files = 0;
   uint64_t dropped_log_messages = 0;
   SyncStats sync;
   ConnectionStatus connection;

@@ -170,7 +170,7 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
   if (ops.Mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
   if (errno == ENOENT && path.find('/') != std::string::npos) {
     const std::string parent = ParentPath(path);
-    if (parent == path) return ErrnoStatus(ENOENT, "create directory", path);
+    if (parent == path) return DiskError(ENOENT, "create directory", path);
     if (absl::Status status = MakeDirectories(ops, parent); !status.ok()) return status;
     if (ops.Mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
   }
@@ -178,9 +178,9 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
   if (error == EEXIST) {
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
-    return ErrnoStatus(ENOTDIR, "create directory", path);
+    return DiskError(ENOTDIR, "create directory", path);
   }
-  return ErrnoStatus(error, "create directory", path);
+  return DiskError(error, "create directory", path);
 }
 
 absl::Status SyncDirectory(FileOps& ops, const std::string& directory) {

@@ -5,10 +5,15 @@
 #include <cerrno>
 #include <numeric>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 
 namespace datamanager {
 namespace {
+
+constexpr char kErrnoPayload[] = "datamanager/errno";
 
 size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -36,6 +41,19 @@ absl::Status Wrap(const absl::Status& status, std::string_view context) {
 
 absl::Status ErrnoStatus(int error, std::string_view step, std::string_view path) {
   return absl::ErrnoToStatus(error, absl::StrCat(ToAbsl(step), " ", ToAbsl(path)));
+}
+
+absl::Status DiskError(int error, std::string_view step, std::string_view path) {
+  absl::Status status = ErrnoStatus(error, step, path);
+  status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(error)));
+  return status;
+}
+
+int ErrnoOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kErrnoPayload);
+  int error = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &error)) return 0;
+  return error;
 }
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& known) {

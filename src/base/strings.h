@@ -21,6 +21,12 @@ absl::Status Wrap(const absl::Status& status, std::string_view context);
 // "<step> <path>: <text of errno>", with the code that the errno stands for.
 absl::Status ErrnoStatus(int error, std::string_view step, std::string_view path);
 
+// The same, from which ErrnoOf tells the errno: codes are coarser than that. RESOURCE_EXHAUSTED is
+// a full disk and a full table of descriptors alike. Its ToString shows the errno too.
+absl::Status DiskError(int error, std::string_view step, std::string_view path);
+// 0 if `status` was not made by DiskError.
+int ErrnoOf(const absl::Status& status);
+
 // Of `known`, the one that `name` is most likely meant to be; empty if none is near.
 std::string NearestName(std::string_view name, const std::vector<std::string>& known);
 

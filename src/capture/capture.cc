@@ -124,6 +124,8 @@ bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
     }
   }
   if (!Stop(ending, deadline, cancel)) return false;
+  keeper_->SetFlushPolicy(
+      {.durability = config.durability, .interval = config.durability_interval});
   std::vector<Entry> begun;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = entries[i];

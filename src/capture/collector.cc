@@ -69,7 +69,14 @@ void CollectorCounters::CopyTo(CollectorStats& stats) const {
   stats.missed = missed;
   stats.failed = failed;
   stats.source_errors = source_errors;
-  stats.write_errors = write_errors;
+  const auto count = [this](DropCause cause) { return dropped[static_cast<size_t>(cause)].load(); };
+  stats.dropped = {.disk_full = count(DropCause::kDiskFull),
+                   .io_error = count(DropCause::kIoError),
+                   .no_descriptors = count(DropCause::kNoDescriptors),
+                   .permission = count(DropCause::kPermission),
+                   .read_only = count(DropCause::kReadOnly),
+                   .no_directory = count(DropCause::kNoDirectory),
+                   .other = count(DropCause::kOther)};
   stats.records = records;
   stats.bytes = bytes;
   stats.files = files;
@@ -86,19 +93,20 @@ class Collector::Loop {
  public:
   explicit Loop(CollectorOptions collector_options)
       : options(std::move(collector_options)),
-        output({.directory = options.directory,
-                .max_file_bytes = options.max_file_bytes,
-                .keeper = options.keeper,
-                .finished_files = &options.counters->files,
-                .ops = options.ops,
-                .clock = options.clock}),
+        output(std::make_shared<Output>(
+            OutputOptions{.directory = options.directory,
+                          .max_file_bytes = options.max_file_bytes,
+                          .keeper = options.keeper,
+                          .finished_files = {options.counters, &options.counters->files},
+                          .ops = options.ops,
+                          .clock = options.clock})),
         extra_(ExtraOf(options.settings, *options.method)) {}
 
   void Run(const std::vector<std::shared_ptr<Loop>>& predecessors);
   bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
-  Output output;
+  const std::shared_ptr<Output> output;
   Waker waker;
   std::stop_source stop;
   Thread thread;  // The Collector's only.
@@ -162,7 +170,7 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
       due += interval * static_cast<int64_t>(passed);
     }
   }
-  output.Close(MonotonicTime::max());
+  output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
   ended_ = true;
   ended_changed_.NotifyAll();
@@ -254,11 +262,12 @@ absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
     return absl::InternalError(
         "capture result failed validation: binary result must have non empty binary data");
   }
+  // The others may fit where one did not.
+  absl::Status first;
   for (const Image& image : images_) {
-    if (!Wanted(image)) continue;
-    if (absl::Status status = WriteImage(times, image); !status.ok()) return status;
+    if (Wanted(image)) first.Update(WriteImage(times, image));
   }
-  return absl::OkStatus();
+  return first;
 }
 
 absl::Status Collector::Loop::CheckFilter() const {
@@ -299,9 +308,9 @@ absl::Status Collector::Loop::WriteImage(const RecordTimes& times, const Image& 
 absl::Status Collector::Loop::Write(std::string_view metadata, std::string_view tail, bool finish) {
   step_ = Step::kWrite;
   const std::string_view head = buffer_.Frame(tail.size());
-  absl::Status status = output.Append(metadata, head, tail, finish);
+  absl::Status status = output->Append(metadata, head, tail, finish);
   if (!status.ok()) {
-    ++options.counters->write_errors;
+    ++options.counters->dropped[static_cast<size_t>(CauseOf(status))];
     return status;
   }
   ++options.counters->records;
@@ -310,10 +319,10 @@ absl::Status Collector::Loop::Write(std::string_view metadata, std::string_view 
 }
 
 void Collector::Loop::Report(const absl::Status& status) {
-  const std::string text =
-      absl::StrCat("error while capturing data: ", options.settings.api, "/", options.settings.name,
-                   " ", options.settings.method, ": ", status.ToString());
-  options.counters->SetLastError(status.ToString());
+  const std::string text = absl::StrCat(
+      "error while capturing data: ", options.settings.api, "/", options.settings.name, " ",
+      options.settings.method, ": ", status.ToString(absl::StatusToStringMode::kWithNoExtraData));
+  options.counters->SetLastError(status.ToString(absl::StatusToStringMode::kWithNoExtraData));
   // A source that gives up because it was told to is no news.
   if (stop.stop_requested() && step_ == Step::kRead) return;
   // A failed write may name a new file each time.
@@ -353,7 +362,7 @@ Collector::~Collector() {
 
 const CollectorOptions& Collector::options() const { return loop_->options; }
 
-void Collector::Flush(MonotonicTime deadline) { loop_->output.Finish(deadline); }
+void Collector::Flush(MonotonicTime deadline) { loop_->output->Finish(deadline); }
 
 void Collector::RequestStop() {
   loop_->stop.request_stop();
@@ -370,7 +379,7 @@ bool Collector::WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) c
 
 void Collector::Abandon() {
   // A thread that hangs in a write keeps the file; it is not waited for.
-  loop_->output.Close(loop_->options.clock->MonotonicNow());
+  loop_->output->Close(loop_->options.clock->MonotonicNow());
   loop_->thread.Detach();
 }
 

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_COLLECTOR_H_
 #define DATAMANAGER_SRC_CAPTURE_COLLECTOR_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "base/file_ops.h"
 #include "base/logger.h"
 #include "base/mutex.h"
+#include "capture/drop_cause.h"
 #include "capture/keeper.h"
 #include "capture/methods.h"
 #include "config/effective_config.h"
@@ -30,7 +32,7 @@ struct CollectorCounters {
   std::atomic<uint64_t> missed{0};
   std::atomic<uint64_t> failed{0};
   std::atomic<uint64_t> source_errors{0};
-  std::atomic<uint64_t> write_errors{0};
+  std::array<std::atomic<uint64_t>, kDropCauses> dropped{};  // By DropCause.
   std::atomic<uint64_t> records{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> files{0};

@@ -15,6 +15,7 @@
 #include "base/logger.h"
 #include "capture_file/writer.h"
 #include "datamanager/clock.h"
+#include "datamanager/config.h"
 
 namespace datamanager::capture {
 
@@ -28,12 +29,28 @@ struct KeeperOptions {
   // How soon files in use by others are looked at again, and files that had to be given up.
   std::chrono::milliseconds recovery_interval = std::chrono::minutes(1);
   std::chrono::milliseconds given_up_delay = std::chrono::seconds(1);
+  // How often the names of files in progress are looked at.
+  std::chrono::milliseconds look_interval{500};
+};
+
+// What is flushed to the medium.
+struct FlushPolicy {
+  Durability durability = Durability::kPublished;
+  std::chrono::milliseconds interval{0};  // Of files in progress, with kPeriodic.
 };
 
 // One thread that flushes each finished file to the medium, renames it, and flushes its directory:
 // in this order, so that a power cut never leaves a complete file with holes. Its queue is bounded;
 // beyond, and after Close has waited long enough, files are renamed without a flush, and counted.
-// While the queue is empty it recovers what dead processes left behind. Thread-safe.
+//
+// Between finished files it flushes those in progress, likewise data first and then the name; sees
+// to it that no collector goes on writing into a file that somebody has removed or moved; and
+// recovers what dead processes left behind. A file in progress is opened anew for its flush, by its
+// path and for reading: that holds nobody's lock, stands in the way of no lease for an upload, and
+// whoever renames the file meanwhile need not wait. A finished file waits for the flush of one
+// other file at most, and Publish and Close for none.
+//
+// Thread-safe.
 class Keeper {
  public:
   static absl::StatusOr<std::unique_ptr<Keeper>> Start(KeeperOptions options);
@@ -42,9 +59,15 @@ class Keeper {
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 
-  // Says that a file is being written, so that recovery does not wait for its end.
-  void Announce(const std::string& path);
-  // Hands over a finished file. Never waits for a flush.
+  // Holds from here on, for the files in progress too.
+  void SetFlushPolicy(FlushPolicy policy);
+
+  // Says that a file is being written: recovery leaves it alone, and it is flushed now and then.
+  // `displaced` is called from the keeper's thread, at any time until the file is handed over and
+  // perhaps more than once, if it no longer has its name: it is to be finished soon.
+  void Announce(const capture_file::Writer& file, std::function<void()> displaced);
+  // Hands over a finished file. Never waits for a flush. One that somebody has removed is copied;
+  // while that fails it is tried again each second, and given up when the keeper closes.
   void Publish(std::unique_ptr<capture_file::Writer> file);
   // Gives up a file that cannot be published: removes one without a record, leaves a broken one to
   // recovery.
@@ -65,6 +88,8 @@ class Keeper {
   uint64_t published() const;
   uint64_t recovered() const;
   uint64_t unflushed() const;
+  uint64_t failed_flushes() const;  // Of files in progress.
+  uint64_t lost() const;            // Removed files that could not be copied.
 
  private:
   struct State;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "capture/drop_cause.h"
+
 namespace datamanager::capture {
 
 Output::Output(OutputOptions options) : options_(std::move(options)) {}
@@ -17,20 +19,22 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   }
   // As in the reference, a file is full when the record before went past its limit.
   std::unique_ptr<capture_file::Writer> full;
-  if (file != nullptr && file->size() > static_cast<uint64_t>(options_.max_file_bytes)) {
-    full = std::move(file);
-  }
   absl::Status status;
-  if (file == nullptr) {
+  if (file == nullptr || file->size() > static_cast<uint64_t>(options_.max_file_bytes)) {
     absl::StatusOr<std::unique_ptr<capture_file::Writer>> created = NewFile(metadata);
     if (created.ok()) {
-      file = *std::move(created);
+      full = std::exchange(file, *std::move(created));
     } else {
       status = created.status();
     }
   }
   if (file != nullptr) status = file->Append(head, tail);
   if (full != nullptr) HandOver(std::move(full));
+  // It may be this file only that takes no more.
+  if (file != nullptr && !status.ok() && file->has_records() &&
+      CauseOf(status) != DropCause::kDiskFull) {
+    finish = true;
+  }
 
   std::unique_ptr<capture_file::Writer> given_up;
   std::unique_ptr<capture_file::Writer> finished;
@@ -73,7 +77,11 @@ absl::StatusOr<std::unique_ptr<capture_file::Writer>> Output::NewFile(std::strin
     if (!made.ok()) return made;
     file = create();
   }
-  if (file.ok()) options_.keeper->Announce((*file)->path());
+  if (file.ok()) {
+    options_.keeper->Announce(**file, [self = weak_from_this()] {
+      if (const std::shared_ptr<Output> output = self.lock()) output->Finish(MonotonicTime::min());
+    });
+  }
   return file;
 }
 

@@ -22,7 +22,7 @@ struct OutputOptions {
   std::string directory;
   int64_t max_file_bytes = 0;
   std::shared_ptr<Keeper> keeper;
-  std::atomic<uint64_t>* finished_files = nullptr;  // Counts what is handed to the keeper.
+  std::shared_ptr<std::atomic<uint64_t>> finished_files;  // Counts what the keeper gets.
   FileOps* ops = &FileOps::System();
   const Clock* clock = &Clock::System();
 };
@@ -30,13 +30,17 @@ struct OutputOptions {
 // Where records go. One thread appends; any thread may have the file finished meanwhile. The lock
 // only says who has the file: nobody writes under it, so a flush never waits for the source, and
 // waits for the disk only while a record is being written.
-class Output {
+//
+// Owned by a shared_ptr: the keeper has a file finished that lost its name.
+class Output : public std::enable_shared_from_this<Output> {
  public:
   explicit Output(OutputOptions options);
 
   // Appends a record to the open file, or to a new one if there is none or it is full; a full one
-  // is handed to the keeper, and so is this one if `finish` is set. `metadata` is what a new file
-  // starts with; `head` and `tail` are the record's frame. FAILED_PRECONDITION once closed.
+  // is handed to the keeper, and so is this one if `finish` is set. Where no new one can be made, a
+  // full one goes on growing. One that takes no record, though the disk has room, is finished.
+  // `metadata` is what a new file starts with; `head` and `tail` are the record's frame.
+  // FAILED_PRECONDITION once closed.
   absl::Status Append(std::string_view metadata, std::string_view head, std::string_view tail,
                       bool finish) DM_EXCLUDES(mutex_);
 

@@ -123,6 +123,10 @@ std::optional<WallTime> ParseStamp(std::string_view base_name) {
   return WallTime(std::chrono::seconds(seconds - offset) + std::chrono::microseconds(micros));
 }
 
+std::string CutPath(std::string_view path, uint64_t offset) {
+  return absl::StrCat(ToAbsl(path), ".cut-at-", offset, ToAbsl(kInProgressSuffix));
+}
+
 std::string FailedPath(std::string_view root, std::string_view path) {
   return absl::StrCat(ToAbsl(root), "/", ToAbsl(kFailedDirectory),
                       ToAbsl(path.substr(root.size())));

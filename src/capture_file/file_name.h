@@ -3,6 +3,29 @@
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.prog      being written
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.capture   published, to be uploaded
 //   <root>/failed/<path below root>                           refused, or unreadable
+//   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
+//
+// The life of a file, who has it, and what ends each stage:
+//
+//   .prog, in progress    its collector, by flock. Each record is one write(2). Flushed to the
+//                         medium by the keeper now and then (data, name, directory), if
+//                         `durability` says so. Ends when it is full, at a flush, at the
+//                         collector's end.
+//   .prog, finished       the keeper: flush, rename, flush the directory.
+//   .prog, left behind    nobody: its process has died, or could not rename it. Recovery claims it
+//                         by the lock, and only if nobody else has it open; cuts it after the last
+//                         whole record and publishes it; removes it if there is none.
+//   .prog, removed        its collector still: somebody took the name away. The keeper sees it
+//                         within a second and has it finished; the records, which can still be
+//                         read, are copied to a new file in the directory made again. One that was
+//                         moved, with its directory or alone, is published where it is.
+//   .capture, waiting     nobody. Sync claims it for an upload, retention for its eviction.
+//   .capture, uploading   an upload worker, by the tracker and by flock. Stored: removed. A
+//                         transient failure: it waits again. Refused: failed/.
+//   failed/, set aside    nobody, until an operator puts it back.
+//
+// A name never moves onto another: each rename refuses to replace, and goes on to the next
+// microsecond.
 //
 //   stamp = YYYY-MM-DDTHH_MM_SS.uuuuuu(Z | (+|-)HH_MM)         local time and its offset from UTC
 //
@@ -11,6 +34,7 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FILE_NAME_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_FILE_NAME_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +65,10 @@ bool IsComplete(std::string_view base_name);
 
 // When a file was begun, from its base name; nullopt if the name was not made here.
 std::optional<WallTime> ParseStamp(std::string_view base_name);
+
+// Where a repair keeps what it cut off at `offset`: beside the file, under a name that neither sync
+// nor recovery takes.
+std::string CutPath(std::string_view path, uint64_t offset);
 
 // Where a file below `root` is set aside.
 std::string FailedPath(std::string_view root, std::string_view path);

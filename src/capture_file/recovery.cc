@@ -1,108 +1,83 @@
 #include "capture_file/recovery.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
-#include <csignal>
+#include <utility>
 
 #include "base/strings.h"
-#include "base/unique_fd.h"
+#include "capture_file/claim.h"
 #include "capture_file/file_name.h"
-#include "capture_file/reader.h"
 #include "capture_file/writer.h"
 
 namespace datamanager::capture_file {
 namespace {
 
-// For file systems that cannot tell whether a file is open elsewhere.
 constexpr std::chrono::minutes kLeftBehindAge{5};
 
-enum class OpenElsewhere { kYes, kNo, kUnknown };
-
-OpenElsewhere IsOpenElsewhere(FileOps& ops, int fd) {
-  if (ops.TryLease(fd, F_WRLCK) == 0) return OpenElsewhere::kNo;
-  return errno == EAGAIN ? OpenElsewhere::kYes : OpenElsewhere::kUnknown;
-}
-
-// Where the last whole record ends; 0 if there is none. What does not even begin like a capture
-// file is kept whole, for sync to set aside: it may be somebody's data.
-absl::StatusOr<uint64_t> WholeSize(FileOps& ops, int fd, uint64_t size) {
-  if (size == 0) return 0;
-  absl::StatusOr<Reader> reader = Reader::Open(ops, fd, size);
-  if (!reader.ok()) {
-    if (absl::IsDataLoss(reader.status())) return size;
-    return reader.status();
-  }
-  bool any = false;
-  while (true) {
-    auto record = reader->Next();
-    if (!record.ok()) return record.status();
-    if (!record->has_value()) return any ? reader->position() : 0;
-    any = true;
-  }
+bool Unchanged(const struct stat& a, const struct stat& b) {
+  return FileId::Of(a) == FileId::Of(b) && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
 }  // namespace
 
-absl::StatusOr<Recovery> RecoverFile(FileOps& ops, const std::string& path, WallTime now) {
+absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
   if (!IsInProgress(BaseName(path)) || !ParseStamp(BaseName(path)).has_value()) return Recovery{};
-  absl::StatusOr<UniqueFd> fd = OpenFile(ops, path, O_RDWR);
-  if (!fd.ok()) {
-    // Gone: its owner has just published it. A link is nothing that we made.
-    if (absl::IsNotFound(fd.status())) return Recovery{};
-    struct stat link {};
-    if (ops.Lstat(path.c_str(), &link) == 0 && !S_ISREG(link.st_mode)) return Recovery{};
-    return fd.status();
-  }
-  struct stat info {};
-  if (ops.Fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
-  if (!S_ISREG(info.st_mode)) return Recovery{};
-  if (ops.TryLock(fd->get()) != 0) {
-    if (errno == EWOULDBLOCK) return Recovery{.outcome = RecoveryOutcome::kInUse};
-    return ErrnoStatus(errno, "lock", path);
-  }
-  // Its owner may have published it, and another file may have taken its name, before we had the
-  // lock.
-  struct stat named {};
-  if (ops.Lstat(path.c_str(), &named) != 0 || FileId::Of(named) != FileId::Of(info)) {
-    return Recovery{};
-  }
-  switch (IsOpenElsewhere(ops, fd->get())) {
-    case OpenElsewhere::kYes:
+  absl::StatusOr<Claim> claim = ClaimFile(ops_, path);
+  if (!claim.ok()) return claim.status();
+  switch (claim->outcome) {
+    case Claim::Outcome::kNone:
+      return Recovery{};
+    case Claim::Outcome::kInUse:
       return Recovery{.outcome = RecoveryOutcome::kInUse};
-    case OpenElsewhere::kUnknown:
-      if (now - std::chrono::system_clock::from_time_t(info.st_mtime) < kLeftBehindAge) {
-        return Recovery{.outcome = RecoveryOutcome::kInUse};
-      }
+    case Claim::Outcome::kUnknown:
+      if (!IsLeftBehind(path, claim->info)) return Recovery{.outcome = RecoveryOutcome::kInUse};
       break;
-    case OpenElsewhere::kNo:
+    case Claim::Outcome::kOurs:
       break;
   }
-  // The size from before the lock may be old.
-  if (ops.Fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
-  const auto size = static_cast<uint64_t>(info.st_size);
-  absl::StatusOr<uint64_t> whole = WholeSize(ops, fd->get(), size);
-  if (!whole.ok()) return Wrap(whole.status(), path);
+  const auto size = static_cast<uint64_t>(claim->info.st_size);
+  uint64_t whole = size;
+  if (auto part = FindWholePart(ops_, claim->fd.get(), size); part.ok()) {
+    whole = part->size;
+  } else if (!absl::IsDataLoss(part.status())) {
+    return Wrap(part.status(), path);
+  }  // Else kept whole, for sync to set aside: it may be somebody's data.
 
-  Recovery recovery{.cut_bytes = size - *whole};
-  if (*whole == 0) {
-    if (ops.Unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
+  Recovery recovery{.cut_bytes = size - whole};
+  if (whole == 0) {
+    if (ops_.Unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
     recovery.outcome = RecoveryOutcome::kRemovedEmpty;
     return recovery;
   }
-  if (*whole < size && ops.Ftruncate(fd->get(), static_cast<off_t>(*whole)) != 0) {
+  if (whole < size && ops_.Ftruncate(claim->fd.get(), static_cast<off_t>(whole)) != 0) {
     return ErrnoStatus(errno, "cut", path);
   }
-  if (ops.Fdatasync(fd->get()) != 0) return ErrnoStatus(errno, "flush", path);
-  absl::StatusOr<std::string> published = PublishPath(ops, path);
+  if (ops_.Fdatasync(claim->fd.get()) != 0) return ErrnoStatus(errno, "flush", path);
+  absl::StatusOr<std::string> published = PublishPath(ops_, path);
   if (!published.ok()) return published.status();
-  if (absl::Status status = SyncDirectory(ops, ParentPath(*published)); !status.ok()) return status;
+  if (absl::Status status = SyncDirectory(ops_, ParentPath(*published)); !status.ok()) {
+    return status;
+  }
   recovery.outcome = RecoveryOutcome::kPublished;
   recovery.path = *std::move(published);
   return recovery;
+}
+
+bool Recoverer::IsLeftBehind(const std::string& path, const struct stat& info) {
+  const MonotonicTime now = clock_.MonotonicNow();
+  Sighting& sighting = sightings_[path];
+  if (!Unchanged(sighting.info, info)) {
+    sighting.info = info;
+    sighting.first = now;
+  }
+  sighting.met = true;
+  return now - sighting.first >= kLeftBehindAge;
+}
+
+void Recoverer::EndPass() {
+  std::erase_if(sightings_, [](const auto& entry) { return !entry.second.met; });
+  for (auto& [path, sighting] : sightings_) sighting.met = false;
 }
 
 }  // namespace datamanager::capture_file

@@ -2,7 +2,10 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_RECOVERY_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_RECOVERY_H_
 
+#include <sys/stat.h>
+
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -24,11 +27,33 @@ struct Recovery {
   uint64_t cut_bytes = 0;  // What was no whole record.
 };
 
-// Recovers one in-progress file. Never takes one that another open file description holds, in this
-// process or another: the owner's lock tells for ours, and a write lease for those who take no
-// lock; where the file system has no leases, a file untouched for 5 minutes counts as left behind.
-// Any thread with all signals blocked; blocks on the disk.
-absl::StatusOr<Recovery> RecoverFile(FileOps& ops, const std::string& path, WallTime now);
+// Recovers in-progress files. Never takes one that another open file description holds, in this
+// process or another (see ClaimFile). Where the file system cannot tell, a file that was seen
+// unchanged for 5 minutes counts as left behind: by the monotonic clock from when it was first
+// seen, since the wall clock may have jumped over its modification time in either direction.
+//
+// One thread, with all signals blocked; blocks on the disk.
+class Recoverer {
+ public:
+  Recoverer(FileOps& ops, const Clock& clock) : ops_(ops), clock_(clock) {}
+
+  absl::StatusOr<Recovery> Recover(const std::string& path);
+  // To be called when all there is was tried: what was not met since the call before is forgotten.
+  void EndPass();
+
+ private:
+  struct Sighting {
+    struct stat info {};
+    MonotonicTime first;
+    bool met = false;  // In this pass.
+  };
+
+  bool IsLeftBehind(const std::string& path, const struct stat& info);
+
+  FileOps& ops_;
+  const Clock& clock_;
+  std::map<std::string, Sighting> sightings_;  // Of those that the file system does not tell of.
+};
 
 }  // namespace datamanager::capture_file
 

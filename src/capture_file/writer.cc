@@ -2,14 +2,17 @@
 
 #include <fcntl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "capture_file/copy.h"
 #include "capture_file/file_name.h"
 #include "capture_file/format.h"
 
@@ -42,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
     UniqueFd fd(ops.Open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600));
     if (!fd.valid()) {
       if (errno == EEXIST) continue;
-      return ErrnoStatus(errno, "create capture file", path);
+      return DiskError(errno, "create capture file", path);
     }
     // Another process's recovery may look at the new file right now and hold its lock: it sees that
     // the file is in use and leaves it, but then later cleans it up, so that it is not ours to
@@ -51,17 +54,27 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
       if (errno == EWOULDBLOCK) continue;
       const int error = errno;
       ops.Unlink(path.c_str());
-      return ErrnoStatus(error, "lock capture file", path);
+      return DiskError(error, "lock capture file", path);
+    }
+    struct stat info {};
+    if (ops.Fstat(fd.get(), &info) != 0) {
+      const int error = errno;
+      ops.Unlink(path.c_str());
+      return DiskError(error, "look at", path);
     }
     return std::unique_ptr<Writer>(
-        new Writer(ops, std::move(path), std::move(fd), std::move(frame)));
+        new Writer(ops, std::move(path), std::move(fd), FileId::Of(info), std::move(frame)));
   }
   return absl::AlreadyExistsError(absl::StrCat("create capture file: the next ", kNameAttempts,
                                                " names in ", directory, " are taken"));
 }
 
-Writer::Writer(FileOps& ops, std::string path, UniqueFd fd, std::string pending)
-    : ops_(ops), path_(std::move(path)), fd_(std::move(fd)), pending_(std::move(pending)) {}
+Writer::Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending)
+    : ops_(ops),
+      path_(std::move(path)),
+      fd_(std::move(fd)),
+      id_(id),
+      pending_(std::move(pending)) {}
 
 absl::Status Writer::Append(std::string_view head, std::string_view tail) {
   if (broken_) return absl::FailedPreconditionError(absl::StrCat(path_, " is broken"));
@@ -88,7 +101,7 @@ absl::Status Writer::Append(std::string_view head, std::string_view tail) {
   // A disk that fills up cuts a write short before it refuses the next one.
   const int error = written < 0 ? errno : ENOSPC;
   if (written > 0 && ops_.Ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) broken_ = true;
-  return ErrnoStatus(error, "write record to", path_);
+  return DiskError(error, "write record to", path_);
 }
 
 absl::Status Writer::Flush() {
@@ -96,14 +109,58 @@ absl::Status Writer::Flush() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Writer::Publish() { return PublishPath(ops_, path_); }
+absl::StatusOr<std::string> Writer::Publish() {
+  absl::StatusOr<std::string> path = CurrentPath();
+  if (!path.ok()) return Wrap(path.status(), absl::StrCat("publish ", path_));
+  return PublishPath(ops_, *path);
+}
+
+absl::StatusOr<std::string> Writer::CurrentPath() const {
+  struct stat named {};
+  if (ops_.Lstat(path_.c_str(), &named) == 0) {
+    if (FileId::Of(named) == id_) return path_;
+  } else if (errno != ENOENT && errno != ENOTDIR) {
+    return absl::ErrnoToStatus(errno, "look for it");
+  }
+  if (removed()) return absl::NotFoundError("it was removed while records were in it");
+  char moved[PATH_MAX];
+  const ssize_t size =
+      ::readlink(absl::StrCat("/proc/self/fd/", fd_.get()).c_str(), moved, sizeof(moved));
+  if (size > 0) {
+    std::string path(moved, static_cast<size_t>(size));
+    if (ops_.Lstat(path.c_str(), &named) == 0 && FileId::Of(named) == id_) {
+      if (IsInProgress(BaseName(path))) return path;
+      return absl::FailedPreconditionError(absl::StrCat("somebody has renamed it to ", path));
+    }
+  }
+  return absl::FailedPreconditionError("somebody has moved it away");
+}
+
+bool Writer::removed() const {
+  struct stat info {};
+  return ops_.Fstat(fd_.get(), &info) == 0 && info.st_nlink == 0;
+}
+
+absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
+  const std::string directory = ParentPath(path_);
+  if (absl::Status made = MakeDirectories(ops_, directory); !made.ok()) return made;
+  absl::StatusOr<std::unique_ptr<Writer>> copy =
+      Create(ops_, directory, *ParseStamp(BaseName(path_)), "");
+  if (!copy.ok()) return copy;
+  if (absl::Status copied = CopyBytes(ops_, fd_.get(), 0, size_, (*copy)->fd_.get());
+      !copied.ok()) {
+    (*copy)->Discard();
+    return Wrap(copied, absl::StrCat("copy what was in ", path_));
+  }
+  (*copy)->pending_.clear();
+  (*copy)->size_ = size_;
+  return copy;
+}
 
 void Writer::Discard() {
-  struct stat info {};
   struct stat named {};
   // Somebody may have renamed it, and given its name to another file.
-  if (ops_.Fstat(fd_.get(), &info) == 0 && ops_.Lstat(path_.c_str(), &named) == 0 &&
-      FileId::Of(info) == FileId::Of(named)) {
+  if (ops_.Lstat(path_.c_str(), &named) == 0 && FileId::Of(named) == id_) {
     ops_.Unlink(path_.c_str());
   }
 }

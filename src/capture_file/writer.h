@@ -39,6 +39,8 @@ class Writer {
 
   // Bytes in the file, what the next Append adds for the metadata included.
   uint64_t size() const { return size_ + pending_.size(); }
+  // Which file it is, whatever becomes of its name.
+  FileId id() const { return id_; }
   bool broken() const { return broken_; }
   bool has_records() const { return pending_.empty(); }
   const std::string& path() const { return path_; }
@@ -47,16 +49,28 @@ class Writer {
   absl::Status Flush();
   // Renames the file to its final name, or if that is taken to a later one, and returns the path.
   // Without Flush before and SyncDirectory after, a power cut may undo it. Once.
+  //
+  // One that was moved meanwhile is published where it is. It fails if somebody has given it
+  // another name, or none.
   absl::StatusOr<std::string> Publish();
+  // Whether the file has no name any more: what is in it goes when it is closed.
+  bool removed() const;
+  // Copies a removed file into a new one, in the directory that it had, which is made again if need
+  // be. On error nothing is left of the copy, and it can be tried again. Blocks on the disk.
+  absl::StatusOr<std::unique_ptr<Writer>> CopyRemoved();
   // Removes a file that holds no record yet. One that cannot be removed is left to recovery.
   void Discard();
 
  private:
-  Writer(FileOps& ops, std::string path, UniqueFd fd, std::string pending);
+  Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending);
+
+  // Under which in-progress name the file is.
+  absl::StatusOr<std::string> CurrentPath() const;
 
   FileOps& ops_;
   const std::string path_;
   UniqueFd fd_;
+  const FileId id_;
   std::string pending_;  // The metadata's frame, until the first record.
   uint64_t size_ = 0;
   bool broken_ = false;

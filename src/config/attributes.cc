@@ -17,6 +17,19 @@ CaptureControlSensor ReadControlSensor(ObjectReader& object) {
   return sensor;
 }
 
+void ReadDurability(ObjectReader& object, Durability& durability) {
+  std::string name;
+  object.Read("durability", name);
+  if (name.empty()) return;
+  for (const Durability candidate : kDurabilities) {
+    if (name == DurabilityName(candidate)) {
+      durability = candidate;
+      return;
+    }
+  }
+  object.findings().Fault(object.PathOf("durability"), DurabilityFault(), Value(name));
+}
+
 // Whether a server is named. Database and collection are only checked.
 bool ReadMongo(ObjectReader& object) {
   std::string uri;
@@ -36,6 +49,8 @@ Config ReadServiceAttributes(ObjectReader& attributes) {
   attributes.Read("tags", config.tags);
   attributes.Read("capture_disabled", config.capture_disabled);
   attributes.Read("maximum_capture_file_size_bytes", config.maximum_capture_file_size_bytes);
+  ReadDurability(attributes, config.durability);
+  attributes.Read("durability_interval_millis", config.durability_interval_millis);
   attributes.Read("sync_disabled", config.sync_disabled);
   attributes.Read("sync_interval_mins", config.sync_interval_mins);
   attributes.Read("maximum_num_sync_threads", config.maximum_num_sync_threads);

@@ -112,6 +112,10 @@ void Resolver::ResolveCapture() {
   result_.capture.max_file_bytes = config_.maximum_capture_file_size_bytes != 0
                                        ? config_.maximum_capture_file_size_bytes
                                        : defaults_.maximum_capture_file_size_bytes;
+  result_.capture.durability = config_.durability;
+  result_.capture.durability_interval = std::chrono::milliseconds(
+      config_.durability_interval_millis != 0 ? config_.durability_interval_millis
+                                              : defaults_.durability_interval_millis);
   result_.capture.collectors = ResolveCollectors(config_);
 }
 

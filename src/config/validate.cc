@@ -1,5 +1,6 @@
 #include "config/validate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -72,6 +73,15 @@ std::string Indexed(std::string_view key, size_t index) {
 
 }  // namespace
 
+std::string DurabilityFault() {
+  std::string names;
+  for (const Durability durability : kDurabilities) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", "\"", ToAbsl(DurabilityName(durability)),
+                    "\"");
+  }
+  return absl::StrCat("must be one of ", names);
+}
+
 std::vector<Remark> FaultsOf(const Config& config) {
   Checker check;
   check.NotNegativeOrAbove("sync_interval_mins", config.sync_interval_mins, kMaxMinutes);
@@ -83,6 +93,12 @@ std::vector<Remark> FaultsOf(const Config& config) {
   check.NotNegative("disk_usage_deletion_threshold", config.disk_usage_deletion_threshold);
   check.NotNegative("capture_dir_deletion_threshold", config.capture_dir_deletion_threshold);
 
+  check.NotNegativeOrAbove("durability_interval_millis", config.durability_interval_millis,
+                           kMaxMillis);
+  if (std::find(kDurabilities.begin(), kDurabilities.end(), config.durability) ==
+      kDurabilities.end()) {
+    check.Add("durability", DurabilityFault(), absl::StrCat(static_cast<int>(config.durability)));
+  }
   check.Directory("capture_dir", config.capture_dir);
   for (size_t i = 0; i < config.additional_sync_paths.size(); ++i) {
     const std::string& path = config.additional_sync_paths[i];
@@ -133,6 +149,18 @@ std::vector<Remark> DoubtsOf(const Config& config) {
 }  // namespace datamanager::config
 
 namespace datamanager {
+
+std::string_view DurabilityName(Durability durability) {
+  switch (durability) {
+    case Durability::kProcess:
+      return "process";
+    case Durability::kPublished:
+      return "published";
+    case Durability::kPeriodic:
+      return "periodic";
+  }
+  return "unknown";
+}
 
 absl::Status Validate(const Config& config) {
   std::vector<std::string> lines;

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_CONFIG_VALIDATE_H_
 #define DATAMANAGER_SRC_CONFIG_VALIDATE_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +15,11 @@ namespace datamanager::config {
 inline constexpr double kMinSyncIntervalMins = 0.0001;
 // Each is a thread.
 inline constexpr int64_t kMaxSyncThreads = 1024;
+
+inline constexpr std::array kDurabilities = {Durability::kProcess, Durability::kPublished,
+                                             Durability::kPeriodic};
+// "must be one of ...", all of them.
+std::string DurabilityFault();
 
 struct Remark {
   std::string key;   // Such as "additional_sync_paths[1]".

@@ -480,7 +480,7 @@ TEST_F(GetImagesTest, LogsFailedPicturesOnceThoughEachHasAFileOfItsOwn) {
   Stop();
   EXPECT_EQ(Files().size(), Stats().captured);
   EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
-  EXPECT_EQ(Stats().write_errors, Stats().failed);
+  EXPECT_EQ(Stats().dropped.total(), Stats().failed);
   const size_t limit = OncePerTwoSeconds();
   EXPECT_GE(Log().Count("No space left on device", LogLevel::kError), 1U);
   EXPECT_LE(Log().Count("No space left on device", LogLevel::kError), limit) << Log().Text();
@@ -606,7 +606,7 @@ TEST_F(CollectorTest, GoesOnAfterASourcesError) {
   const CollectorStats stats = Stats();
   ExpectEveryTickAccounted();
   EXPECT_EQ(stats.source_errors, stats.failed);
-  EXPECT_EQ(stats.write_errors, 0U);
+  EXPECT_EQ(stats.dropped.total(), 0U);
   EXPECT_EQ(stats.last_error,
             "UNAVAILABLE: failed to get reading of method Readings of component it: unplugged");
   EXPECT_EQ(Numbers(Files()),
@@ -795,7 +795,7 @@ TEST_F(CollectorTest, AFullDiskCostsTheRecordsThatItHasNoRoomFor) {
   const CollectorStats stats = Stats();
   ExpectEveryTickAccounted();
   EXPECT_EQ(stats.failed, 40U);
-  EXPECT_EQ(stats.write_errors, 40U);
+  EXPECT_EQ(stats.dropped.total(), 40U);
   EXPECT_EQ(stats.source_errors, 0U);
   const std::vector<CapturedFile> files = Files();
   for (const CapturedFile& file : files) EXPECT_TRUE(file.whole) << file.path;

@@ -47,10 +47,10 @@ class OutputTest : public ::testing::Test {
 
   // Starts over with files of at most so many bytes.
   void Limit(int64_t max_file_bytes) {
-    output_ = std::make_unique<Output>(OutputOptions{.directory = directory_,
+    output_ = std::make_shared<Output>(OutputOptions{.directory = directory_,
                                                      .max_file_bytes = max_file_bytes,
                                                      .keeper = keeper_,
-                                                     .finished_files = &finished_,
+                                                     .finished_files = finished_,
                                                      .ops = &ops_});
   }
   absl::Status Append(const std::string& record) {
@@ -84,8 +84,9 @@ class OutputTest : public ::testing::Test {
   LogCapture log_;
   std::shared_ptr<Logger> logger_;
   std::shared_ptr<Keeper> keeper_;
-  std::atomic<uint64_t> finished_{0};
-  std::unique_ptr<Output> output_;
+  const std::shared_ptr<std::atomic<uint64_t>> finished_ =
+      std::make_shared<std::atomic<uint64_t>>(0);
+  std::shared_ptr<Output> output_;
   // With the empty metadata before them, three of these go past 50 bytes.
   const std::string record_ = std::string(20, 'r');
 };
@@ -104,7 +105,7 @@ TEST_F(OutputTest, EachPictureIsAFileOfItsOwn) {
   ASSERT_TRUE(AppendPicture("m", "one").ok());
   ASSERT_TRUE(AppendPicture("m", "two").ok());
   EXPECT_EQ(Files(), "2+0");
-  EXPECT_EQ(finished_, 2U);
+  EXPECT_EQ(*finished_, 2U);
   EXPECT_EQ(Published(), (std::vector<std::string>{"\x01mone", "\x01mtwo"}));
 }
 
@@ -161,17 +162,43 @@ TEST_F(OutputTest, GoesOnAfterItsFileWasRenamedByOthers) {
   Finish();
   EXPECT_EQ(Files(), "2+0");
   logger_->Close();
-  EXPECT_EQ(log_.Count("No such file or directory"), 1U) << log_.Text();
+  EXPECT_EQ(log_.Count("somebody has renamed it to " + directory_ + "/moved.capture"), 1U)
+      << log_.Text();
 }
 
-TEST_F(OutputTest, PublishesAFullFileThoughTheNextCannotBeMade) {
+TEST_F(OutputTest, GoesOnInAFullFileWhileTheNextCannotBeMade) {
   Limit(10);
   ASSERT_TRUE(Append(record_).ok());
-  ops_.Fail(Call::kOpen, ENOSPC, 1, ".prog");
+  ops_.Fail(Call::kOpen, EMFILE, 2, ".prog");
+  ASSERT_TRUE(Append(record_).ok());
+  ASSERT_TRUE(Append(record_).ok());
+  EXPECT_EQ(Files(), "0+1");
+  ASSERT_TRUE(Append(record_).ok());
+  EXPECT_EQ(Files(), "1+1");
+  EXPECT_EQ(Published(),
+            std::vector<std::string>{std::string(1, '\0') + record_ + record_ + record_});
+}
+
+TEST_F(OutputTest, FinishesAFileThatTakesNoMore) {
+  ASSERT_TRUE(Append(record_).ok());
+  ops_.Fail(Call::kWrite, EFBIG, FaultyFileOps::kAlways,
+            std::string(BaseName(FilesBelow(directory_, ".prog").at(0))));
   EXPECT_FALSE(Append(record_).ok());
   EXPECT_EQ(Files(), "1+0");
   ASSERT_TRUE(Append(record_).ok());
   EXPECT_EQ(Files(), "1+1");
+}
+
+TEST_F(OutputTest, KeepsAFileThatTheDiskHasNoRoomFor) {
+  ASSERT_TRUE(Append(record_).ok());
+  for (const int error : {ENOSPC, EDQUOT}) {
+    ops_.Fail(Call::kWrite, error, 3);
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(Append(record_).ok());
+    EXPECT_EQ(Files(), "0+1");
+  }
+  ASSERT_TRUE(Append(record_).ok());
+  Finish();
+  EXPECT_EQ(Published(), std::vector<std::string>{std::string(1, '\0') + record_ + record_});
 }
 
 TEST_F(OutputTest, ShowsAPictureUnderItsOwnMetadataAfterAnotherFailed) {
@@ -180,7 +207,7 @@ TEST_F(OutputTest, ShowsAPictureUnderItsOwnMetadataAfterAnotherFailed) {
   EXPECT_EQ(Files(), "0+0");
   ASSERT_TRUE(AppendPicture("png", "two").ok());
   EXPECT_EQ(Published(), std::vector<std::string>{"\x03pngtwo"});
-  EXPECT_EQ(finished_, 1U);
+  EXPECT_EQ(*finished_, 1U);
 }
 
 TEST_F(OutputTest, RemovesAFileWhoseOnlyRecordFailed) {
@@ -189,7 +216,7 @@ TEST_F(OutputTest, RemovesAFileWhoseOnlyRecordFailed) {
   EXPECT_EQ(Files(), "0+1");
   Finish();
   EXPECT_EQ(Files(), "0+0");
-  EXPECT_EQ(finished_, 0U);
+  EXPECT_EQ(*finished_, 0U);
 }
 
 TEST_F(OutputTest, LeavesABrokenFileAndBeginsAnother) {
@@ -200,7 +227,7 @@ TEST_F(OutputTest, LeavesABrokenFileAndBeginsAnother) {
   ASSERT_TRUE(Append(record_).ok());
   Finish();
   EXPECT_EQ(Files(), "1+1");
-  EXPECT_EQ(finished_, 1U);
+  EXPECT_EQ(*finished_, 1U);
 }
 
 TEST_F(OutputTest, FinishWaitsForARecordBeingWritten) {
@@ -233,7 +260,7 @@ TEST_F(OutputTest, RefusesRecordsOnceClosed) {
   EXPECT_EQ(Append(record_).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Files(), "1+0");
   output_->Close(PatienceEnds());
-  EXPECT_EQ(finished_, 1U);
+  EXPECT_EQ(*finished_, 1U);
 }
 
 TEST_F(OutputTest, CloseDoesNotWaitForAWriteThatHangs) {
@@ -265,7 +292,7 @@ TEST_F(OutputTest, LosesNothingToFlushesAtAnyMoment) {
   std::string all;
   for (const std::string& content : Published()) all += content.substr(1);
   EXPECT_EQ(all, expected);
-  EXPECT_EQ(finished_, Published().size());
+  EXPECT_EQ(*finished_, Published().size());
 }
 
 }  // namespace

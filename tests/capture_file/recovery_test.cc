@@ -21,6 +21,7 @@
 #include "capture_file/file_name.h"
 #include "capture_file/writer.h"
 #include "tests/capture_file/test_records.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -35,6 +36,7 @@ void PrintTo(RecoveryOutcome outcome, std::ostream* out) {
 namespace {
 
 using testing::Exists;
+using testing::FakeClock;
 using testing::FaultyFileOps;
 using testing::FilesBelow;
 using testing::Frame;
@@ -94,12 +96,13 @@ class RecoveryTest : public ::testing::Test {
     return in_progress_;
   }
   Recovery Recover(const std::string& path) {
-    // Later, so that the age tells where the file system has no leases.
-    return Recover(path, std::chrono::system_clock::now() + std::chrono::minutes(10));
-  }
-  Recovery Recover(const std::string& path, WallTime now) {
-    absl::StatusOr<Recovery> recovery = RecoverFile(ops_, path, now);
+    absl::StatusOr<Recovery> recovery = recoverer_.Recover(path);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
+    if (!recovery.ok()) return {};
+    // Where the file system has no leases, the age tells.
+    if (recovery->outcome != RecoveryOutcome::kInUse || HasLeases()) return *recovery;
+    clock_.Advance(std::chrono::minutes(5));
+    recovery = recoverer_.Recover(path);
     return recovery.ok() ? *recovery : Recovery{};
   }
   bool HasLeases() const {
@@ -116,6 +119,8 @@ class RecoveryTest : public ::testing::Test {
   const std::string in_progress_ = temp_.path() + "/" + InProgressName(kStart);
   const std::string complete_ = temp_.path() + "/" + CompleteName(kStart);
   FaultyFileOps ops_;
+  FakeClock clock_;
+  Recoverer recoverer_{ops_, clock_};
 };
 
 TEST_F(RecoveryTest, PublishesWhatAProcessLeftBehind) {
@@ -214,28 +219,62 @@ TEST_F(RecoveryTest, LeavesAFileThatIsWrittenInThisProcess) {
   EXPECT_EQ(ReadFile(complete_), TabularFile(1));
 }
 
-// A lease is for the file's owner and for the privileged: another user cannot tell.
-TEST_F(RecoveryTest, GoesByTheAgeWhereItCannotTell) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs to become another user";
+// Where a file system has no leases, or the file is another user's.
+class RecoveryWithoutLeasesTest : public RecoveryTest {
+ protected:
+  RecoveryWithoutLeasesTest() { ops_.Fail(Call::kLease, EINVAL); }
+  RecoveryOutcome Look() {
+    const absl::StatusOr<Recovery> recovery = recoverer_.Recover(in_progress_);
+    EXPECT_TRUE(recovery.ok()) << recovery.status();
+    return recovery.ok() ? recovery->outcome : RecoveryOutcome::kNotOurs;
+  }
+  void SetModificationTime(WallTime time) const {
+    std::filesystem::last_write_time(in_progress_, std::chrono::file_clock::from_sys(time));
+  }
+};
+
+TEST_F(RecoveryWithoutLeasesTest, WaitsFiveMinutesFromWhenItSawAFileFirst) {
   Leave(TabularFile(1));
-  ASSERT_EQ(::chmod(in_progress_.c_str(), 0666), 0);
-  ASSERT_EQ(::chmod(temp_.path().c_str(), 0777), 0);
-  const auto outcome_after = [&](std::chrono::seconds age) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      constexpr uid_t kNobody = 65534;
-      if (::seteuid(kNobody) != 0) ::_exit(100);
-      const absl::StatusOr<Recovery> recovery =
-          RecoverFile(FileOps::System(), in_progress_, std::chrono::system_clock::now() + age);
-      ::_exit(recovery.ok() ? static_cast<int>(recovery->outcome) : 101);
-    }
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status));
-    return static_cast<RecoveryOutcome>(WEXITSTATUS(status));
-  };
-  EXPECT_EQ(outcome_after(std::chrono::minutes(4)), RecoveryOutcome::kInUse);
-  EXPECT_EQ(outcome_after(std::chrono::minutes(5)), RecoveryOutcome::kPublished);
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  clock_.Advance(std::chrono::minutes(4));
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  clock_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+}
+
+TEST_F(RecoveryWithoutLeasesTest, DoesNotBelieveTheWallClock) {
+  for (const auto age : {std::chrono::hours(24 * 365), std::chrono::hours(-24 * 365)}) {
+    Leave(TabularFile(1));
+    SetModificationTime(std::chrono::system_clock::now() - age);
+    clock_.StepWall(age);
+    EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "old by a clock that may have jumped";
+    clock_.StepWall(-10 * age);
+    clock_.Advance(std::chrono::minutes(5));
+    EXPECT_EQ(Look(), RecoveryOutcome::kPublished) << "from the future, perhaps";
+    ::unlink(complete_.c_str());
+  }
+}
+
+TEST_F(RecoveryWithoutLeasesTest, AFileThatChangesIsInUse) {
+  std::string content = TabularFile(1);
+  Leave(content);
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  for (int minute = 0; minute < 10; ++minute) {
+    clock_.Advance(std::chrono::minutes(1));
+    Leave(content += Frame(TabularRecord(minute)));
+    EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  }
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+}
+
+TEST_F(RecoveryWithoutLeasesTest, ForgetsWhatItDoesNotMeet) {
+  Leave(TabularFile(1));
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  recoverer_.EndPass();
+  clock_.Advance(std::chrono::minutes(5));
+  recoverer_.EndPass();
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "seen for the first time, again";
 }
 
 TEST_F(RecoveryTest, TouchesNothingThatIsNotOurs) {
@@ -278,8 +317,7 @@ TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
     const std::string content = TabularFile(2) + "torn";
     Leave(content);
     ops_.Fail(call, EIO);
-    const auto recovery = RecoverFile(ops_, in_progress_,
-                                      std::chrono::system_clock::now() + std::chrono::minutes(10));
+    const auto recovery = recoverer_.Recover(in_progress_);
     EXPECT_FALSE(recovery.ok());
     EXPECT_NE(recovery.status().message().find(in_progress_), std::string::npos)
         << recovery.status();

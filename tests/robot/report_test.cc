@@ -65,6 +65,20 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "process rss_kb=20000 max_rss_kb=21000 cpu_s=1.25 wall_s=30.00\n");
 }
 
+TEST(SummaryTableTest, SaysWhyRecordsWereDropped) {
+  ManagerStats stats = SomeStats();
+  stats.collectors[0].dropped = {.disk_full = 3, .no_directory = 1};
+  stats.collectors[1].dropped = {.disk_full = 2, .io_error = 4, .other = 5};
+  const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
+  EXPECT_NE(table.find(" state=running dropped=disk_full:3,no_directory:1\n"), std::string::npos)
+      << table;
+  EXPECT_NE(table.find("waiting_bytes=0 dropped=disk_full:5,io_error:4,no_directory:1,other:5\n"),
+            std::string::npos)
+      << table;
+  EXPECT_TRUE(StatusLine(duration<double>(0), stats, {})
+                  .ends_with(" dropped=disk_full:5,io_error:4,no_directory:1,other:5"));
+}
+
 TEST(CountWaitingFilesTest, CountsPublishedFilesThatWereNotSetAside) {
   const datamanager::testing::TempDir directory;
   const auto write = [&](const std::string& name, size_t size) {

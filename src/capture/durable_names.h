@@ -1,0 +1,31 @@
+// Makes the names of files durable: a flushed file without a name is lost in a power cut too.
+#ifndef DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_
+#define DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/file_ops.h"
+
+namespace datamanager::capture {
+
+// Flushes directories, and of each, once, those above it up to the mount point: whoever made them,
+// in this run or just before a crash, may not have flushed them. Memory grows with the number of
+// directories only. Not thread-safe.
+class DurableNames {
+ public:
+  explicit DurableNames(FileOps& ops) : ops_(ops) {}
+
+  // Makes the entries of `directory` durable, and its own.
+  absl::Status Flush(const std::string& directory);
+
+ private:
+  FileOps& ops_;
+  // Whose own entries are durable. One that was removed and made again is another one.
+  std::map<std::string, FileId> durable_;
+};
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_

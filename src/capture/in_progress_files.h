@@ -1,0 +1,22 @@
+// Finding the files in progress below a capture directory.
+#ifndef DATAMANAGER_SRC_CAPTURE_IN_PROGRESS_FILES_H_
+#define DATAMANAGER_SRC_CAPTURE_IN_PROGRESS_FILES_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/file_ops.h"
+
+namespace datamanager::capture {
+
+// Calls `visit` with the path of each .prog file where collectors put theirs,
+// <root>/<api>/<resource>/<method>/; returns early when it returns false. Below `root` no link is
+// followed. The first directory that is there but cannot be read is the error; the others are still
+// visited.
+absl::Status ForEachInProgressFile(FileOps& ops, const std::string& root,
+                                   const std::function<bool(const std::string& path)>& visit);
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_IN_PROGRESS_FILES_H_

@@ -1,0 +1,48 @@
+// Taking hold of a file that its writer has left behind.
+#ifndef DATAMANAGER_SRC_CAPTURE_FILE_CLAIM_H_
+#define DATAMANAGER_SRC_CAPTURE_FILE_CLAIM_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "base/unique_fd.h"
+
+namespace datamanager::capture_file {
+
+// Ours as long as `fd` is open: it holds the lock.
+struct Claim {
+  enum class Outcome : uint8_t {
+    kOurs,     // Nobody else has it open.
+    kUnknown,  // The lock is ours, but the file system does not tell who else has it open.
+    kInUse,    // Somebody else has it open; not claimed.
+    kNone,     // No regular file, or no longer under this name; not claimed.
+  };
+
+  Outcome outcome = Outcome::kNone;
+  UniqueFd fd;
+  struct stat info {};  // As seen with the lock held.
+};
+
+// Claims the file at `path` for reading and writing, without following a link or waiting: the
+// owner's lock tells of writers of ours, in this process and others, and a write lease of those who
+// take no lock. Any thread with all signals blocked.
+absl::StatusOr<Claim> ClaimFile(FileOps& ops, const std::string& path);
+
+// The whole records at a file's beginning.
+struct WholePart {
+  uint64_t size = 0;  // Where the last of them ends; 0 if there is none.
+  uint64_t records = 0;
+  absl::Status torn;  // Why it ends there; OK if that is the end of the file.
+};
+
+// DATA_LOSS if the first `size` bytes of `fd` do not even begin like a capture file.
+absl::StatusOr<WholePart> FindWholePart(FileOps& ops, int fd, uint64_t size);
+
+}  // namespace datamanager::capture_file
+
+#endif  // DATAMANAGER_SRC_CAPTURE_FILE_CLAIM_H_
