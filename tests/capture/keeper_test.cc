@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -69,7 +71,8 @@ class KeeperTest : public ::testing::Test {
                                     world->hints.push_back(path);
                                   },
                               .recovery_interval = milliseconds(10),
-                              .given_up_delay = milliseconds(5)});
+                              .given_up_delay = milliseconds(5),
+                              .look_interval = milliseconds(1)});
     WriteFile(Directory() + "/.keep", "");
   }
   ~KeeperTest() override {
@@ -134,9 +137,14 @@ std::vector<std::string> FlushesAndRenames(const FaultyFileOps& ops) {
   return entries;
 }
 
-// What flushing `directory` and all those above it notes; the test's lie on one file system.
+// What flushing `directory` and all those above it notes, up to the mount point.
 void AddPathTo(std::vector<std::string>& journal, const std::string& directory) {
+  struct stat first {};
+  ASSERT_EQ(::stat(directory.c_str(), &first), 0);
   for (std::string path = directory;; path = ParentPath(path)) {
+    struct stat info {};
+    ASSERT_EQ(::stat(path.c_str(), &info), 0);
+    if (info.st_dev != first.st_dev) return;
     journal.push_back("flush directory " + Base(path));
     if (path == "/") return;
   }
@@ -441,6 +449,263 @@ TEST_F(KeeperTest, PublishesWhileItRecovers) {
   EXPECT_TRUE(AllPublished());
   EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 50; }));
   EXPECT_EQ(FilesBelow(temp_.path(), ".capture").size(), 100U);
+}
+
+// Files in progress.
+class KeeperOfLiveFilesTest : public KeeperTest {
+ protected:
+  void FlushEvery(milliseconds interval) {
+    keeper_->SetFlushPolicy({.durability = Durability::kPeriodic, .interval = interval});
+  }
+  int Flushes(const std::string& path) const {
+    const std::vector<std::string> journal = world_->ops.journal();
+    return static_cast<int>(std::count(journal.begin(), journal.end(), "flush " + Base(path)));
+  }
+  // Waits for a round of flushes that begins after the call: it flushes another file.
+  bool AnotherRound() {
+    std::unique_ptr<Writer> other = Begin(1, "Other");
+    const std::string path = other->path();
+    const bool flushed = WaitUntil([&] { return Flushes(path) > 0; });
+    keeper_->Publish(std::move(other));
+    return AllPublished() && flushed;
+  }
+  // The same for a look at the names.
+  bool AnotherLook() {
+    std::unique_ptr<Writer> other = Begin(1, "Other");
+    std::filesystem::remove(other->path());
+    const bool seen = WaitUntil([&] { return world_->displaced > 0; });
+    keeper_->Publish(std::move(other));
+    const bool published = AllPublished();
+    world_->displaced = 0;
+    return seen && published;
+  }
+};
+
+TEST_F(KeeperOfLiveFilesTest, AreFlushedDataThenNameThenDirectories) {
+  FlushEvery(milliseconds(1));
+  const std::unique_ptr<Writer> file = Begin();
+  std::vector<std::string> expected{"flush " + Base(file->path())};
+  AddPathTo(expected, Directory());
+  ASSERT_TRUE(WaitUntil([&] { return FlushesAndRenames(world_->ops).size() == expected.size(); }));
+  EXPECT_EQ(FlushesAndRenames(world_->ops), expected);
+  EXPECT_EQ(Flushes(file->path()), 1);
+  EXPECT_TRUE(Exists(file->path()));
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreFlushedOnlyWhenTheyHaveGrown) {
+  FlushEvery(milliseconds(1));
+  const std::unique_ptr<Writer> file = Begin();
+  for (int flushes = 1; flushes <= 3; ++flushes) {
+    ASSERT_TRUE(WaitUntil([&] { return Flushes(file->path()) == flushes; }));
+    ASSERT_TRUE(AnotherRound());
+    ASSERT_TRUE(AnotherRound());
+    EXPECT_EQ(Flushes(file->path()), flushes);
+    ASSERT_TRUE(file->Append(kRecord).ok());
+  }
+  const std::vector<std::string> journal = world_->ops.journal();
+  EXPECT_EQ(std::count(journal.begin(), journal.end(), "flush directory Readings"), 1)
+      << "a name is made durable once";
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreNotFlushedBeforeTheirFirstRecord) {
+  FlushEvery(milliseconds(1));
+  const std::unique_ptr<Writer> file = Begin(0);
+  ASSERT_TRUE(AnotherRound());
+  EXPECT_EQ(Flushes(file->path()), 0);
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreFlushedFromTheNextPeriodOnWhenThePolicyChanges) {
+  const std::unique_ptr<Writer> file = Begin();
+  FlushEvery(std::chrono::hours(1));
+  Publish("Other");
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(Flushes(file->path()), 0);
+  FlushEvery(milliseconds(1));
+  EXPECT_TRUE(WaitUntil([&] { return Flushes(file->path()) == 1; }));
+  keeper_->SetFlushPolicy({.durability = Durability::kPublished});
+  ASSERT_TRUE(file->Append(kRecord).ok());
+  Publish("Other");
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(Flushes(file->path()), 1);
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreOpenedForReadingAndStandInNobodysWay) {
+  FlushEvery(milliseconds(1));
+  world_->ops.fdatasync_gate().Close();
+  std::unique_ptr<Writer> file = Begin();
+  const std::string path = file->path();
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
+  // The keeper has the file open, and hangs. Somebody publishes it, as Close does.
+  ASSERT_TRUE(file->Append(kRecord).ok());
+  const std::string complete = *file->Publish();
+  file.reset();
+  const UniqueFd upload(::open(complete.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(FileOps::System().TryLock(upload.get()), 0);
+  if (FileOps::System().TryLease(upload.get(), F_RDLCK) != 0) {
+    EXPECT_NE(errno, EAGAIN) << "its upload would wait";
+  }
+}
+
+TEST_F(KeeperOfLiveFilesTest, AFlushThatHangsDelaysNeitherPublishNorClose) {
+  FlushEvery(milliseconds(1));
+  world_->ops.fdatasync_gate().Close();
+  std::unique_ptr<Writer> live = Begin();
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
+  for (int i = 0; i < 128; ++i) Publish();
+  EXPECT_EQ(keeper_->published(), 0U);
+  EXPECT_TRUE(Exists(Publish())) << "unflushed, since the queue is full";
+  EXPECT_EQ(keeper_->unflushed(), 1U);
+  EXPECT_TRUE(live->Append(kRecord).ok());
+  keeper_->Publish(std::move(live));
+  keeper_->Close(In(milliseconds(5)));
+  EXPECT_EQ(keeper_->published(), 130U);
+  EXPECT_EQ(keeper_->unflushed(), 130U);
+  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
+}
+
+TEST_F(KeeperOfLiveFilesTest, FinishedOnesWaitForOneFlushAtMost) {
+  FlushEvery(std::chrono::hours(1));
+  std::vector<std::unique_ptr<Writer>> live;
+  for (int i = 0; i < 3; ++i) live.push_back(Begin(1, "Other"));
+  world_->ops.fdatasync_gate().Close();
+  FlushEvery(milliseconds(1));
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
+  const std::string path = Publish();
+  const std::string name = Base(path).substr(0, Base(path).find(".capture")) + ".prog";
+  world_->ops.fdatasync_gate().Open();
+  ASSERT_TRUE(AllPublished());
+  ASSERT_TRUE(WaitUntil([&] {
+    return std::all_of(live.begin(), live.end(),
+                       [&](const auto& file) { return Flushes(file->path()) == 1; });
+  }));
+  std::vector<std::string> flushes;
+  for (const std::string& entry : FlushesAndRenames(world_->ops)) {
+    if (entry.starts_with("flush 2")) flushes.push_back(entry);
+  }
+  ASSERT_EQ(flushes.size(), 4U);
+  EXPECT_EQ(flushes[1], "flush " + name);
+}
+
+TEST_F(KeeperOfLiveFilesTest, AFailedFlushIsCountedAndTriedAgain) {
+  world_->ops.Fail(Call::kFdatasync, EIO, 3);
+  FlushEvery(milliseconds(1));
+  const std::unique_ptr<Writer> file = Begin();
+  EXPECT_TRUE(WaitUntil([&] { return Flushes(file->path()) == 4; }));
+  EXPECT_EQ(keeper_->failed_flushes(), 3U);
+  EXPECT_EQ(keeper_->unflushed(), 0U) << "which counts published ones";
+  logger_->Close();
+  EXPECT_EQ(log_.Count("Input/output error", LogLevel::kError), 1U) << log_.Text();
+}
+
+TEST_F(KeeperOfLiveFilesTest, NothingIsFlushedWhereOnlyTheProcessMayDie) {
+  keeper_->SetFlushPolicy({.durability = Durability::kProcess});
+  const std::unique_ptr<Writer> file = Begin();
+  const std::string path = Publish();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_TRUE(Exists(path));
+  EXPECT_EQ(FlushesAndRenames(world_->ops).size(), 1U) << "the rename";
+  keeper_->Close(PatienceEnds());
+  EXPECT_TRUE(Exists(Publish()));
+  EXPECT_EQ(keeper_->unflushed(), 0U) << "none was asked for";
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreReportedWhenTheyLoseTheirName) {
+  const std::unique_ptr<Writer> file = Begin();
+  ASSERT_TRUE(AnotherLook());
+  EXPECT_EQ(world_->displaced, 0);
+  std::filesystem::remove(file->path());
+  EXPECT_TRUE(WaitUntil([&] { return world_->displaced > 0; }));
+  // Another file of that name is another file.
+  WriteFile(file->path(), "");
+  const int before = world_->displaced;
+  EXPECT_TRUE(WaitUntil([&] { return world_->displaced > before; }));
+}
+
+TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsCopied) {
+  std::unique_ptr<Writer> file = Begin(1000);
+  const std::string content = ReadFile(file->path());
+  const std::string complete = capture_file::CompletePath(file->path());
+  std::filesystem::remove_all(temp_.path());
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(ReadFile(complete), content);
+  EXPECT_EQ(keeper_->published(), 1U);
+  EXPECT_EQ(keeper_->lost(), 0U);
+  EXPECT_EQ(FilesBelow(temp_.path()).size(), 1U);
+  // In this order: the copy's data, its name, its directories.
+  std::vector<std::string> journal = FlushesAndRenames(world_->ops);
+  const std::string name = Base(complete).substr(0, Base(complete).find(".capture")) + ".prog";
+  std::vector<std::string> expected{"flush " + name, "rename " + name};
+  AddPathTo(expected, Directory());
+  ASSERT_GT(journal.size(), expected.size());
+  journal.erase(journal.begin(), journal.end() - static_cast<std::ptrdiff_t>(expected.size()));
+  EXPECT_EQ(journal, expected);
+  logger_->Close();
+  EXPECT_EQ(log_.Count("it was removed while records were in it", LogLevel::kWarning), 1U)
+      << log_.Text();
+}
+
+TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsKeptUntilItCanBeCopied) {
+  for (const auto& [call, error] : {std::pair(Call::kOpen, EMFILE), std::pair(Call::kMkdir, EACCES),
+                                   std::pair(Call::kWrite, ENOSPC)}) {
+    const uint64_t published = keeper_->published();
+    std::unique_ptr<Writer> file = Begin(3);
+    const std::string content = ReadFile(file->path());
+    const std::string complete = capture_file::CompletePath(file->path());
+    std::filesystem::remove_all(temp_.path());
+    const int before = world_->ops.Count(call);
+    world_->ops.Fail(call, error);
+    keeper_->Publish(std::move(file));
+    ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(call) >= before + 3; }));
+    EXPECT_EQ(keeper_->published(), published);
+    EXPECT_TRUE(FilesBelow(temp_.path(), ".capture").empty());
+    world_->ops.Heal();
+    ASSERT_TRUE(WaitUntil([&] { return keeper_->published() == published + 1; }));
+    EXPECT_EQ(ReadFile(complete), content);
+    EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty()) << "nothing is left of failed copies";
+  }
+  EXPECT_EQ(keeper_->lost(), 0U);
+}
+
+TEST_F(KeeperOfLiveFilesTest, ARemovedOneThatCannotBeCopiedIsLostAtTheEndAndCounted) {
+  std::unique_ptr<Writer> file = Begin();
+  const std::string path = file->path();
+  std::filesystem::remove_all(temp_.path());
+  world_->ops.Fail(Call::kMkdir, EROFS);
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(keeper_->lost(), 0U);
+  keeper_->Close(PatienceEnds());
+  EXPECT_EQ(keeper_->lost(), 1U);
+  logger_->Close();
+  EXPECT_EQ(log_.Count("the records in " + path + " are lost", LogLevel::kError), 1U)
+      << log_.Text();
+}
+
+TEST_F(KeeperOfLiveFilesTest, AMovedOneIsPublishedWhereItIs) {
+  std::unique_ptr<Writer> file = Begin(2);
+  const std::string content = ReadFile(file->path());
+  const std::string complete = capture_file::CompletePath(file->path());
+  std::filesystem::rename(Directory(), temp_.path() + "/moved");
+  // Another file has its old path.
+  WriteFile(file->path(), "somebody's");
+  const std::string theirs = file->path();
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(ReadFile(temp_.path() + "/moved/" + Base(complete)), content);
+  EXPECT_EQ(ReadFile(theirs), "somebody's");
+  EXPECT_TRUE(hints().empty()) << "it may lie where sync has no business";
+}
+
+TEST_F(KeeperTest, ComesBackForADirectoryThatItMayNotRead) {
+  world_->ops.Fail(Call::kReadDirectory, EACCES, 2);
+  const std::string path = LeaveBehind(1);
+  keeper_->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  world_->ops.Fail(Call::kOpen, EACCES, 2, "Readings");
+  LeaveBehind(2);
+  keeper_->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2; }));
 }
 
 }  // namespace
