@@ -50,7 +50,7 @@ struct CaptureConfig {
   std::string directory;  // Absolute and normal.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
-  Durability durability = Durability::kPeriodic;
+  Durability durability = Durability::kPublished;
   std::chrono::milliseconds durability_interval{0};  // Between two flushes of files in progress.
   std::vector<ConfiguredCollector> collectors;       // All entries, in the config's order.
 

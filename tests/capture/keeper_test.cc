@@ -647,7 +647,7 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsCopied) {
 
 TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsKeptUntilItCanBeCopied) {
   for (const auto& [call, error] : {std::pair(Call::kOpen, EMFILE), std::pair(Call::kMkdir, EACCES),
-                                   std::pair(Call::kWrite, ENOSPC)}) {
+                                    std::pair(Call::kWrite, ENOSPC)}) {
     const uint64_t published = keeper_->published();
     std::unique_ptr<Writer> file = Begin(3);
     const std::string content = ReadFile(file->path());
