@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -247,6 +248,65 @@ TEST_F(WriterTest, DiscardRemovesItsOwnFileOnly) {
   writer->Discard();
   EXPECT_EQ(ReadFile(InProgress()), "somebody's");
   EXPECT_TRUE(Exists(temp_.path() + "/moved"));
+}
+
+TEST_F(WriterTest, PublishesWhereItWasMoved) {
+  const auto writer = Create();
+  ASSERT_TRUE(writer->Append(head_).ok());
+  ASSERT_EQ(::mkdir((temp_.path() + "/other").c_str(), 0700), 0);
+  const std::string moved = temp_.path() + "/other/" + std::string(BaseName(InProgress()));
+  ASSERT_EQ(::rename(InProgress().c_str(), moved.c_str()), 0);
+  WriteFile(InProgress(), "somebody's");
+  const absl::StatusOr<std::string> path = writer->Publish();
+  ASSERT_TRUE(path.ok()) << path.status();
+  EXPECT_EQ(*path, CompletePath(moved));
+  EXPECT_EQ(ReadFile(*path), file_with_one_);
+  EXPECT_EQ(ReadFile(InProgress()), "somebody's");
+}
+
+TEST_F(WriterTest, LeavesAFileToWhoeverGaveItAnotherName) {
+  const auto writer = Create();
+  ASSERT_TRUE(writer->Append(head_).ok());
+  const std::string renamed = temp_.path() + "/renamed.capture";
+  ASSERT_EQ(::rename(InProgress().c_str(), renamed.c_str()), 0);
+  const absl::Status status = writer->Publish().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find(renamed), std::string::npos) << status;
+  EXPECT_FALSE(writer->removed());
+  EXPECT_EQ(ReadFile(renamed), file_with_one_);
+}
+
+TEST_F(WriterTest, CopiesARemovedFile) {
+  const auto writer = Create();
+  ASSERT_TRUE(writer->Append(head_).ok());
+  const std::string tail(200000, 't');
+  ASSERT_TRUE(writer->Append(head_, tail).ok());
+  EXPECT_FALSE(writer->removed());
+  std::filesystem::remove_all(temp_.path());
+  EXPECT_TRUE(writer->removed());
+  const absl::StatusOr<std::unique_ptr<Writer>> copy = writer->CopyRemoved();
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  EXPECT_EQ((*copy)->path(), InProgress());
+  EXPECT_EQ((*copy)->size(), writer->size());
+  ASSERT_TRUE((*copy)->Append(head_).ok());
+  EXPECT_EQ(ReadFile(InProgress()), file_with_one_ + head_ + tail + head_);
+  EXPECT_FALSE(CanBeLocked(InProgress()));
+}
+
+TEST_F(WriterTest, ACopyThatFailsLeavesNothingAndCanBeTriedAgain) {
+  const auto writer = Create();
+  ASSERT_TRUE(writer->Append(head_).ok());
+  std::filesystem::remove(InProgress());
+  for (const Call call : {Call::kOpen, Call::kPread, Call::kWrite}) {
+    ops_.Fail(call, EIO);
+    EXPECT_FALSE(writer->CopyRemoved().ok());
+    ops_.Heal();
+    EXPECT_TRUE(FilesBelow(temp_.path()).empty());
+  }
+  // A short write is gone on with: it is no record.
+  ops_.CutWrites(3);
+  EXPECT_TRUE(writer->CopyRemoved().ok());
+  EXPECT_EQ(ReadFile(InProgress()), file_with_one_);
 }
 
 }  // namespace
