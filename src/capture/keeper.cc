@@ -415,6 +415,7 @@ Keeper::~Keeper() { Close(Clock::System().MonotonicNow()); }
 
 void Keeper::SetFlushPolicy(FlushPolicy policy) {
   MutexLock lock(state_->mutex);
+  if (state_->policy == policy) return;
   state_->policy = policy;
   const bool flush = policy.durability == Durability::kPeriodic && !state_->live.empty();
   state_->flush_due = flush ? state_->Now() + policy.interval : MonotonicTime::max();

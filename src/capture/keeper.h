@@ -37,6 +37,8 @@ struct KeeperOptions {
 struct FlushPolicy {
   Durability durability = Durability::kPublished;
   std::chrono::milliseconds interval{0};  // Of files in progress, with kPeriodic.
+
+  friend bool operator==(const FlushPolicy&, const FlushPolicy&) = default;
 };
 
 // One thread that flushes each finished file to the medium, renames it, and flushes its directory:

@@ -76,5 +76,16 @@ TEST(StringsTest, ErrnoStatusNamesStepPathAndCause) {
   EXPECT_EQ(status.message(), "write /data/file: No space left on device");
 }
 
+TEST(StringsTest, ADiskErrorTellsItsErrno) {
+  for (const int error : {ENOSPC, EMFILE}) {
+    const absl::Status status = DiskError(error, "write", "/data/file");
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(status.message(), ErrnoStatus(error, "write", "/data/file").message());
+    EXPECT_EQ(ErrnoOf(status), error);
+  }
+  EXPECT_EQ(ErrnoOf(ErrnoStatus(ENOSPC, "write", "/data/file")), 0);
+  EXPECT_EQ(ErrnoOf(absl::OkStatus()), 0);
+}
+
 }  // namespace
 }  // namespace datamanager

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -522,6 +523,27 @@ TEST_F(CaptureTest, CloseLeavesNothingInProgress) {
   EXPECT_EQ(States(), (std::vector<std::string>{"a disabled", "b disabled", "c disabled"}))
       << "statistics outlive the collectors";
   EXPECT_TRUE(Close().ok());
+}
+
+TEST_F(CaptureTest, AnotherDurabilityRestartsNothing) {
+  AddSensor("a");
+  Reconfigure();
+  ASSERT_TRUE(WaitForCaptured("a"));
+  const std::vector<std::string> open = InProgress();
+  ASSERT_EQ(open.size(), 1U);
+  config_.durability = Durability::kPeriodic;
+  config_.durability_interval = milliseconds(5);
+  Reconfigure();
+  const std::string flush = "flush " + std::string(BaseName(open[0]));
+  const auto flushes = [&] {
+    const std::vector<std::string> journal = world_->ops.journal();
+    return std::count(journal.begin(), journal.end(), flush);
+  };
+  ASSERT_TRUE(WaitUntil([&] { return flushes() >= 3; }));
+  EXPECT_EQ(InProgress(), open) << "the same file, still open";
+  EXPECT_EQ(Closings("a"), 0U);
+  EXPECT_TRUE(Close().ok());
+  ExpectNothingLost("a");
 }
 
 TEST_F(CaptureTest, CloseRemovesAFileWithoutRecords) {

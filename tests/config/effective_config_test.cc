@@ -55,6 +55,7 @@ TEST(EffectiveConfigTest, Defaults) {
 TEST(EffectiveConfigTest, ZerosMeanTheDefaults) {
   const EffectiveConfig config = MustResolve([](Config& c) {
     c.maximum_capture_file_size_bytes = 0;
+    c.durability_interval_millis = 0;
     c.sync_interval_mins = 0;
     c.file_last_modified_millis = 0;
     c.maximum_num_sync_threads = 0;
@@ -70,6 +71,8 @@ TEST(EffectiveConfigTest, Overrides) {
     c.capture_dir = "/data/capture";
     c.tags = {"a", "b"};
     c.maximum_capture_file_size_bytes = 5;
+    c.durability = Durability::kProcess;
+    c.durability_interval_millis = 70;
     c.sync_interval_mins = 2.5;
     c.maximum_num_sync_threads = 3;
     c.additional_sync_paths = {"/one", "/two"};
@@ -78,6 +81,8 @@ TEST(EffectiveConfigTest, Overrides) {
   });
   EXPECT_EQ(config.capture.directory, "/data/capture");
   EXPECT_EQ(config.capture.max_file_bytes, 5);
+  EXPECT_EQ(config.capture.durability, Durability::kProcess);
+  EXPECT_EQ(config.capture.durability_interval, milliseconds(70));
   EXPECT_EQ(config.capture.tags, Lines({"a", "b"}));
   EXPECT_EQ(config.capture.collectors.size(), 1U);
   EXPECT_EQ(config.sync.capture_directory, "/data/capture");
@@ -363,6 +368,8 @@ TEST(SyncConfigTest, WhatIsOnlyCapturesDoesNotChangeIt) {
   const Change kChanges[] = {
       [](Config& c) { c.capture_disabled = true; },
       [](Config& c) { c.maximum_capture_file_size_bytes = 1; },
+      [](Config& c) { c.durability = Durability::kPublished; },
+      [](Config& c) { c.durability_interval_millis = 1; },
       [](Config& c) { c.collectors.push_back({.api = "a", .name = "n", .method = "m"}); },
       [](Config& c) { c.sync_interval_mins = 0; },
   };
@@ -377,6 +384,8 @@ TEST(CaptureConfigTest, EqualitySeesEachField) {
       [](Config& c) { c.capture_dir = "/x"; },
       [](Config& c) { c.tags = {"x"}; },
       [](Config& c) { c.maximum_capture_file_size_bytes = 1; },
+      [](Config& c) { c.durability = Durability::kPublished; },
+      [](Config& c) { c.durability_interval_millis = 1; },
       [](Config& c) { c.collectors.push_back({.api = "a", .name = "n", .method = "m"}); },
       [](Config& c) {
         c.collectors.push_back({.api = "a", .name = "n", .method = "m", .capture_frequency_hz = 1});

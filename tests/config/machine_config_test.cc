@@ -51,7 +51,8 @@ TEST(MachineConfigTest, AnEmptyObjectDeclaresNothing) {
 TEST(MachineConfigTest, EveryAttribute) {
   const MachineConfig machine = MustParse(WithAttributes(R"({
     "capture_dir": "~/capture", "tags": ["a", "b"], "capture_disabled": true,
-    "maximum_capture_file_size_bytes": 1000, "sync_disabled": true, "sync_interval_mins": 0.5,
+    "maximum_capture_file_size_bytes": 1000, "durability": "published",
+    "durability_interval_millis": 70, "sync_disabled": true, "sync_interval_mins": 0.5,
     "maximum_num_sync_threads": 2, "additional_sync_paths": ["/var/log"],
     "file_last_modified_millis": 50, "selective_syncer_name": "uplink",
     "delete_every_nth_when_disk_full": 3, "disk_usage_deletion_threshold": 0.8,
@@ -64,6 +65,8 @@ TEST(MachineConfigTest, EveryAttribute) {
   EXPECT_EQ(config.tags, Lines({"a", "b"}));
   EXPECT_TRUE(config.capture_disabled);
   EXPECT_EQ(config.maximum_capture_file_size_bytes, 1000);
+  EXPECT_EQ(config.durability, Durability::kPublished);
+  EXPECT_EQ(config.durability_interval_millis, 70);
   EXPECT_TRUE(config.sync_disabled);
   EXPECT_EQ(config.sync_interval_mins, 0.5);
   EXPECT_EQ(config.maximum_num_sync_threads, 2);
@@ -84,6 +87,8 @@ void ExpectDefaults(const Config& config) {
   EXPECT_EQ(config.tags, Lines());
   EXPECT_FALSE(config.capture_disabled);
   EXPECT_EQ(config.maximum_capture_file_size_bytes, defaults.maximum_capture_file_size_bytes);
+  EXPECT_EQ(config.durability, Durability::kPeriodic);
+  EXPECT_EQ(config.durability_interval_millis, defaults.durability_interval_millis);
   EXPECT_FALSE(config.sync_disabled);
   EXPECT_EQ(config.sync_interval_mins, defaults.sync_interval_mins);
   EXPECT_EQ(config.maximum_num_sync_threads, 0);
@@ -101,14 +106,16 @@ TEST(MachineConfigTest, AbsenceNullAndZeroMeanTheDefault) {
   for (const std::string attributes :
        {"{}", "null",
         R"({"capture_dir": null, "tags": null, "capture_disabled": null,
-            "maximum_capture_file_size_bytes": null, "sync_disabled": null,
+            "maximum_capture_file_size_bytes": null, "durability": null,
+            "durability_interval_millis": null, "sync_disabled": null,
             "sync_interval_mins": null, "maximum_num_sync_threads": null,
             "additional_sync_paths": null, "file_last_modified_millis": null,
             "selective_syncer_name": null, "delete_every_nth_when_disk_full": null,
             "disk_usage_deletion_threshold": null, "capture_dir_deletion_threshold": null,
             "capture_control_sensor": null, "mongo_capture_config": null})",
         R"({"capture_dir": "", "tags": [], "capture_disabled": false,
-            "maximum_capture_file_size_bytes": 0, "sync_disabled": false,
+            "maximum_capture_file_size_bytes": 0, "durability": "",
+            "durability_interval_millis": 0, "sync_disabled": false,
             "sync_interval_mins": 0, "maximum_num_sync_threads": 0,
             "additional_sync_paths": [], "file_last_modified_millis": 0,
             "selective_syncer_name": "", "delete_every_nth_when_disk_full": 0,
@@ -327,6 +334,21 @@ TEST(MachineConfigTest, AnotherModelIsWarnedAbout) {
 }
 
 // --- What is refused ---
+
+TEST(MachineConfigTest, DurabilityByItsNames) {
+  for (const Durability durability :
+       {Durability::kProcess, Durability::kPublished, Durability::kPeriodic}) {
+    const std::string name(DurabilityName(durability));
+    EXPECT_EQ(
+        MustParse(WithAttributes("{\"durability\": \"" + name + "\"}")).data_manager->durability,
+        durability);
+  }
+  EXPECT_EQ(ErrorOf(WithAttributes(R"({"durability": "always"})")),
+            OneFault("services[0].attributes.durability: must be one of \"process\", "
+                     "\"published\", \"periodic\" (got \"always\")"));
+  EXPECT_EQ(ErrorOf(WithAttributes(R"({"durability": 3})")),
+            OneFault("services[0].attributes.durability: must be a string (got 3)"));
+}
 
 TEST(MachineConfigTest, TenWrongConfigs) {
   const struct {

@@ -46,6 +46,10 @@ TEST(ValidateTest, RefusesWhatTheReferenceRefusesInItsWords) {
       {"maximum_capture_file_size_bytes: maximum_capture_file_size_bytes can't be negative (got "
        "-4)",
        [](Config& c) { c.maximum_capture_file_size_bytes = -4; }},
+      {"durability_interval_millis: durability_interval_millis can't be negative (got -1)",
+       [](Config& c) { c.durability_interval_millis = -1; }},
+      {"durability: must be one of \"process\", \"published\", \"periodic\" (got 7)",
+       [](Config& c) { c.durability = static_cast<Durability>(7); }},
       {"delete_every_nth_when_disk_full: delete_every_nth_when_disk_full can't be negative (got "
        "-5)",
        [](Config& c) { c.delete_every_nth_when_disk_full = -5; }},
