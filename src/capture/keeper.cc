@@ -396,6 +396,9 @@ bool Keeper::State::RecoverOne(const std::string& path) {
       return true;
     case capture_file::RecoveryOutcome::kInUse:
       return false;
+    case capture_file::RecoveryOutcome::kJustWritten:
+      RecoverSoon();
+      return false;
     case capture_file::RecoveryOutcome::kNotOurs:
       return true;
   }

@@ -13,6 +13,12 @@ namespace datamanager::capture_file {
 namespace {
 
 constexpr std::chrono::minutes kLeftBehindAge{5};
+constexpr std::chrono::milliseconds kSettledAge{200};
+
+WallTime ModificationTime(const struct stat& info) {
+  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec) +
+                  std::chrono::nanoseconds(info.st_mtim.tv_nsec));
+}
 
 bool Unchanged(const struct stat& a, const struct stat& b) {
   return FileId::Of(a) == FileId::Of(b) && a.st_size == b.st_size &&
@@ -31,9 +37,15 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
     case Claim::Outcome::kInUse:
       return Recovery{.outcome = RecoveryOutcome::kInUse};
     case Claim::Outcome::kUnknown:
-      if (!IsLeftBehind(path, claim->info)) return Recovery{.outcome = RecoveryOutcome::kInUse};
+      if (UnchangedFor(path, claim->info) < kLeftBehindAge) {
+        return Recovery{.outcome = RecoveryOutcome::kInUse};
+      }
       break;
     case Claim::Outcome::kOurs:
+      if (clock_.WallNow() - ModificationTime(claim->info) < kSettledAge &&
+          UnchangedFor(path, claim->info) < kSettledAge) {
+        return Recovery{.outcome = RecoveryOutcome::kJustWritten};
+      }
       break;
   }
   const auto size = static_cast<uint64_t>(claim->info.st_size);
@@ -64,7 +76,7 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
   return recovery;
 }
 
-bool Recoverer::IsLeftBehind(const std::string& path, const struct stat& info) {
+MonotonicTime::duration Recoverer::UnchangedFor(const std::string& path, const struct stat& info) {
   const MonotonicTime now = clock_.MonotonicNow();
   Sighting& sighting = sightings_[path];
   if (!Unchanged(sighting.info, info)) {
@@ -72,7 +84,7 @@ bool Recoverer::IsLeftBehind(const std::string& path, const struct stat& info) {
     sighting.first = now;
   }
   sighting.met = true;
-  return now - sighting.first >= kLeftBehindAge;
+  return now - sighting.first;
 }
 
 void Recoverer::EndPass() {

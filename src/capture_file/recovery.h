@@ -18,6 +18,7 @@ enum class RecoveryOutcome : uint8_t {
   kPublished,     // Cut after its last whole record, and complete.
   kRemovedEmpty,  // It held no record.
   kInUse,         // Somebody has it open, or may have; look again later.
+  kJustWritten,   // Perhaps closed only to be renamed; look again in a second.
   kNotOurs,       // No name, no kind of file that capture makes.
 };
 
@@ -30,7 +31,9 @@ struct Recovery {
 // Recovers in-progress files. Never takes one that another open file description holds, in this
 // process or another (see ClaimFile). Where the file system cannot tell, a file that was seen
 // unchanged for 5 minutes counts as left behind: by the monotonic clock from when it was first
-// seen, since the wall clock may have jumped over its modification time in either direction.
+// seen, since the wall clock may have jumped over its modification time in either direction. A
+// writer that takes no lock closes a file before it renames it: one changed in the last 200 ms is
+// left alone too.
 //
 // One thread, with all signals blocked; blocks on the disk.
 class Recoverer {
@@ -48,11 +51,12 @@ class Recoverer {
     bool met = false;  // In this pass.
   };
 
-  bool IsLeftBehind(const std::string& path, const struct stat& info);
+  // For how long the file was seen unchanged.
+  MonotonicTime::duration UnchangedFor(const std::string& path, const struct stat& info);
 
   FileOps& ops_;
   const Clock& clock_;
-  std::map<std::string, Sighting> sightings_;  // Of those that the file system does not tell of.
+  std::map<std::string, Sighting> sightings_;  // Of files that were left alone.
 };
 
 }  // namespace datamanager::capture_file

@@ -107,6 +107,9 @@ class KeeperTest : public ::testing::Test {
         Directory() + "/" +
         capture_file::InProgressName(WallTime(std::chrono::seconds(1767341045 + second)));
     WriteFile(path, content);
+    // Long enough ago.
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1));
     return path;
   }
   std::vector<std::string> hints() {

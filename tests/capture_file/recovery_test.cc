@@ -29,7 +29,7 @@
 namespace datamanager::capture_file {
 
 void PrintTo(RecoveryOutcome outcome, std::ostream* out) {
-  constexpr std::array kNames = {"published", "removed", "in use", "not ours"};
+  constexpr std::array kNames = {"published", "removed", "in use", "just written", "not ours"};
   *out << kNames.at(static_cast<size_t>(outcome));
 }
 
@@ -95,12 +95,14 @@ class RecoveryTest : public ::testing::Test {
     WriteFile(in_progress_, content);
     return in_progress_;
   }
+  // What the tests write is an hour old.
+  RecoveryTest() { clock_.StepWall(std::chrono::hours(1)); }
   Recovery Recover(const std::string& path) {
     absl::StatusOr<Recovery> recovery = recoverer_.Recover(path);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
     if (!recovery.ok()) return {};
     // Where the file system has no leases, the age tells.
-    if (recovery->outcome != RecoveryOutcome::kInUse || HasLeases()) return *recovery;
+    if (recovery->outcome != RecoveryOutcome::kInUse) return *recovery;
     clock_.Advance(std::chrono::minutes(5));
     recovery = recoverer_.Recover(path);
     return recovery.ok() ? *recovery : Recovery{};
@@ -217,6 +219,19 @@ TEST_F(RecoveryTest, LeavesAFileThatIsWrittenInThisProcess) {
   writer->reset();
   EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
   EXPECT_EQ(ReadFile(complete_), TabularFile(1));
+}
+
+TEST_F(RecoveryTest, LeavesAFileThatMayHaveBeenClosedToBeRenamed) {
+  // By the wall clock if it says so; if it has jumped, by what is seen.
+  for (const auto step : {std::chrono::hours(-1), std::chrono::hours(-10000)}) {
+    clock_.StepWall(step);
+    Leave(TabularFile(1));
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kJustWritten);
+    EXPECT_EQ(ReadFile(in_progress_), TabularFile(1));
+    clock_.Advance(std::chrono::milliseconds(200));
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+    ::unlink(complete_.c_str());
+  }
 }
 
 // Where a file system has no leases, or the file is another user's.
