@@ -24,17 +24,24 @@ namespace {
 constexpr size_t kQueueLimit = 128;
 
 // Calls `visit` with the path of each entry of `directory`; stops when it returns false. `flags`
-// are added to those that open it.
-template <typename Visit>
-bool ForEachEntry(FileOps& ops, const std::string& directory, int flags, Visit visit) {
-  // Null: not there yet, not a directory, or gone.
+// are added to those that open it. `complain` receives why not all were seen.
+template <typename Complain, typename Visit>
+bool ForEachEntry(FileOps& ops, const std::string& directory, int flags, Complain complain,
+                  Visit visit) {
   const DirectoryStream stream = OpenDirectory(ops, AT_FDCWD, directory.c_str(), flags);
-  if (stream == nullptr) return true;
+  if (stream == nullptr) {
+    // Not there yet, or gone; not a directory; a link.
+    if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) {
+      complain(ErrnoStatus(errno, "open directory", directory));
+    }
+    return true;
+  }
   while (const dirent* entry = ops.ReadDirectory(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     if (!visit(absl::StrCat(directory, "/", ToAbsl(name)))) return false;
   }
+  if (errno != 0) complain(ErrnoStatus(errno, "read directory", directory));
   return true;
 }
 
@@ -185,11 +192,15 @@ void Keeper::State::PublishQueued() {
 void Keeper::State::RecoverTree(const std::string& root) {
   bool skipped = false;
   FileOps& ops = *options.ops;
+  const auto complain = [&](const absl::Status& status) {
+    Complain("recover", status);
+    skipped = true;
+  };
   // <root>/<api>/<resource>/<method>/<file>
-  ForEachEntry(ops, root, 0, [&](const std::string& api) {
-    return ForEachEntry(ops, api, O_NOFOLLOW, [&](const std::string& resource) {
-      return ForEachEntry(ops, resource, O_NOFOLLOW, [&](const std::string& method) {
-        return ForEachEntry(ops, method, O_NOFOLLOW, [&](const std::string& path) {
+  ForEachEntry(ops, root, 0, complain, [&](const std::string& api) {
+    return ForEachEntry(ops, api, O_NOFOLLOW, complain, [&](const std::string& resource) {
+      return ForEachEntry(ops, resource, O_NOFOLLOW, complain, [&](const std::string& method) {
+        return ForEachEntry(ops, method, O_NOFOLLOW, complain, [&](const std::string& path) {
           if (!capture_file::IsInProgress(path)) return true;
           PublishQueued();
           if (Closing()) return false;
@@ -284,11 +295,10 @@ void Keeper::Publish(std::unique_ptr<capture_file::Writer> file) {
 
 void Keeper::Abandon(std::unique_ptr<capture_file::Writer> file) {
   const std::string path = file->path();
-  const bool broken = file->broken();
-  if (!broken && !file->has_records()) file->Discard();
+  const bool gone = !file->broken() && !file->has_records() && file->Discard();
   file.reset();
   state_->Forget(path);
-  if (broken) state_->RecoverSoon();
+  if (!gone) state_->RecoverSoon();
 }
 
 bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {

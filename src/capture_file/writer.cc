@@ -98,14 +98,14 @@ absl::Status Writer::Flush() {
 
 absl::StatusOr<std::string> Writer::Publish() { return PublishPath(ops_, path_); }
 
-void Writer::Discard() {
+bool Writer::Discard() {
   struct stat info {};
   struct stat named {};
+  if (ops_.Fstat(fd_.get(), &info) != 0) return false;
+  if (ops_.Lstat(path_.c_str(), &named) != 0) return errno == ENOENT;
   // Somebody may have renamed it, and given its name to another file.
-  if (ops_.Fstat(fd_.get(), &info) == 0 && ops_.Lstat(path_.c_str(), &named) == 0 &&
-      FileId::Of(info) == FileId::Of(named)) {
-    ops_.Unlink(path_.c_str());
-  }
+  if (FileId::Of(info) != FileId::Of(named)) return true;
+  return ops_.Unlink(path_.c_str()) == 0;
 }
 
 absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path) {

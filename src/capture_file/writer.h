@@ -48,8 +48,8 @@ class Writer {
   // Renames the file to its final name, or if that is taken to a later one, and returns the path.
   // Without Flush before and SyncDirectory after, a power cut may undo it. Once.
   absl::StatusOr<std::string> Publish();
-  // Removes a file that holds no record yet. One that cannot be removed is left to recovery.
-  void Discard();
+  // Removes a file that holds no record yet. False: it cannot be removed, and is left to recovery.
+  bool Discard();
 
  private:
   Writer(FileOps& ops, std::string path, UniqueFd fd, std::string pending);
