@@ -67,9 +67,11 @@ absl::StatusOr<Recovery> RecoverFile(FileOps& ops, const std::string& path, Wall
   // Its owner may have published it, and another file may have taken its name, before we had the
   // lock.
   struct stat named {};
-  if (ops.Lstat(path.c_str(), &named) != 0 || FileId::Of(named) != FileId::Of(info)) {
-    return Recovery{};
+  if (ops.Lstat(path.c_str(), &named) != 0) {
+    if (errno == ENOENT) return Recovery{};
+    return ErrnoStatus(errno, "look at", path);
   }
+  if (FileId::Of(named) != FileId::Of(info)) return Recovery{};
   switch (IsOpenElsewhere(ops, fd->get())) {
     case OpenElsewhere::kYes:
       return Recovery{.outcome = RecoveryOutcome::kInUse};
