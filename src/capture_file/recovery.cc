@@ -11,11 +11,15 @@
 #include "base/strings.h"
 #include "base/unique_fd.h"
 #include "capture_file/file_name.h"
+#include "capture_file/format.h"
 #include "capture_file/reader.h"
 #include "capture_file/writer.h"
+#include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 
 namespace datamanager::capture_file {
 namespace {
+
+namespace wire = datamanager::wire::viam::app::datasync::v1;
 
 // For file systems that cannot tell whether a file is open elsewhere.
 constexpr std::chrono::minutes kLeftBehindAge{5};
@@ -27,6 +31,21 @@ OpenElsewhere IsOpenElsewhere(FileOps& ops, int fd) {
   return errno == EAGAIN ? OpenElsewhere::kYes : OpenElsewhere::kUnknown;
 }
 
+// Whether a server can parse the record. After a power cut, zeros can lie inside one whose outline
+// is right, and a request that holds it would fail for ever, together with all its other records.
+absl::StatusOr<bool> Parses(FileOps& ops, int fd, const Record& record) {
+  const auto parse = [&](Extent extent, google::protobuf::MessageLite&& message) {
+    std::string bytes(extent.size, '\0');
+    absl::Status status =
+        ReadExactly(ops, fd, static_cast<off_t>(extent.offset), bytes.size(), bytes.data());
+    return status.ok() ? absl::StatusOr<bool>(message.ParseFromString(bytes)) : status;
+  };
+  if (record.metadata.size > kMaxMetadataBytes) return false;
+  absl::StatusOr<bool> parses = parse(record.metadata, wire::SensorMetadata());
+  if (!parses.ok() || !*parses || record.payload_kind == Record::Payload::kBinary) return parses;
+  return parse(record.payload, google::protobuf::Struct());
+}
+
 // Where the last whole record ends; 0 if there is none. What does not even begin like a capture
 // file is kept whole, for sync to set aside: it may be somebody's data.
 absl::StatusOr<uint64_t> WholeSize(FileOps& ops, int fd, uint64_t size) {
@@ -36,12 +55,15 @@ absl::StatusOr<uint64_t> WholeSize(FileOps& ops, int fd, uint64_t size) {
     if (absl::IsDataLoss(reader.status())) return size;
     return reader.status();
   }
-  bool any = false;
+  uint64_t whole = 0;
   while (true) {
     auto record = reader->Next();
     if (!record.ok()) return record.status();
-    if (!record->has_value()) return any ? reader->position() : 0;
-    any = true;
+    if (!record->has_value()) return whole;
+    absl::StatusOr<bool> parses = Parses(ops, fd, **record);
+    if (!parses.ok()) return parses.status();
+    if (!*parses) return whole;
+    whole = (*record)->frame.end();
   }
 }
 
