@@ -23,9 +23,10 @@ bool Finds(const Survey& survey, const std::string& rule) {
 }
 
 TEST(PowerLoss, LeavesWhatWasPromised) {
-  const Survey survey = SurveyStates(Recording(), 2000);
+  constexpr size_t kStates = 2000 / SIMULATE_ONE_IN;
+  const Survey survey = SurveyStates(Recording(), kStates);
   Print(survey);
-  EXPECT_EQ(survey.distinct, 2000U);
+  EXPECT_EQ(survey.distinct, kStates);
   EXPECT_EQ(survey.broken_states, 0U) << Text(survey);
 }
 
