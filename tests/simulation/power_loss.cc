@@ -17,7 +17,6 @@
 namespace datamanager::simulation {
 namespace {
 
-constexpr int kRounds = 3;
 constexpr size_t kMisfortunes = 3;
 constexpr size_t kEnough = 5;  // Broken states; some take as long as patience lasts.
 
@@ -154,7 +153,7 @@ class Surveyor {
 
 }  // namespace
 
-Recording::Recording(Flaws flaws) {
+Recording::Recording(int rounds, Flaws flaws) {
   for (const std::string& id : scenario_.ledger().acknowledged()) promised_[id] = 0;
   scenario_.disk().Heal();
   scenario_.disk().SetFlaws(flaws);
@@ -164,7 +163,7 @@ Recording::Recording(Flaws flaws) {
     stored_.emplace_back(scenario_.disk().change_count(), call);
   });
   scenario_.Start();
-  scenario_.Run(kRounds);
+  scenario_.Run(rounds);
   EXPECT_TRUE(scenario_.Drain());
   scenario_.End();
   EXPECT_EQ(scenario_.BrokenRules(), std::vector<std::string>());

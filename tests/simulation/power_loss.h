@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/logger.h"
@@ -15,11 +16,11 @@
 
 namespace datamanager::simulation {
 
-// A run of the scenario, as far as a power cut is concerned. What is published when the keeper
-// rests is promised to be durable, and so is what lay there before.
+// A run of the scenario for some rounds, as far as a power cut is concerned. What is published when
+// the keeper rests is promised to be durable, and so is what lay there before.
 class Recording {
  public:
-  explicit Recording(Flaws flaws = {});
+  explicit Recording(int rounds, Flaws flaws = {});
 
   const Image& begin() const { return scenario_.disk().recorded_from(); }
   const std::vector<Change>& changes() const { return scenario_.disk().changes(); }

@@ -11,6 +11,8 @@
 namespace datamanager::simulation {
 namespace {
 
+constexpr int kRounds = 3;
+
 std::string Text(const Survey& survey) {
   std::string text;
   for (const std::string& rule : survey.broken) text += rule + "\n";
@@ -24,7 +26,7 @@ bool Finds(const Survey& survey, const std::string& rule) {
 
 TEST(PowerLoss, LeavesWhatWasPromised) {
   constexpr size_t kStates = 2000 / SIMULATE_ONE_IN;
-  const Survey survey = SurveyStates(Recording(), kStates);
+  const Survey survey = SurveyStates(Recording(kRounds), kStates);
   Print(survey);
   EXPECT_EQ(survey.distinct, kStates);
   EXPECT_EQ(survey.broken_states, 0U) << Text(survey);
@@ -33,12 +35,12 @@ TEST(PowerLoss, LeavesWhatWasPromised) {
 // The rules can be broken. Each of these disks has a flaw that they are there to find.
 
 TEST(PowerLoss, FindsThatDirectoriesAreNotFlushed) {
-  const Survey survey = SurveyStates(Recording({.drops_directory_flushes = true}), 2000);
+  const Survey survey = SurveyStates(Recording(kRounds, {.drops_directory_flushes = true}), 2000);
   EXPECT_TRUE(Finds(survey, "lost or altered: ")) << Text(survey);
 }
 
 TEST(PowerLoss, FindsThatFilesArePublishedUnflushed) {
-  const Survey survey = SurveyStates(Recording({.drops_data_flushes = true}), 2000);
+  const Survey survey = SurveyStates(Recording(kRounds, {.drops_data_flushes = true}), 2000);
   EXPECT_TRUE(Finds(survey, "lost or altered: ")) << Text(survey);
 }
 
