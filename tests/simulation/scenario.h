@@ -28,7 +28,7 @@ struct Places {
   std::string CollectorDirectory(const std::string& collector) const;
 };
 
-// Every record that there ever was, and what is promised of it.
+// Every record that there ever was, and which of them capture took.
 class Ledger {
  public:
   // Remembers it under its bytes.
