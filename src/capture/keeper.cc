@@ -467,11 +467,10 @@ void Keeper::Publish(std::unique_ptr<Writer> file) {
 
 void Keeper::Abandon(std::unique_ptr<Writer> file) {
   const std::string path = file->path();
-  const bool broken = file->broken();
-  if (!broken && !file->has_records()) file->Discard();
+  const bool gone = !file->broken() && !file->has_records() && file->Discard();
   file.reset();
   state_->Forget(path);
-  if (broken) state_->RecoverSoon();
+  if (!gone) state_->RecoverSoon();
 }
 
 bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {

@@ -15,7 +15,7 @@
 namespace datamanager::capture_file {
 
 enum class RecoveryOutcome : uint8_t {
-  kPublished,     // Cut after its last whole record, and complete.
+  kPublished,     // Cut after its last whole record that parses, and complete.
   kRemovedEmpty,  // It held no record.
   kInUse,         // Somebody has it open, or may have; look again later.
   kJustWritten,   // Perhaps closed only to be renamed; look again in a second.

@@ -157,12 +157,12 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
   return copy;
 }
 
-void Writer::Discard() {
+bool Writer::Discard() {
   struct stat named {};
+  if (ops_.Lstat(path_.c_str(), &named) != 0) return errno == ENOENT;
   // Somebody may have renamed it, and given its name to another file.
-  if (ops_.Lstat(path_.c_str(), &named) == 0 && FileId::Of(named) == id_) {
-    ops_.Unlink(path_.c_str());
-  }
+  if (FileId::Of(named) != id_) return true;
+  return ops_.Unlink(path_.c_str()) == 0;
 }
 
 absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path) {

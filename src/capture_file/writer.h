@@ -58,8 +58,8 @@ class Writer {
   // Copies a removed file into a new one, in the directory that it had, which is made again if need
   // be. On error nothing is left of the copy, and it can be tried again. Blocks on the disk.
   absl::StatusOr<std::unique_ptr<Writer>> CopyRemoved();
-  // Removes a file that holds no record yet. One that cannot be removed is left to recovery.
-  void Discard();
+  // Removes a file that holds no record yet. False: it cannot be removed, and is left to recovery.
+  bool Discard();
 
  private:
   Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending);

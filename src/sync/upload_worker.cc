@@ -64,8 +64,10 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   }
   if (removed.ok()) removed = file.Remove();
   if (!removed.ok()) {
-    // The next try keeps the rest anew.
-    if (!rest.empty()) context_.options.ops->Unlink(rest.c_str());
+    // The next try keeps the rest anew, if there is one: a removal that failed may have happened.
+    if (!rest.empty() && !absl::IsNotFound(file.CheckUnchanged())) {
+      context_.options.ops->Unlink(rest.c_str());
+    }
     // Gone already: as good. Changed: what is there now has not been uploaded.
     if (absl::IsNotFound(removed)) return;
     RetryLater(job, Verdict::kTransient, result.kind,

@@ -153,6 +153,18 @@ TEST_F(RecoveryTest, CutsATornTailOff) {
   }
 }
 
+// As after a power cut that kept the length of a file, but not all of its data.
+TEST_F(RecoveryTest, CutsBeforeARecordWithZerosInside) {
+  const std::string record = Frame(TabularRecord(9));
+  for (const size_t begin : {size_t{3}, record.size() / 2, record.size() - 12}) {
+    const std::string zeroed = record.substr(0, begin) + std::string(record.size() - begin, '\0');
+    const Recovery recovery = Recover(Leave(TabularFile(2) + zeroed + Frame(TabularRecord(2))));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished) << begin;
+    EXPECT_EQ(ReadFile(complete_), TabularFile(2)) << begin;
+    ::unlink(complete_.c_str());
+  }
+}
+
 TEST_F(RecoveryTest, RemovesWhatHoldsNoRecord) {
   for (const std::string& content :
        {std::string(), Frame(TestMetadata()), Frame(TestMetadata()) + std::string(100, '\0'),

@@ -3,6 +3,7 @@
 #define DATAMANAGER_TESTS_SUPPORT_TEMP_DIR_H_
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <stdexcept>
@@ -11,10 +12,18 @@
 
 namespace datamanager::testing {
 
+// Where files lie in memory, if there is such a place.
+inline std::filesystem::path MemoryDirectory() {
+  const std::filesystem::path memory = "/dev/shm";
+  return ::access(memory.c_str(), R_OK | W_OK | X_OK) == 0 ? memory
+                                                           : std::filesystem::temp_directory_path();
+}
+
 // Made empty, and removed with all that is in it.
 class TempDir {
  public:
-  TempDir() : path_((std::filesystem::temp_directory_path() / "datamanager-XXXXXX").string()) {
+  explicit TempDir(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : path_((parent / "datamanager-XXXXXX").string()) {
     if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp " + path_);
   }
   TempDir(const TempDir&) = delete;

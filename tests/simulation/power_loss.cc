@@ -1,0 +1,209 @@
+#include "tests/simulation/power_loss.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "capture_file/file_name.h"
+#include "tests/support/files.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager::simulation {
+namespace {
+
+constexpr size_t kMisfortunes = 3;
+constexpr size_t kEnough = 5;  // Broken states; some take as long as patience lasts.
+
+struct State {
+  size_t count = 0;
+  std::map<size_t, Misfortune> misfortunes;
+};
+
+class Surveyor {
+ public:
+  Surveyor(const Recording& recording, size_t goal) : recording_(recording), goal_(goal) {
+    for (size_t count = 0; count <= recording.changes().size(); ++count) {
+      unflushed_.push_back(Unflushed(recording.changes(), count));
+    }
+  }
+
+  Survey Run() {
+    for (size_t count = 0; count < unflushed_.size() && !Done(); ++count) Try({.count = count});
+    while (!Done()) Try(Draw());
+    return std::move(survey_);
+  }
+
+ private:
+  bool Done() const {
+    constexpr size_t kTriesPerState = 50;
+    return survey_.distinct >= goal_ || survey_.tried >= kTriesPerState * goal_ ||
+           survey_.broken_states >= kEnough;
+  }
+
+  State Draw() {
+    State state{.count = random_() % unflushed_.size()};
+    const std::vector<size_t>& unflushed = unflushed_[state.count];
+    if (unflushed.empty()) return state;
+    for (size_t more = 1 + random_() % kMisfortunes; more > 0; --more) {
+      const size_t change = unflushed[random_() % unflushed.size()];
+      const std::vector<Misfortune> possible = MisfortunesOf(recording_.changes()[change]);
+      state.misfortunes[change] = possible[random_() % possible.size()];
+    }
+    return state;
+  }
+
+  void Try(const State& state) {
+    ++survey_.tried;
+    const Image image =
+        AfterPowerCut(recording_.begin(), recording_.changes(), state.count, state.misfortunes);
+    const std::vector<std::string> promised = recording_.Promised(state.count);
+    const std::vector<testing::UploadCall> stored = recording_.Stored(state.count);
+    const uint64_t print = Fingerprint(image) ^ (promised.size() << 16) ^ stored.size();
+    if (!seen_.insert(print).second) return;
+    ++survey_.distinct;
+    const std::vector<std::string> broken = Survive(image, promised, stored);
+    if (broken.empty()) return;
+    if (survey_.broken_states++ > 0) return;
+    survey_.broken = broken;
+    survey_.broken.push_back(Describe(state));
+  }
+
+  // What is broken once a new process has done its work.
+  std::vector<std::string> Survive(const Image& image, const std::vector<std::string>& promised,
+                                   const std::vector<testing::UploadCall>& stored) {
+    const testing::TempDir base(testing::MemoryDirectory());
+    const Places places(base.path());
+    Materialise(image, ParentPath(recording_.places().captured), base.path());
+    const std::shared_ptr<testing::FakeUploader> server = PlainServer();
+    std::vector<std::string> broken;
+    {
+      SimulatedDisk disk(places.captured);
+      disk.Heal();
+      RobotProcess process({.capture_directory = places.captured,
+                            .files_directory = places.files,
+                            .disk = &disk,
+                            .clock = &clock_,
+                            .logger = logger_,
+                            .uploader = server});
+      if (!process.Recover()) broken.emplace_back("recovery has no end");
+      for (const std::string& path : testing::FilesBelow(places.captured, ".prog")) {
+        broken.push_back("not recovered: " + path);
+      }
+      process.Sync();
+    }
+    std::vector<std::string> set_aside;
+    for (std::string& path : testing::FilesBelow(base.path())) {
+      if (path.starts_with(places.captured + "/failed/")) {
+        set_aside.push_back(std::move(path));
+      } else {
+        broken.push_back("stuck: " + path);
+      }
+    }
+
+    // The server knows each key once, before the cut and after.
+    std::map<std::string, testing::UploadCall> by_key;
+    for (const testing::UploadCall& call : stored) by_key.emplace(call.key, call);
+    for (const testing::UploadCall& call : server->stored()) by_key.emplace(call.key, call);
+    std::vector<testing::UploadCall> all;
+    for (auto& [key, call] : by_key) all.push_back(std::move(call));
+    const Tally tally = Count(recording_.ledger(), all, set_aside);
+    std::map<std::string, int> records = tally.stored;
+    for (const auto& [id, count] : tally.failed) records[id] += count;
+    for (const std::string& id : promised) {
+      if (records[id] == 0) broken.push_back("lost or altered: " + id);
+    }
+    for (const auto& [id, count] : records) {
+      if (count > 1) broken.push_back("twice: " + id);
+    }
+    if (tally.unreadable > 0) broken.emplace_back("the server was sent nonsense");
+    survey_.altered_records += tally.altered;
+    if (tally.altered > 0) ++survey_.states_with_altered;
+    return broken;
+  }
+
+  std::string Describe(const State& state) const {
+    constexpr const char* kKinds[] = {"create", "write", "truncate",   "rename",
+                                      "unlink", "mkdir", "flush file", "flush directory"};
+    constexpr const char* kMisfortuneNames[] = {"lost", "late", "zeroed", "half zeroed", "torn"};
+    std::string text = absl::StrCat("after ", state.count, " changes");
+    for (const auto& [index, misfortune] : state.misfortunes) {
+      const Change& change = recording_.changes()[index];
+      absl::StrAppend(&text, "; ", index, " (", kKinds[static_cast<size_t>(change.kind)], " of ",
+                      change.object, " ", change.path, ") is ",
+                      kMisfortuneNames[static_cast<size_t>(misfortune)]);
+    }
+    return text;
+  }
+
+  const Recording& recording_;
+  const size_t goal_;
+  std::vector<std::vector<size_t>> unflushed_;  // By the number of changes.
+  std::mt19937_64 random_{20260102};            // The same states each time.
+  std::set<uint64_t> seen_;
+  const std::shared_ptr<Logger> logger_ = ClosedLogger();
+  SimulatedClock clock_;
+  Survey survey_;
+};
+
+}  // namespace
+
+Recording::Recording(int rounds, Flaws flaws) {
+  for (const std::string& id : scenario_.ledger().acknowledged()) promised_[id] = 0;
+  scenario_.disk().Heal();
+  scenario_.disk().SetFlaws(flaws);
+  scenario_.disk().Record();
+  scenario_.OnRest([this] { NotePromises(); });
+  scenario_.OnStored([this](const testing::UploadCall& call) {
+    stored_.emplace_back(scenario_.disk().change_count(), call);
+  });
+  scenario_.Start();
+  scenario_.Run(rounds);
+  EXPECT_TRUE(scenario_.Drain());
+  scenario_.End();
+  EXPECT_EQ(scenario_.BrokenRules(), std::vector<std::string>());
+}
+
+void Recording::NotePromises() {
+  for (const std::string& path : Waiting(places())) {
+    if (!capture_file::IsComplete(path)) continue;
+    for (const std::string& message : ReadCaptureFile(path).messages) {
+      promised_.emplace(ledger().IdOf(message), scenario_.disk().change_count());
+    }
+  }
+}
+
+std::vector<std::string> Recording::Promised(size_t count) const {
+  std::vector<std::string> promised;
+  for (const auto& [id, since] : promised_) {
+    if (since <= count) promised.push_back(id);
+  }
+  return promised;
+}
+
+std::vector<testing::UploadCall> Recording::Stored(size_t count) const {
+  std::vector<testing::UploadCall> stored;
+  for (const auto& [since, call] : stored_) {
+    if (since <= count) stored.push_back(call);
+  }
+  return stored;
+}
+
+Survey SurveyStates(const Recording& recording, size_t goal) {
+  return Surveyor(recording, goal).Run();
+}
+
+void Print(const Survey& survey) {
+  std::printf(
+      "power loss: %zu states tried, %zu distinct, %zu with a broken rule; in %zu of them %zu "
+      "records that were not flushed have zeros inside\n",
+      survey.tried, survey.distinct, survey.broken_states, survey.states_with_altered,
+      survey.altered_records);
+}
+
+}  // namespace datamanager::simulation

@@ -1,0 +1,63 @@
+// Cuts the power at every moment of a run, and looks at what comes of it.
+#ifndef DATAMANAGER_TESTS_SIMULATION_POWER_LOSS_H_
+#define DATAMANAGER_TESTS_SIMULATION_POWER_LOSS_H_
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/logger.h"
+#include "tests/simulation/medium.h"
+#include "tests/simulation/scenario.h"
+#include "tests/support/temp_dir.h"
+
+namespace datamanager::simulation {
+
+// A run of the scenario for some rounds, as far as a power cut is concerned. What is published when
+// the keeper rests is promised to be durable, and so is what lay there before.
+class Recording {
+ public:
+  explicit Recording(int rounds, Flaws flaws = {});
+
+  const Image& begin() const { return scenario_.disk().recorded_from(); }
+  const std::vector<Change>& changes() const { return scenario_.disk().changes(); }
+  const Places& places() const { return scenario_.places(); }
+  const Ledger& ledger() const { return scenario_.ledger(); }
+  // The records promised when `count` changes had been made, and the uploads stored.
+  std::vector<std::string> Promised(size_t count) const;
+  std::vector<testing::UploadCall> Stored(size_t count) const;
+
+ private:
+  void NotePromises();
+
+  const testing::TempDir base_{testing::MemoryDirectory()};
+  mutable Scenario scenario_{base_.path(), ClosedLogger()};
+  std::map<std::string, size_t> promised_;  // By how many changes.
+  std::vector<std::pair<size_t, testing::UploadCall>> stored_;
+};
+
+struct Survey {
+  size_t tried = 0;
+  size_t distinct = 0;
+  size_t altered_records = 0;  // Not promised, published, and with zeros inside.
+  size_t states_with_altered = 0;
+  size_t broken_states = 0;
+  std::vector<std::string> broken;  // What is broken in the first of them.
+};
+
+// Draws states of the medium until `goal` distinct ones have been seen: the disk as it was after
+// each change, and then any changes with any misfortunes. In each, a new process recovers and
+// uploads what is there. Rules: this has an end and leaves nothing; what is promised is stored or
+// set aside as it was, once; nothing is there twice; the server can read what it is sent. A state
+// counts as distinct by what is on the disk, what is promised, and what is stored.
+Survey SurveyStates(const Recording& recording, size_t goal);
+
+// A line for the log of a test.
+void Print(const Survey& survey);
+
+}  // namespace datamanager::simulation
+
+#endif  // DATAMANAGER_TESTS_SIMULATION_POWER_LOSS_H_

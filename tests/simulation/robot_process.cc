@@ -1,0 +1,125 @@
+#include "tests/simulation/robot_process.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <utility>
+
+#include "capture_file/file_name.h"
+#include "sync/directory_walker.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager::simulation {
+namespace {
+
+using testing::PatienceEnds;
+
+// Two tabular records go past it, one does not.
+constexpr int64_t kMaxFileBytes = 200;
+
+}  // namespace
+
+RobotProcess::RobotProcess(const Options& options)
+    : options_(options),
+      config_{.capture_directory = options.capture_directory,
+              .additional_paths = {options.files_directory}},
+      context_(sync::SyncOptions{.uploader = options.uploader,
+                                 .logger = options.logger,
+                                 .ops = options.disk,
+                                 .clock = options.clock}) {
+  // What finds the disk broken tries again while the test waits.
+  auto keeper = capture::Keeper::Start({.ops = options.disk,
+                                        .clock = options.clock,
+                                        .logger = options.logger,
+                                        .recovery_interval = std::chrono::milliseconds(1),
+                                        .given_up_delay = std::chrono::milliseconds(1),
+                                        // Its calls would come at any moment.
+                                        .look_interval = std::chrono::hours(1)});
+  EXPECT_TRUE(keeper.ok()) << keeper.status();
+  keeper_ = *std::move(keeper);
+  auto worker = Thread::Start("worker", kOwnStackBytes, [this] {
+    sync::UploadWorker(context_, config_).Run(channel_, stop_.get_token());
+  });
+  EXPECT_TRUE(worker.ok()) << worker.status();
+  worker_ = *std::move(worker);
+}
+
+RobotProcess::~RobotProcess() {
+  stop_.request_stop();
+  worker_.Join();
+  for (const auto& [collector, output] : outputs_) output->Close(PatienceEnds());
+  keeper_->Close(PatienceEnds());
+}
+
+bool RobotProcess::Recover() {
+  const int before = options_.disk->listings();
+  keeper_->Recover(options_.capture_directory);
+  return options_.disk->WaitForListing(before);
+}
+
+void RobotProcess::Rest() { EXPECT_TRUE(keeper_->WaitUntilPublished(PatienceEnds(), {})); }
+
+capture::Output& RobotProcess::OutputOf(const std::string& collector) {
+  std::shared_ptr<capture::Output>& output = outputs_[collector];
+  if (output == nullptr) {
+    output = std::make_shared<capture::Output>(capture::OutputOptions{
+        .directory = capture_file::CollectorDirectory(
+            options_.capture_directory, "rdk:component:sensor", collector, "Readings"),
+        .max_file_bytes = kMaxFileBytes,
+        .keeper = keeper_,
+        .finished_files = finished_files_,
+        .ops = options_.disk,
+        .clock = options_.clock});
+  }
+  return *output;
+}
+
+absl::Status RobotProcess::Append(const std::string& collector, const Record& record, bool binary) {
+  absl::Status status =
+      OutputOf(collector).Append(MetadataOf(collector, binary), Framed(record.message), "", binary);
+  Rest();
+  return status;
+}
+
+void RobotProcess::Finish(const std::string& collector) {
+  OutputOf(collector).Finish(PatienceEnds());
+  Rest();
+}
+
+void RobotProcess::FinishAll() {
+  for (const auto& [collector, output] : outputs_) Finish(collector);
+}
+
+void RobotProcess::Sync() {
+  sync::Walk({.ops = options_.disk,
+              .capture_directory = config_.capture_directory,
+              .additional_paths = config_.additional_paths,
+              .wanted =
+                  [this](const sync::FoundFile& file) {
+                    return !context_.retries.IsWaiting(file, options_.clock->MonotonicNow());
+                  },
+              .visit =
+                  [this](sync::FoundFile file, const struct stat&) {
+                    Offer(std::move(file));
+                    return true;
+                  },
+              .complain = [](const absl::Status&) {}},
+             options_.clock->WallNow());
+  const MonotonicTime now = options_.clock->MonotonicNow();
+  context_.retries.MakeAllDue(now);
+  while (std::optional<sync::FoundFile> file = context_.retries.NextDue(now)) {
+    Offer(*std::move(file));
+  }
+}
+
+void RobotProcess::Offer(sync::FoundFile file) {
+  const FileId id = file.id;
+  std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(id);
+  ASSERT_TRUE(claim.has_value()) << file.path;
+  const sync::RetryState state = context_.retries.Take(file);
+  sync::Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
+  ASSERT_EQ(channel_.Send(job, PatienceEnds(), {}), sync::Channel<sync::Job>::Sent::kTaken);
+  ASSERT_TRUE(context_.tracker.WaitUntilFree(id, PatienceEnds(), {}));
+}
+
+}  // namespace datamanager::simulation

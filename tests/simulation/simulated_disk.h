@@ -1,0 +1,142 @@
+// A disk that numbers what is asked of it, fails on demand, and writes down what changes on it.
+#ifndef DATAMANAGER_TESTS_SIMULATION_SIMULATED_DISK_H_
+#define DATAMANAGER_TESTS_SIMULATION_SIMULATED_DISK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_ops.h"
+#include "base/mutex.h"
+#include "tests/simulation/change.h"
+
+namespace datamanager::simulation {
+
+enum class Call : uint8_t {
+  kOpen,
+  kCreate,
+  kWrite,
+  kPread,
+  kFstat,
+  kLstat,
+  kFtruncate,
+  kFdatasync,
+  kFsync,
+  kRename,
+  kUnlink,
+  kMkdir,
+  kLock,
+  kLease,
+  kReadDirectory,
+  kStatvfs,
+};
+std::string_view CallName(Call call);
+// What the call can fail with on a disk that is full, broken, read-only, over its quota, or not
+// ours; in a process without descriptors or memory; EINTR for those calls that FileOps does not
+// repeat.
+const std::vector<int>& ErrorsOf(Call call);
+
+struct Fault {
+  enum class Kind : uint8_t {
+    kNone,
+    kError,       // The call fails.
+    kShortWrite,  // It stores the first half.
+    kLostReply,   // It is done, and said to have failed.
+    kOutage,      // It fails, and so does every one after it until Heal.
+  };
+  Kind kind = Kind::kNone;
+  size_t at = 0;  // The number of the call, from 0 on.
+  int error = 0;
+};
+
+// Broken disks, for tests of the tests.
+struct Flaws {
+  bool drops_directory_flushes = false;
+  bool drops_data_flushes = false;
+  bool drops_truncations = false;
+  bool hides_changes = false;      // A file looks for ever as when it was first looked at.
+  bool leaks_descriptors = false;  // By every failed open.
+};
+
+// The real file system below a directory, which should lie in memory. Flushes to the medium are
+// only noted. Thread-safe, except Plan, Record and SetFlaws, which come first.
+class SimulatedDisk final : public FileOps {
+ public:
+  // `root` is the directory whose listings are counted.
+  explicit SimulatedDisk(std::string root) : root_(std::move(root)) {}
+
+  void Plan(Fault fault) { fault_ = fault; }
+  void SetFlaws(Flaws flaws) { flaws_ = flaws; }
+  // Faults are over, and calls no longer counted.
+  void Heal() DM_EXCLUDES(mutex_);
+  // The calls until Heal, in their order.
+  std::vector<Call> calls() const DM_EXCLUDES(mutex_);
+
+  // From here on changes are written down; what is below the root's parent is there already.
+  void Record();
+  // What has changed since, in order.
+  const std::vector<Change>& changes() const { return changes_; }
+  size_t change_count() const DM_EXCLUDES(mutex_);
+  const Image& recorded_from() const { return recorded_from_; }
+
+  // How many listings of the root have come to an end, for whatever reason. A recovery of the tree
+  // ends with one.
+  int listings() const DM_EXCLUDES(mutex_);
+  // False: no more of them in time.
+  bool WaitForListing(int before) DM_EXCLUDES(mutex_);
+
+  int OpenAt(int dir, const char* path, int flags, mode_t mode) override;
+  int OpenBeneath(int dir, const char* path, int flags) override;
+  ssize_t Write(int fd, const void* data, size_t size) override;
+  ssize_t Writev(int fd, const iovec* parts, int count) override;
+  ssize_t Pread(int fd, void* data, size_t size, off_t offset) override;
+  int Fstat(int fd, struct stat* result) override;
+  int LstatAt(int dir, const char* path, struct stat* result) override;
+  int Ftruncate(int fd, off_t size) override;
+  int Fdatasync(int fd) override;
+  int Fsync(int fd) override;
+  int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override;
+  int UnlinkAt(int dir, const char* path) override;
+  int MkdirAt(int dir, const char* path, mode_t mode) override;
+  int TryLock(int fd) override;
+  int TryLease(int fd, int type) override;
+  const dirent* ReadDirectory(DIR* directory) override;
+  int Statvfs(const char* path, struct statvfs* result) override;
+
+ private:
+  enum class Fate : uint8_t { kDone, kFails, kCut, kDoneButFails };
+  // Numbers the call; sets errno if it is to fail.
+  Fate Next(Call call) DM_EXCLUDES(mutex_);
+  template <typename Effect>
+  auto Do(Call call, Effect effect) -> decltype(effect());
+  void EndListing() DM_EXCLUDES(mutex_);
+  void Note(Change change) DM_EXCLUDES(mutex_);
+  uint64_t ObjectOf(int fd) DM_EXCLUDES(mutex_);
+  uint64_t ObjectOf(ino_t inode) DM_EXCLUDES(mutex_);
+  uint64_t NewObject(ino_t inode) DM_EXCLUDES(mutex_);
+  void Disguise(struct stat* result) DM_EXCLUDES(mutex_);
+
+  const std::string root_;
+  Fault fault_;
+  Flaws flaws_;
+  bool recording_ = false;
+  Image recorded_from_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool healthy_ DM_GUARDED_BY(mutex_) = false;
+  std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
+  int listings_ DM_GUARDED_BY(mutex_) = 0;
+  // Inodes are reused; objects are not.
+  std::map<ino_t, uint64_t> objects_ DM_GUARDED_BY(mutex_);
+  uint64_t next_object_ DM_GUARDED_BY(mutex_) = 0;
+  std::map<ino_t, struct stat> first_looks_ DM_GUARDED_BY(mutex_);
+  std::vector<Change> changes_;  // Guarded by mutex_ while somebody writes.
+};
+
+}  // namespace datamanager::simulation
+
+#endif  // DATAMANAGER_TESTS_SIMULATION_SIMULATED_DISK_H_
