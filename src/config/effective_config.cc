@@ -129,6 +129,15 @@ void Resolver::ResolveSync() {
   sync.min_file_age = std::chrono::milliseconds(config_.file_last_modified_millis != 0
                                                     ? config_.file_last_modified_millis
                                                     : defaults_.file_last_modified_millis);
+  const auto or_default = [](auto value, auto standard) { return value != 0 ? value : standard; };
+  sync.retention = {
+      .enabled = !config_.capture_disabled,
+      .every_nth = or_default(config_.delete_every_nth_when_disk_full,
+                              defaults_.delete_every_nth_when_disk_full),
+      .disk_threshold = or_default(config_.disk_usage_deletion_threshold,
+                                   defaults_.disk_usage_deletion_threshold),
+      .capture_threshold = or_default(config_.capture_dir_deletion_threshold,
+                                      defaults_.capture_dir_deletion_threshold)};
 }
 
 std::chrono::milliseconds Resolver::SyncInterval() const {

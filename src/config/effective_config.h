@@ -55,6 +55,16 @@ struct CaptureConfig {
   friend bool operator==(const CaptureConfig&, const CaptureConfig&) = default;
 };
 
+// What makes room when the disk is full.
+struct RetentionConfig {
+  bool enabled = false;  // While anything may be captured.
+  int64_t every_nth = 5;
+  double disk_threshold = 0.9;     // Fraction of the volume that is in use.
+  double capture_threshold = 0.5;  // Fraction of the volume that the capture directory takes.
+
+  friend bool operator==(const RetentionConfig&, const RetentionConfig&) = default;
+};
+
 // Equal: sync need not be restarted.
 struct SyncConfig {
   std::string capture_directory;  // Walked first.
@@ -68,6 +78,7 @@ struct SyncConfig {
   std::chrono::milliseconds interval{0};
   int workers = 1;
   std::chrono::milliseconds min_file_age{0};  // Of arbitrary files.
+  RetentionConfig retention;
 
   friend bool operator==(const SyncConfig&, const SyncConfig&) = default;
 };
