@@ -118,7 +118,7 @@ absl::Status Implementation::Apply(const Config& config, const Sources& sources)
     return Closed();
   }
   if (Closing()) return Closed();
-  absl::Status watched = disk_.Reconfigure(effective->sync, deadline);
+  absl::Status watched = disk_.Reconfigure(effective->sync, effective->retention, deadline);
   absl::Status synced = sync_->Reconfigure(effective->sync, deadline);
   return synced.ok() ? watched : synced;
 }

@@ -22,6 +22,8 @@ namespace {
 
 // Each queued file holds a descriptor; a robot's limit is often 1,024.
 constexpr size_t kQueueLimit = 128;
+// Directories that are recovered; sync's figure for former ones, and the one in use.
+constexpr size_t kRootLimit = 9;
 
 // Calls `visit` with the path of each entry of `directory`; stops when it returns false. `flags`
 // are added to those that open it.
@@ -55,7 +57,8 @@ struct Keeper::State {
   uint64_t accepted DM_GUARDED_BY(mutex) = 0;  // Files ever queued.
   uint64_t done DM_GUARDED_BY(mutex) = 0;      // Of these, files dealt with.
   std::set<std::string> live DM_GUARDED_BY(mutex);
-  std::string recovery_root DM_GUARDED_BY(mutex);
+  // The last one is captured to; those before it stay until nothing is in progress in them.
+  std::vector<std::string> recovery_roots DM_GUARDED_BY(mutex);
   std::optional<MonotonicTime> recovery_due DM_GUARDED_BY(mutex);
   bool closing DM_GUARDED_BY(mutex) = false;
   Thread thread;  // The Keeper's only.
@@ -65,8 +68,12 @@ struct Keeper::State {
   void Run();
   void PublishQueued();
   std::unique_ptr<capture_file::Writer> TakeQueued();
-  void RecoverTree(const std::string& root);
+  void RecoverTree(const std::string& root, bool former);
   bool RecoverOne(const std::string& path);
+  bool IsLive(const std::string& path) {
+    MutexLock lock(mutex);
+    return live.contains(path);
+  }
   void Forget(const std::string& path) {
     MutexLock lock(mutex);
     live.erase(path);
@@ -96,7 +103,7 @@ struct Keeper::State {
 
 void Keeper::State::Run() {
   while (true) {
-    std::string root;
+    std::vector<std::string> roots;
     {
       MutexLock lock(mutex);
       const std::optional<MonotonicTime> due = recovery_due;
@@ -113,14 +120,11 @@ void Keeper::State::Run() {
         if (closing) return;
         if (!recovery_due.has_value() || *recovery_due > options.clock->MonotonicNow()) continue;
         recovery_due.reset();
-        root = recovery_root;
+        roots = recovery_roots;
       }
     }
-    if (root.empty()) {
-      PublishQueued();
-    } else {
-      RecoverTree(root);
-    }
+    if (roots.empty()) PublishQueued();
+    for (const std::string& root : roots) RecoverTree(root, /*former=*/root != roots.back());
   }
 }
 
@@ -182,7 +186,7 @@ void Keeper::State::PublishQueued() {
   }
 }
 
-void Keeper::State::RecoverTree(const std::string& root) {
+void Keeper::State::RecoverTree(const std::string& root, bool former) {
   bool skipped = false;
   FileOps& ops = *options.ops;
   // <root>/<api>/<resource>/<method>/<file>
@@ -193,26 +197,26 @@ void Keeper::State::RecoverTree(const std::string& root) {
           if (!capture_file::IsInProgress(path)) return true;
           PublishQueued();
           if (Closing()) return false;
-          skipped = !RecoverOne(path) || skipped;
+          // A collector that was told to end may still write to a former directory.
+          skipped = !RecoverOne(path) || (former && IsLive(path)) || skipped;
           return true;
         });
       });
     });
   });
+  MutexLock lock(mutex);
   if (skipped) {
-    MutexLock lock(mutex);
     if (!recovery_due.has_value()) {
       recovery_due = options.clock->MonotonicNow() + options.recovery_interval;
     }
+  } else if (former && !closing && recovery_roots.back() != root) {
+    std::erase(recovery_roots, root);
   }
 }
 
 // False: to be looked at again.
 bool Keeper::State::RecoverOne(const std::string& path) {
-  {
-    MutexLock lock(mutex);
-    if (live.contains(path)) return true;
-  }
+  if (IsLive(path)) return true;
   absl::StatusOr<capture_file::Recovery> recovery =
       capture_file::RecoverFile(*options.ops, path, options.clock->WallNow());
   if (!recovery.ok()) {
@@ -302,7 +306,10 @@ bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
 
 void Keeper::Recover(const std::string& capture_dir) {
   MutexLock lock(state_->mutex);
-  state_->recovery_root = capture_dir;
+  std::vector<std::string>& roots = state_->recovery_roots;
+  std::erase(roots, capture_dir);
+  roots.push_back(capture_dir);
+  if (roots.size() > kRootLimit) roots.erase(roots.begin());
   state_->recovery_due = state_->options.clock->MonotonicNow();
   state_->changed.NotifyAll();
 }

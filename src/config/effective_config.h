@@ -78,7 +78,6 @@ struct SyncConfig {
   std::chrono::milliseconds interval{0};
   int workers = 1;
   std::chrono::milliseconds min_file_age{0};  // Of arbitrary files.
-  RetentionConfig retention;
 
   friend bool operator==(const SyncConfig&, const SyncConfig&) = default;
 };
@@ -86,6 +85,7 @@ struct SyncConfig {
 struct EffectiveConfig {
   CaptureConfig capture;
   SyncConfig sync;
+  RetentionConfig retention;
   // What is accepted though it looks wrong, a line each, to be logged.
   std::vector<std::string> warnings;
   std::vector<std::string> errors;  // The same, where someone must act.

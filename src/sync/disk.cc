@@ -82,9 +82,11 @@ struct Disk::State {
 // The two threads, for one config.
 class Disk::Watch : public std::enable_shared_from_this<Watch> {
  public:
-  Watch(std::shared_ptr<State> state, config::SyncConfig config, DiskOptions options)
+  Watch(std::shared_ptr<State> state, config::SyncConfig config, config::RetentionConfig retention,
+        DiskOptions options)
       : state_(std::move(state)),
         config_(std::move(config)),
+        retention_config_(retention),
         options_(options),
         logger_(*state_->context->options.logger) {}
 
@@ -96,7 +98,7 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
         });
     if (!summary.ok()) return summary.status();
     summary_ = *std::move(summary);
-    if (!config_.retention.enabled) return absl::OkStatus();
+    if (!retention_config_.enabled) return absl::OkStatus();
     absl::StatusOr<Thread> retention = Thread::Start(
         "dm-retention", kOwnStackBytes, [self = shared_from_this()] {
           self->Each(self->options_.retention_interval, self->options_.retention_interval,
@@ -113,6 +115,7 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
     return summary && retention;
   }
   const config::SyncConfig& config() const { return config_; }
+  const config::RetentionConfig& retention() const { return retention_config_; }
 
  private:
   MonotonicTime Now() const { return state_->context->options.clock->MonotonicNow(); }
@@ -141,6 +144,7 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
 
   const std::shared_ptr<State> state_;
   const config::SyncConfig config_;
+  const config::RetentionConfig retention_config_;
   const DiskOptions options_;
   Logger& logger_;
   std::stop_source stop_;
@@ -157,7 +161,9 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
 
 void Disk::Watch::MakeRoom() {
   absl::StatusOr<RetentionResult> result =
-      RetentionPass(*state_->context, state_->timeline, config_, stop_.get_token()).Run();
+      RetentionPass(*state_->context, state_->timeline, config_, retention_config_,
+                    stop_.get_token())
+          .Run();
   if (!result.ok()) {
     if (auto text = filter_.Pass(result.status().ToString(), Now())) {
       logger_.Warning(*std::move(text));
@@ -197,7 +203,7 @@ void Disk::Watch::Tell(const RetentionResult& result) {
   std::string text = absl::StrCat(
       "current disk usage of the volume of ", config_.capture_directory, " is ",
       Percent(result.before.used()), " and exceeds the threshold of ",
-      Percent(config_.retention.disk_threshold));
+      Percent(retention_config_.disk_threshold));
   if (evicted.files > 0) {
     absl::StrAppend(&text, "; evicted ", CountText(evicted), " that were not uploaded: ",
                     WhoseText(result), "; it is ", Percent(result.after.used()), " now");
@@ -205,7 +211,7 @@ void Disk::Watch::Tell(const RetentionResult& result) {
   if (need == Need::kOthersFillIt) {
     absl::StrAppend(&text, "; the data capture directory takes ",
                     Percent(result.after.captured_share()), " of it, below ",
-                    Percent(config_.retention.capture_threshold), ", so nothing more is evicted");
+                    Percent(retention_config_.capture_threshold), ", so nothing more is evicted");
   } else if (need == Need::kEvict) {
     absl::StrAppend(&text, "; it still exceeds it, and the next pass goes on");
   }
@@ -271,12 +277,15 @@ Disk::~Disk() {
   Close(state_->context->options.clock->MonotonicNow()).IgnoreError();
 }
 
-absl::Status Disk::Reconfigure(const config::SyncConfig& config, MonotonicTime deadline) {
+absl::Status Disk::Reconfigure(const config::SyncConfig& config,
+                               const config::RetentionConfig& retention, MonotonicTime deadline) {
   Logger& logger = *state_->context->options.logger;
   std::shared_ptr<Watch> before;
   {
     MutexLock lock(mutex_);
-    if (watch_ != nullptr && watch_->config() == config) return absl::OkStatus();
+    if (watch_ != nullptr && watch_->config() == config && watch_->retention() == retention) {
+      return absl::OkStatus();
+    }
     before = std::exchange(watch_, nullptr);
     config_ = config;
   }
@@ -295,7 +304,7 @@ absl::Status Disk::Reconfigure(const config::SyncConfig& config, MonotonicTime d
                                   "anything waits in it"));
     }
   }
-  auto watch = std::make_shared<Watch>(state_, config, options_);
+  auto watch = std::make_shared<Watch>(state_, config, retention, options_);
   absl::Status started = watch->Start();
   bool closed = false;
   {

@@ -40,10 +40,11 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  // Goes by `config` from here on; one equal to the last changes nothing. A capture directory that
-  // changes is walked on as a former one. Ends what is under way, and waits for that until
+  // Goes by these from here on; if they are equal to the last nothing changes. A capture directory
+  // that changes is walked on as a former one. Ends what is under way, and waits for that until
   // `deadline`.
-  absl::Status Reconfigure(const config::SyncConfig& config, MonotonicTime deadline)
+  absl::Status Reconfigure(const config::SyncConfig& config,
+                           const config::RetentionConfig& retention, MonotonicTime deadline)
       DM_EXCLUDES(mutex_);
 
   // See DataManager::RetryFailed.

@@ -47,14 +47,17 @@ Step NextStep(const config::RetentionConfig& config, const DiskUsage& usage, boo
 }
 
 RetentionPass::RetentionPass(SyncContext& context, Timeline& timeline,
-                             const config::SyncConfig& config, std::stop_token stop, size_t batch)
+                             const config::SyncConfig& walked,
+                             const config::RetentionConfig& config, std::stop_token stop,
+                             size_t batch)
     : context_(context),
       ops_(*context.options.ops),
       timeline_(timeline),
+      capture_directory_(walked.capture_directory),
       config_(config),
       stop_(std::move(stop)),
       batch_(batch) {
-  const std::vector<Root> all = RootsOf(ops_, config, context.former_roots);
+  const std::vector<Root> all = RootsOf(ops_, walked, context.former_roots);
   // Not there yet.
   if (all.empty() || all.front().role != DirectorySummary::Role::kCapture) return;
   for (const Root& root : all) {
@@ -68,8 +71,8 @@ RetentionPass::RetentionPass(SyncContext& context, Timeline& timeline,
 
 absl::Status RetentionPass::ReadUsage() {
   struct statvfs volume {};
-  if (ops_.Statvfs(config_.capture_directory.c_str(), &volume) != 0) {
-    return ErrnoStatus(errno, "read the disk usage of", config_.capture_directory);
+  if (ops_.Statvfs(capture_directory_.c_str(), &volume) != 0) {
+    return ErrnoStatus(errno, "read the disk usage of", capture_directory_);
   }
   usage_.size = volume.f_blocks * volume.f_frsize;
   usage_.available = volume.f_bavail * volume.f_frsize;
@@ -179,15 +182,15 @@ absl::StatusOr<RetentionResult> RetentionPass::Run() {
   RememberAhead();
   if (absl::Status status = ReadUsage(); !status.ok()) return status;
   // What the capture directory takes is not known yet; without this there is no need to know.
-  if (usage_.size == 0 || usage_.used() < config_.retention.disk_threshold) return result_;
+  if (usage_.size == 0 || usage_.used() < config_.disk_threshold) return result_;
   std::vector<Candidate> batch = NextBatch(/*first=*/true);
   result_.before = usage_;
-  result_.need = NeedOf(config_.retention, usage_);
+  result_.need = NeedOf(config_, usage_);
   uint64_t index = 0;
   uint64_t evicted = 0;
   for (bool done = false; !done && !batch.empty() && !stop_.stop_requested();) {
     for (Candidate& candidate : batch) {
-      const Step step = NextStep(config_.retention, usage_, !candidate.waiting, index);
+      const Step step = NextStep(config_, usage_, !candidate.waiting, index);
       if (done || step == Step::kStop || stop_.stop_requested()) {
         done = true;
         break;
@@ -205,7 +208,7 @@ absl::StatusOr<RetentionResult> RetentionPass::Run() {
   }
   if (absl::Status status = ReadUsage(); !status.ok()) result_.error = std::move(status);
   result_.after = usage_;
-  result_.need_after = NeedOf(config_.retention, usage_);
+  result_.need_after = NeedOf(config_, usage_);
   return result_;
 }
 

@@ -68,8 +68,10 @@ class RetentionPass {
  public:
   static constexpr size_t kBatch = 16384;
 
-  RetentionPass(SyncContext& context, Timeline& timeline, const config::SyncConfig& config,
-                std::stop_token stop, size_t batch = kBatch);
+  // Both configs must outlive it.
+  RetentionPass(SyncContext& context, Timeline& timeline, const config::SyncConfig& walked,
+                const config::RetentionConfig& config, std::stop_token stop,
+                size_t batch = kBatch);
 
   // An error if the usage cannot be read. What cannot be walked or evicted does not end the pass.
   absl::StatusOr<RetentionResult> Run();
@@ -95,7 +97,8 @@ class RetentionPass {
   SyncContext& context_;
   FileOps& ops_;
   Timeline& timeline_;
-  const config::SyncConfig& config_;
+  const std::string& capture_directory_;
+  const config::RetentionConfig& config_;
   const std::stop_token stop_;
   const size_t batch_;
   std::vector<std::string> roots_;

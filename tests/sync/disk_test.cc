@@ -35,7 +35,7 @@ class DiskTest : public SyncFixture {
       volume.f_bavail = available_;
     });
     config_.scheduled = false;  // Nothing is uploaded but by SyncNow.
-    config_.retention = {.enabled = true, .every_nth = 1, .capture_threshold = 1e-9};
+    retention_ = {.enabled = true, .every_nth = 1, .capture_threshold = 1e-9};
   }
   ~DiskTest() override { CloseDisk(); }
 
@@ -46,7 +46,7 @@ class DiskTest : public SyncFixture {
     ReconfigureDisk();
   }
   void ReconfigureDisk() {
-    const absl::Status status = disk_->Reconfigure(config_, In(5s));
+    const absl::Status status = disk_->Reconfigure(config_, retention_, In(5s));
     EXPECT_TRUE(status.ok()) << status;
   }
   void CloseDisk() {
@@ -67,6 +67,7 @@ class DiskTest : public SyncFixture {
     return path;
   }
 
+  config::RetentionConfig retention_;
   FaultyFileOps ops_;
   std::atomic<uint64_t> available_{500};
   std::unique_ptr<Disk> disk_;
@@ -89,7 +90,7 @@ TEST_F(DiskTest, EvictsWhatIsTooMuchAndSaysOfWhom) {
 }
 
 TEST_F(DiskTest, EvictsNothingWhileCaptureIsDisabled) {
-  config_.retention.enabled = false;
+  retention_.enabled = false;
   available_ = 10;
   Capture("arm", 1);
   StartDisk();
@@ -99,7 +100,7 @@ TEST_F(DiskTest, EvictsNothingWhileCaptureIsDisabled) {
 }
 
 TEST_F(DiskTest, WhatIsStillFullIsSaidOnce) {
-  config_.retention.every_nth = 5;
+  retention_.every_nth = 5;
   available_ = 10;
   WriteFile(captured_ + "/in the way.txt", std::string(10000, 'x'));  // No candidate.
   StartDisk();
@@ -110,7 +111,7 @@ TEST_F(DiskTest, WhatIsStillFullIsSaidOnce) {
 }
 
 TEST_F(DiskTest, OthersThatFillTheDiskAreSaidOnce) {
-  config_.retention.capture_threshold = 0.5;
+  retention_.capture_threshold = 0.5;
   available_ = 10;
   Capture("arm", 1);
   StartDisk();
@@ -145,7 +146,6 @@ TEST_F(DiskTest, StatsTellWhatWaitsAndHowLongAgoThatWasSeen) {
   EXPECT_EQ(disk_->Stats().directories.at(0).waiting.files, 1u);
   EXPECT_TRUE(Logged("on disk: " + captured_ + ": 1 files wait"));
   // No more looks.
-  config_.retention.every_nth = 2;
   disk_->RequestStop();
   clock_.Advance(100s);
   EXPECT_GE(disk_->Stats().age, 100s);

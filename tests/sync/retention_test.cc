@@ -67,7 +67,7 @@ class RetentionTest : public ::testing::Test {
  protected:
   RetentionTest() {
     config_.capture_directory = captured_;
-    config_.retention = {.enabled = true, .every_nth = 5, .disk_threshold = 1e-9,
+    retention_ = {.enabled = true, .every_nth = 5, .disk_threshold = 1e-9,
                          .capture_threshold = 1e-9};
     std::filesystem::create_directories(captured_);
     ops_.SetVolume([this](struct statvfs& volume) {
@@ -91,7 +91,7 @@ class RetentionTest : public ::testing::Test {
            "/" + name;
   }
   RetentionResult Pass(size_t batch = RetentionPass::kBatch, std::stop_token stop = {}) {
-    auto result = RetentionPass(*context_, timeline_, config_, std::move(stop), batch).Run();
+    auto result = RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), batch).Run();
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(RetentionResult{});
   }
@@ -115,6 +115,7 @@ class RetentionTest : public ::testing::Test {
   FaultyFileOps ops_;
   testing::LogCapture log_;
   config::SyncConfig config_;
+  config::RetentionConfig retention_;
   const std::shared_ptr<SyncContext> context_ = std::make_shared<SyncContext>(
       SyncOptions{.logger = *Logger::Create(log_.sink()), .ops = &ops_});
   Timeline timeline_{Clock::System()};
@@ -156,7 +157,7 @@ TEST_F(RetentionTest, WhatAnotherProcessHasLockedIsPassedOver) {
 }
 
 TEST_F(RetentionTest, OnlyWhatCaptureHasPublishedIsACandidate) {
-  config_.retention.every_nth = 1;
+  retention_.every_nth = 1;
   std::vector<std::string> others{PathOf(capture_file::InProgressName(base_)),
                                   PathOf("notes.txt"),
                                   PathOf("about.capture.txt"),
@@ -184,10 +185,10 @@ TEST_F(RetentionTest, AStopEndsThePass) {
 
 TEST_F(RetentionTest, NothingGoesBelowTheThresholds) {
   const std::string file = Capture(0);
-  config_.retention.disk_threshold = 0.99;
+  retention_.disk_threshold = 0.99;
   EXPECT_EQ(Pass().need, Need::kNone);
-  config_.retention.disk_threshold = 1e-9;
-  config_.retention.capture_threshold = 1;
+  retention_.disk_threshold = 1e-9;
+  retention_.capture_threshold = 1;
   EXPECT_EQ(Pass().need, Need::kOthersFillIt);
   EXPECT_EQ(Left({file}), "k");
 }
@@ -195,7 +196,7 @@ TEST_F(RetentionTest, NothingGoesBelowTheThresholds) {
 TEST_F(RetentionTest, EndsAtTheDiskThresholdReadingTheUsageEverySixteen) {
   for (int i = 0; i < 100; ++i) Capture(i);
   others_ = 810;
-  config_.retention = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
                        .capture_threshold = 0.01};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.need, Need::kEvict);
@@ -207,7 +208,7 @@ TEST_F(RetentionTest, EndsAtTheDiskThresholdReadingTheUsageEverySixteen) {
 TEST_F(RetentionTest, EndsAtTheCaptureDirectorysThreshold) {
   for (int i = 0; i < 100; ++i) Capture(i);
   others_ = 900;
-  config_.retention = {.enabled = true, .every_nth = 1, .disk_threshold = 0.5,
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.5,
                        .capture_threshold = 0.09};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.need_after, Need::kOthersFillIt);
@@ -224,7 +225,7 @@ TEST_F(RetentionTest, EndsAtTheNewestFileAndSaysThatItIsStillAbove) {
 TEST_F(RetentionTest, BatchesMakeNoDifference) {
   std::vector<std::string> files;
   for (int i = 0; i < 23; ++i) files.push_back(Capture(i, i % 3 == 0 ? "a" : "b"));
-  config_.retention.every_nth = 3;
+  retention_.every_nth = 3;
   Pass(/*batch=*/4);
   EXPECT_EQ(Left(files), "EkkEkkEkkEkkEkkEkkEkkEk");
 }
@@ -244,7 +245,7 @@ TEST_F(RetentionTest, WhatWasSetAsideGoesFirst) {
     WriteFile(failed.back(), std::string(kBlock, 'x'));
   }
   others_ = 885;
-  config_.retention = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
                        .capture_threshold = 0.001};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.set_aside.files, 16u);
@@ -296,7 +297,7 @@ TEST_F(RetentionTest, WhatCannotBeRemovedIsSaidAndTheNextGoesInItsPlace) {
 
 TEST_F(RetentionTest, AUsageThatCannotBeReadIsAnError) {
   ops_.Fail(FaultyFileOps::Call::kStatvfs, EIO);
-  EXPECT_FALSE(RetentionPass(*context_, timeline_, config_, {}).Run().ok());
+  EXPECT_FALSE(RetentionPass(*context_, timeline_, config_, retention_, {}).Run().ok());
 }
 
 TEST_F(RetentionTest, ADirectoryThatIsNotThereYetNeedsNothing) {
@@ -308,9 +309,9 @@ TEST_F(RetentionTest, ADirectoryThatIsNotThereYetNeedsNothing) {
 TEST_F(RetentionTest, AFileFromAClockThatWasAheadGoesFirst) {
   const std::string ahead = Capture(2 * 3600);
   ASSERT_EQ(context_->tracker.size(), 0u);
-  config_.retention.disk_threshold = 0.999;
+  retention_.disk_threshold = 0.999;
   Pass();  // Remembers it.
-  config_.retention.disk_threshold = 1e-9;
+  retention_.disk_threshold = 1e-9;
   const std::string fresh =
       PathOf(capture_file::CompleteName(std::chrono::system_clock::now()));
   WriteFile(fresh, "x");

@@ -92,8 +92,9 @@ TEST_F(TimelineTest, AClockThatStepsBackMakesFreshFilesNoOlder) {
   for (int i = 0; i < 4; ++i) {
     clock_.Pass(20min);
     files.push_back(Make());
+    timeline_.PeriodToRemember();  // As each pass does.
   }
-  clock_.Step(-1h);
+  clock_.Step(-61min);
   Walk(files);
   for (int i = 0; i < 8; ++i) {
     clock_.Pass(10min);  // Once more through the hour it has seen.
