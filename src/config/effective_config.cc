@@ -135,14 +135,13 @@ void Resolver::ResolveSync() {
 
 void Resolver::ResolveRetention() {
   const auto or_default = [](auto value, auto standard) { return value != 0 ? value : standard; };
-  result_.retention = {
-      .enabled = !config_.capture_disabled,
-      .every_nth = or_default(config_.delete_every_nth_when_disk_full,
-                              defaults_.delete_every_nth_when_disk_full),
-      .disk_threshold = or_default(config_.disk_usage_deletion_threshold,
-                                   defaults_.disk_usage_deletion_threshold),
-      .capture_threshold = or_default(config_.capture_dir_deletion_threshold,
-                                      defaults_.capture_dir_deletion_threshold)};
+  result_.retention = {.enabled = !config_.capture_disabled,
+                       .every_nth = or_default(config_.delete_every_nth_when_disk_full,
+                                               defaults_.delete_every_nth_when_disk_full),
+                       .disk_threshold = or_default(config_.disk_usage_deletion_threshold,
+                                                    defaults_.disk_usage_deletion_threshold),
+                       .capture_threshold = or_default(config_.capture_dir_deletion_threshold,
+                                                       defaults_.capture_dir_deletion_threshold)};
 }
 
 std::chrono::milliseconds Resolver::SyncInterval() const {

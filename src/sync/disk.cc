@@ -91,16 +91,16 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
         logger_(*state_->context->options.logger) {}
 
   absl::Status Start() {
-    absl::StatusOr<Thread> summary = Thread::Start(
-        "dm-summary", kOwnStackBytes, [self = shared_from_this()] {
+    absl::StatusOr<Thread> summary =
+        Thread::Start("dm-summary", kOwnStackBytes, [self = shared_from_this()] {
           self->Each(std::chrono::milliseconds(0), self->options_.summary_interval,
                      [&self] { self->Look(); });
         });
     if (!summary.ok()) return summary.status();
     summary_ = *std::move(summary);
     if (!retention_config_.enabled) return absl::OkStatus();
-    absl::StatusOr<Thread> retention = Thread::Start(
-        "dm-retention", kOwnStackBytes, [self = shared_from_this()] {
+    absl::StatusOr<Thread> retention =
+        Thread::Start("dm-retention", kOwnStackBytes, [self = shared_from_this()] {
           self->Each(self->options_.retention_interval, self->options_.retention_interval,
                      [&self] { self->MakeRoom(); });
         });
@@ -195,18 +195,19 @@ void Disk::Watch::Tell(const RetentionResult& result) {
   }
   const FileCount evicted = SumOf(result);
   const Need need = stop_.stop_requested() ? Need::kNone : result.need_after;
-  const bool news = evicted.files > 0 || (need != Need::kNone && (need != need_told_ ||
-                                                                 Now() - told_ >= kNewsInterval));
+  const bool news = evicted.files > 0 ||
+                    (need != Need::kNone && (need != need_told_ || Now() - told_ >= kNewsInterval));
   need_told_ = need;
   if (!news) return;
   told_ = Now();
-  std::string text = absl::StrCat(
-      "current disk usage of the volume of ", config_.capture_directory, " is ",
-      Percent(result.before.used()), " and exceeds the threshold of ",
-      Percent(retention_config_.disk_threshold));
+  std::string text =
+      absl::StrCat("current disk usage of the volume of ", config_.capture_directory, " is ",
+                   Percent(result.before.used()), " and exceeds the threshold of ",
+                   Percent(retention_config_.disk_threshold));
   if (evicted.files > 0) {
-    absl::StrAppend(&text, "; evicted ", CountText(evicted), " that were not uploaded: ",
-                    WhoseText(result), "; it is ", Percent(result.after.used()), " now");
+    absl::StrAppend(&text, "; evicted ", CountText(evicted),
+                    " that were not uploaded: ", WhoseText(result), "; it is ",
+                    Percent(result.after.used()), " now");
   }
   if (need == Need::kOthersFillIt) {
     absl::StrAppend(&text, "; the data capture directory takes ",
@@ -238,13 +239,12 @@ void Disk::Watch::Look() {
 void Disk::Watch::DropEmptyFormerRoots(const std::vector<DirectorySummary>& directories) {
   FormerRoots& former = state_->context->former_roots;
   for (const std::string& path : former.Paths()) {
-    const std::optional<Root> root = FindRoot(
-        *state_->context->options.ops, path, DirectorySummary::Role::kFormer);
-    const auto summary = std::find_if(
-        directories.begin(), directories.end(),
-        [&](const DirectorySummary& candidate) {
-          return root.has_value() && candidate.path == root->path;
-        });
+    const std::optional<Root> root =
+        FindRoot(*state_->context->options.ops, path, DirectorySummary::Role::kFormer);
+    const auto summary = std::find_if(directories.begin(), directories.end(),
+                                      [&](const DirectorySummary& candidate) {
+                                        return root.has_value() && candidate.path == root->path;
+                                      });
     const bool gone = !root.has_value() && errno == ENOENT;
     const bool empty = summary != directories.end() && IsEmpty(*summary);
     if (!gone && !empty) continue;

@@ -51,8 +51,8 @@ class Counter {
     // Of the others, empty ones are not uploaded.
     if (!capture_file::IsComplete(file.name) && info.st_size == 0) return;
     Count(summary_.waiting, info);
-    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
-        timeline_.AgeOf(file.path, time));
+    const auto age =
+        std::chrono::duration_cast<std::chrono::milliseconds>(timeline_.AgeOf(file.path, time));
     if (summary_.oldest_waiting.has_value() && age <= summary_.oldest_waiting_age) return;
     summary_.oldest_waiting = time;
     summary_.oldest_waiting_age = age;

@@ -16,8 +16,8 @@
 
 namespace datamanager::sync {
 
-// Walks the capture directory, those of earlier configs and the additional paths. Any thread; blocks
-// on the disk. nullopt after `stop`.
+// Walks the capture directory, those of earlier configs and the additional paths. Any thread;
+// blocks on the disk. nullopt after `stop`.
 std::optional<std::vector<DirectorySummary>> Summarize(SyncContext& context, Timeline& timeline,
                                                        const config::SyncConfig& config,
                                                        const std::stop_token& stop);

@@ -28,8 +28,8 @@ absl::StatusOr<UniqueFd> OpenOrMake(FileOps& ops, int root, std::string_view rel
     if (ops.MkdirAt(directory.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
       return ErrnoStatus(errno, "create directory", name);
     }
-    directory = UniqueFd(
-        ops.OpenAt(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+    directory =
+        UniqueFd(ops.OpenAt(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
   }
   if (!directory.valid()) return ErrnoStatus(errno, "open directory", relative);
   return directory;

@@ -18,9 +18,7 @@ class TreeWalk {
  public:
   explicit TreeWalk(const TreeOptions& options) : options_(options), path_(options.root) {}
 
-  bool Run() {
-    return Enter(AT_FDCWD, path_.c_str(), 0);
-  }
+  bool Run() { return Enter(AT_FDCWD, path_.c_str(), 0); }
 
  private:
   bool Enter(int parent, const char* name, size_t depth) {
@@ -72,11 +70,10 @@ class TreeWalk {
     }
     if (type == DT_DIR) return Enter(directory, entry.d_name, depth + 1);
     if (type != DT_REG) return true;
-    return options_.visit(
-        {.directory = directory,
-         .name = entry.d_name,
-         .path = path_,
-         .relative = std::string_view(path_).substr(options_.root.size() + 1)});
+    return options_.visit({.directory = directory,
+                           .name = entry.d_name,
+                           .path = path_,
+                           .relative = std::string_view(path_).substr(options_.root.size() + 1)});
   }
 
   const TreeOptions& options_;

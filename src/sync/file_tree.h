@@ -50,7 +50,8 @@ struct TreeOptions {
   std::stop_token stop;  // Ends the walk, however little there is to visit.
 };
 
-// Streams: memory grows with the depth of the tree only. Follows no links. False if `visit` or the stop ended the walk.
+// Streams: memory grows with the depth of the tree only. Follows no links. False if `visit` or the
+// stop ended the walk.
 bool WalkTree(const TreeOptions& options);
 
 }  // namespace datamanager::sync

@@ -10,10 +10,9 @@ namespace datamanager::sync {
 std::string FormerRoots::Move(const config::SyncConfig& before, const config::SyncConfig& after) {
   const auto walked = [&after](const std::string& path) {
     return config::IsSameOrInside(path, after.capture_directory) ||
-           std::any_of(after.additional_paths.begin(), after.additional_paths.end(),
-                       [&path](const std::string& root) {
-                         return config::IsSameOrInside(path, root);
-                       });
+           std::any_of(
+               after.additional_paths.begin(), after.additional_paths.end(),
+               [&path](const std::string& root) { return config::IsSameOrInside(path, root); });
   };
   MutexLock lock(mutex_);
   std::erase(paths_, before.capture_directory);

@@ -63,8 +63,8 @@ RetentionPass::RetentionPass(SyncContext& context, Timeline& timeline,
   for (const Root& root : all) {
     root_ids_.push_back(root.id);
     // On another volume it takes no room of this one.
-    const bool evictable = root.role != DirectorySummary::Role::kAdditional &&
-                           root.id.device == all.front().id.device;
+    const bool evictable =
+        root.role != DirectorySummary::Role::kAdditional && root.id.device == all.front().id.device;
     if (evictable) roots_.push_back(root.path);
   }
 }
@@ -102,16 +102,16 @@ bool RetentionPass::Walk(const std::function<void(Candidate)>& visit,
              .relative = std::string(file.relative)});
       return true;
     };
-    const bool whole = WalkTree(
-        {.ops = &ops_,
-         .root = roots_[root],
-         .other_roots = root_ids_,
-         .visit = look,
-         .complain =
-             [this](const absl::Status& status) {
-               context_.options.logger->Debug(absl::StrCat("retention: ", status.ToString()));
-             },
-         .stop = stop_});
+    const bool whole = WalkTree({.ops = &ops_,
+                                 .root = roots_[root],
+                                 .other_roots = root_ids_,
+                                 .visit = look,
+                                 .complain =
+                                     [this](const absl::Status& status) {
+                                       context_.options.logger->Debug(
+                                           absl::StrCat("retention: ", status.ToString()));
+                                     },
+                                 .stop = stop_});
     if (!whole) return false;
   }
   return true;
@@ -170,8 +170,8 @@ bool RetentionPass::Evict(const Candidate& candidate) {
   context_.retries.Take(file);
   const uint64_t bytes = BytesOnDisk(info);
   usage_.captured -= std::min(usage_.captured, bytes);
-  FileCount& count = candidate.waiting ? result_.evicted[ParentPath(candidate.relative)]
-                                       : result_.set_aside;
+  FileCount& count =
+      candidate.waiting ? result_.evicted[ParentPath(candidate.relative)] : result_.set_aside;
   ++count.files;
   count.bytes += static_cast<uint64_t>(info.st_size);
   return true;

@@ -32,8 +32,8 @@ struct DiskUsage {
 };
 
 enum class Need : uint8_t {
-  kNone,           // There is room.
-  kOthersFillIt,   // There is not, but the capture directory takes too little to blame it.
+  kNone,          // There is room.
+  kOthersFillIt,  // There is not, but the capture directory takes too little to blame it.
   kEvict,
 };
 Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage);  // Pure.
@@ -52,9 +52,9 @@ struct RetentionResult {
   Need need_after = Need::kNone;  // As it ended.
   DiskUsage before;
   DiskUsage after;
-  FileCount set_aside;                     // Evicted of what was set aside.
+  FileCount set_aside;                       // Evicted of what was set aside.
   std::map<std::string, FileCount> evicted;  // Of what waited, by the collector's directory.
-  absl::Status error;                      // The last file that could not be evicted.
+  absl::Status error;                        // The last file that could not be evicted.
 };
 
 // One pass over the capture directory, and over those of earlier configs on its volume. Goes from
@@ -70,8 +70,7 @@ class RetentionPass {
 
   // Both configs must outlive it.
   RetentionPass(SyncContext& context, Timeline& timeline, const config::SyncConfig& walked,
-                const config::RetentionConfig& config, std::stop_token stop,
-                size_t batch = kBatch);
+                const config::RetentionConfig& config, std::stop_token stop, size_t batch = kBatch);
 
   // An error if the usage cannot be read. What cannot be walked or evicted does not end the pass.
   absl::StatusOr<RetentionResult> Run();

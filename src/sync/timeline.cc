@@ -13,10 +13,7 @@ uint64_t HashOf(std::string_view path) { return absl::HashOf(ToAbsl(path)); }
 }  // namespace
 
 Timeline::Timeline(const Clock& clock)
-    : clock_(clock),
-      start_(clock.MonotonicNow()),
-      start_wall_(clock.WallNow()),
-      observed_(start_) {
+    : clock_(clock), start_(clock.MonotonicNow()), start_wall_(clock.WallNow()), observed_(start_) {
   periods_.push_back(
       {.number = 1, .wall_begin = start_wall_, .wall_end = start_wall_, .begin = start_});
 }
@@ -31,10 +28,8 @@ void Timeline::Observe() {
     // Right after the last look or right before this one: both periods get what lies between.
     const int64_t number = current.number + 1;
     current.wall_end = expected;
-    periods_.push_back({.number = number,
-                        .wall_begin = wall - passed,
-                        .wall_end = wall,
-                        .begin = observed_});
+    periods_.push_back(
+        {.number = number, .wall_begin = wall - passed, .wall_end = wall, .begin = observed_});
     if (periods_.size() > kPeriodLimit) periods_.pop_front();
     to_remember_ = number;
   } else {

@@ -39,8 +39,8 @@ std::string MountSmallDisk(const std::string& path) {
 class DiskFullTest : public ::testing::Test {
  protected:
   ~DiskFullTest() override {
-    if (disk_ != nullptr) EXPECT_TRUE(disk_->Close(PatienceEnds()).ok());
-    if (capture_ != nullptr) EXPECT_TRUE(capture_->Close(PatienceEnds(), PatienceEnds()).ok());
+    disk_.reset();
+    capture_.reset();
     ::umount2(temp_.path().c_str(), MNT_DETACH);
   }
   CollectorStats Stats() const { return capture_->Stats().at(0); }
@@ -74,15 +74,16 @@ TEST_F(DiskFullTest, RetentionMakesRoomAndCaptureGoesOn) {
   ASSERT_TRUE(WaitUntil([&] { return Stats().write_errors > 0; }));
 
   const uint64_t captured = Stats().captured;
-  ASSERT_TRUE(disk_->Reconfigure({.capture_directory = config.directory}, {.enabled = true},
-                                 PatienceEnds())
-                  .ok());
+  ASSERT_TRUE(
+      disk_->Reconfigure({.capture_directory = config.directory}, {.enabled = true}, PatienceEnds())
+          .ok());
   EXPECT_TRUE(WaitUntil([&] { return Stats().captured >= captured + 100; })) << log_.Text();
   const DiskStats stats = disk_->Stats();
   EXPECT_GT(stats.evicted.files, 0u);
   EXPECT_EQ(stats.evicted_by_collector.at("rdk_component_sensor/cpu/Readings").files,
             stats.evicted.files);
-  EXPECT_TRUE(WaitUntil([&] { return log_.Has("that were not uploaded: rdk_component_sensor/cpu"); }));
+  EXPECT_TRUE(
+      WaitUntil([&] { return log_.Has("that were not uploaded: rdk_component_sensor/cpu"); }));
 
   // What is left is whole.
   EXPECT_TRUE(capture_->Close(PatienceEnds(), PatienceEnds()).ok());

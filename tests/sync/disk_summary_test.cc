@@ -69,9 +69,8 @@ TEST_F(StaleWarningTest, OnceInFiveMinutes) {
 }
 
 TEST_F(StaleWarningTest, WhatWasSetAsideAndWhatIsInProgressIsNoReason) {
-  const DirectorySummary summary{.in_progress = {.files = 1},
-                                 .failed = {.files = 1},
-                                 .oldest_in_progress = WallTime()};
+  const DirectorySummary summary{
+      .in_progress = {.files = 1}, .failed = {.files = 1}, .oldest_in_progress = WallTime()};
   EXPECT_FALSE(StaleWarning({summary}, 6s, std::nullopt, kNow).has_value());
 }
 

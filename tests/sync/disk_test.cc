@@ -60,9 +60,8 @@ class DiskTest : public SyncFixture {
     EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().looks >= looks + 2; }));
   }
   std::string CaptureAged(std::chrono::seconds age) {
-    std::string path =
-        DirectoryOf("arm") + "/" +
-        capture_file::CompleteName(std::chrono::system_clock::now() - age);
+    std::string path = DirectoryOf("arm") + "/" +
+                       capture_file::CompleteName(std::chrono::system_clock::now() - age);
     WriteFile(path, CaptureFileBytes(TabularMetadata("arm"), {Reading(1)}));
     return path;
   }

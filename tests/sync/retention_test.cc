@@ -67,8 +67,8 @@ class RetentionTest : public ::testing::Test {
  protected:
   RetentionTest() {
     config_.capture_directory = captured_;
-    retention_ = {.enabled = true, .every_nth = 5, .disk_threshold = 1e-9,
-                         .capture_threshold = 1e-9};
+    retention_ = {
+        .enabled = true, .every_nth = 5, .disk_threshold = 1e-9, .capture_threshold = 1e-9};
     std::filesystem::create_directories(captured_);
     ops_.SetVolume([this](struct statvfs& volume) {
       volume.f_frsize = kBlock;
@@ -80,8 +80,8 @@ class RetentionTest : public ::testing::Test {
 
   // Named after the second at which it was begun, within this hour before the run.
   std::string Capture(int second, const std::string& component = "arm") {
-    std::string path = PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(second)),
-                              component);
+    std::string path =
+        PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(second)), component);
     WriteFile(path, std::string(kBlock, 'x'));
     return path;
   }
@@ -91,7 +91,8 @@ class RetentionTest : public ::testing::Test {
            "/" + name;
   }
   RetentionResult Pass(size_t batch = RetentionPass::kBatch, std::stop_token stop = {}) {
-    auto result = RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), batch).Run();
+    auto result =
+        RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), batch).Run();
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(RetentionResult{});
   }
@@ -158,18 +159,18 @@ TEST_F(RetentionTest, WhatAnotherProcessHasLockedIsPassedOver) {
 
 TEST_F(RetentionTest, OnlyWhatCaptureHasPublishedIsACandidate) {
   retention_.every_nth = 1;
-  std::vector<std::string> others{PathOf(capture_file::InProgressName(base_)),
-                                  PathOf("notes.txt"),
-                                  PathOf("about.capture.txt"),
-                                  PathOf("about.capture"),
-                                  PathOf("2026-13-01T00_00_00.000000Z.capture"),
-                                  captured_ + "/sequences/a.seq",
-                                  captured_ + "/datasetUpload/" +
-                                      capture_file::CompleteName(base_)};
+  std::vector<std::string> others{
+      PathOf(capture_file::InProgressName(base_)),
+      PathOf("notes.txt"),
+      PathOf("about.capture.txt"),
+      PathOf("about.capture"),
+      PathOf("2026-13-01T00_00_00.000000Z.capture"),
+      captured_ + "/sequences/a.seq",
+      captured_ + "/datasetUpload/" + capture_file::CompleteName(base_)};
   for (const std::string& path : others) WriteFile(path, "x");
   const std::string published = Capture(0);
-  std::filesystem::create_symlink(published, PathOf(capture_file::CompleteName(
-                                                 base_ + std::chrono::seconds(9))));
+  std::filesystem::create_symlink(
+      published, PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(9))));
   EXPECT_EQ(Evicted(Pass()), 1u);
   EXPECT_EQ(Left(others), "kkkkkkk");
   EXPECT_EQ(Left({published}), "E");
@@ -196,8 +197,7 @@ TEST_F(RetentionTest, NothingGoesBelowTheThresholds) {
 TEST_F(RetentionTest, EndsAtTheDiskThresholdReadingTheUsageEverySixteen) {
   for (int i = 0; i < 100; ++i) Capture(i);
   others_ = 810;
-  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
-                       .capture_threshold = 0.01};
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9, .capture_threshold = 0.01};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.need, Need::kEvict);
   EXPECT_EQ(result.need_after, Need::kNone);
@@ -208,8 +208,7 @@ TEST_F(RetentionTest, EndsAtTheDiskThresholdReadingTheUsageEverySixteen) {
 TEST_F(RetentionTest, EndsAtTheCaptureDirectorysThreshold) {
   for (int i = 0; i < 100; ++i) Capture(i);
   others_ = 900;
-  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.5,
-                       .capture_threshold = 0.09};
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.5, .capture_threshold = 0.09};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.need_after, Need::kOthersFillIt);
   EXPECT_EQ(Evicted(result), 11u);
@@ -245,8 +244,7 @@ TEST_F(RetentionTest, WhatWasSetAsideGoesFirst) {
     WriteFile(failed.back(), std::string(kBlock, 'x'));
   }
   others_ = 885;
-  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9,
-                       .capture_threshold = 0.001};
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9, .capture_threshold = 0.001};
   const RetentionResult result = Pass();
   EXPECT_EQ(result.set_aside.files, 16u);
   EXPECT_EQ(Left({waiting}), "k");
@@ -256,8 +254,7 @@ TEST_F(RetentionTest, WhatWasSetAsideGoesFirst) {
 TEST_F(RetentionTest, AdditionalPathsAreNeverTouched) {
   const std::string additional = captured_ + "/shared";
   config_.additional_paths = {additional};
-  const std::string file =
-      additional + "/api/name/method/" + capture_file::CompleteName(base_);
+  const std::string file = additional + "/api/name/method/" + capture_file::CompleteName(base_);
   const std::string failed = additional + "/failed/" + capture_file::CompleteName(base_);
   WriteFile(file, "x");
   WriteFile(failed, "x");
@@ -312,8 +309,7 @@ TEST_F(RetentionTest, AFileFromAClockThatWasAheadGoesFirst) {
   retention_.disk_threshold = 0.999;
   Pass();  // Remembers it.
   retention_.disk_threshold = 1e-9;
-  const std::string fresh =
-      PathOf(capture_file::CompleteName(std::chrono::system_clock::now()));
+  const std::string fresh = PathOf(capture_file::CompleteName(std::chrono::system_clock::now()));
   WriteFile(fresh, "x");
   Pass();
   EXPECT_EQ(Left({ahead, fresh}), "Ek");
