@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 // Of the reasons for which files stay, so many are told.
 constexpr size_t kErrorLimit = 100;
 constexpr int kNameAttempts = 1000;
+// Whoever sets a file aside lets go of it right after.
+constexpr std::chrono::milliseconds kHandOverLimit{100};
 
 // Opens the directory `relative` below `root`, and makes what is missing of it.
 absl::StatusOr<UniqueFd> OpenOrMake(FileOps& ops, int root, std::string_view relative) {
@@ -48,8 +51,12 @@ std::string FormerName(std::string_view name) {
 
 class Mover {
  public:
-  Mover(SyncContext& context, int root, RetriedFiles& result)
-      : context_(context), ops_(*context.options.ops), root_(root), result_(result) {}
+  Mover(SyncContext& context, int root, std::stop_token stop, RetriedFiles& result)
+      : context_(context),
+        ops_(*context.options.ops),
+        root_(root),
+        stop_(std::move(stop)),
+        result_(result) {}
 
   void Move(const TreeFile& file) {
     absl::Status status = TryMove(file);
@@ -70,13 +77,15 @@ class Mover {
     struct stat info {};
     if (!fd.valid() || ops_.Fstat(fd.get(), &info) != 0) return absl::ErrnoToStatus(errno, "open");
     if (!S_ISREG(info.st_mode)) return absl::FailedPreconditionError("is no regular file");
-    const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(FileId::Of(info));
+    const FileId id = FileId::Of(info);
+    context_.tracker.WaitUntilFree(id, context_.options.clock->MonotonicNow() + kHandOverLimit,
+                                   stop_);
+    const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(id);
     if (!claim.has_value() || ops_.TryLock(fd.get()) != 0) {
       return absl::UnavailableError("is in use");
     }
     struct stat named {};
-    if (ops_.LstatAt(file.directory, file.name, &named) != 0 ||
-        FileId::Of(named) != FileId::Of(info)) {
+    if (ops_.LstatAt(file.directory, file.name, &named) != 0 || FileId::Of(named) != id) {
       return absl::NotFoundError("is another file now");
     }
     const std::string name = FormerName(file.name);
@@ -122,6 +131,7 @@ class Mover {
   SyncContext& context_;
   FileOps& ops_;
   const int root_;  // Its descriptor.
+  const std::stop_token stop_;
   RetriedFiles& result_;
 };
 
@@ -138,7 +148,7 @@ void RetryFailedBelow(SyncContext& context, const std::string& root, const std::
     if (errno != ENOENT) complain(ErrnoStatus(errno, "open directory", root));
     return;
   }
-  Mover mover(context, fd.get(), result);
+  Mover mover(context, fd.get(), stop, result);
   WalkTree({.ops = &ops,
             .root = root,
             .only = capture_file::kFailedDirectory,
