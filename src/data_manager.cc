@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "capture/capture.h"
 #include "config/effective_config.h"
+#include "sync/disk.h"
 #include "sync/sync.h"
 
 namespace datamanager {
@@ -40,7 +41,8 @@ class Implementation final : public DataManager {
       : options_(std::move(options)),
         logger_(std::move(logger)),
         capture_(std::move(capture)),
-        sync_(std::move(sync)) {}
+        sync_(std::move(sync)),
+        disk_(sync_->context()) {}
 
   ~Implementation() override {
     if (!CallbackScope::Active()) Close().IgnoreError();  // Whoever cares has called Close.
@@ -48,6 +50,7 @@ class Implementation final : public DataManager {
 
   absl::Status Reconfigure(const Config& config, const Sources& sources) override;
   absl::Status Sync(SyncOptions options) override;
+  absl::StatusOr<RetriedFiles> RetryFailed() override;
   absl::Status Close() override;
   ManagerStats Stats() const override;
 
@@ -64,13 +67,14 @@ class Implementation final : public DataManager {
   const std::shared_ptr<Logger> logger_;
   const std::shared_ptr<capture::Capture> capture_;
   const std::shared_ptr<sync::Sync> sync_;
+  sync::Disk disk_;
   std::stop_source close_requested_;
 
   // What is under way. Nothing is done under the lock: whoever comes second waits for the state.
   mutable Mutex mutex_;
   CondVar changed_;
   bool reconfiguring_ DM_GUARDED_BY(mutex_) = false;
-  int syncs_ DM_GUARDED_BY(mutex_) = 0;
+  int calls_ DM_GUARDED_BY(mutex_) = 0;  // Of Sync and RetryFailed.
   bool closing_ DM_GUARDED_BY(mutex_) = false;
   bool closed_ DM_GUARDED_BY(mutex_) = false;
   absl::Status close_result_ DM_GUARDED_BY(mutex_);
@@ -114,7 +118,9 @@ absl::Status Implementation::Apply(const Config& config, const Sources& sources)
     return Closed();
   }
   if (Closing()) return Closed();
-  return sync_->Reconfigure(effective->sync, deadline);
+  absl::Status watched = disk_.Reconfigure(effective->sync, effective->retention, deadline);
+  absl::Status synced = sync_->Reconfigure(effective->sync, deadline);
+  return synced.ok() ? watched : synced;
 }
 
 absl::Status Implementation::Sync(SyncOptions options) {
@@ -122,15 +128,29 @@ absl::Status Implementation::Sync(SyncOptions options) {
   {
     MutexLock lock(mutex_);
     if (closing_) return Closed();
-    ++syncs_;
+    ++calls_;
   }
   absl::Status status = sync_->SyncNow(
       options.wait_for == SyncWait::kUploaded ? sync::Wait::kUploaded : sync::Wait::kHandedOver,
       std::move(options.stop));
   MutexLock lock(mutex_);
-  --syncs_;
+  --calls_;
   changed_.NotifyAll();
   return status;
+}
+
+absl::StatusOr<RetriedFiles> Implementation::RetryFailed() {
+  if (CallbackScope::Active()) return InsideCallback("RetryFailed");
+  {
+    MutexLock lock(mutex_);
+    if (closing_) return Closed();
+    ++calls_;
+  }
+  absl::StatusOr<RetriedFiles> result = disk_.RetryFailed();
+  MutexLock lock(mutex_);
+  --calls_;
+  changed_.NotifyAll();
+  return result;
 }
 
 absl::Status Implementation::Close() {
@@ -163,6 +183,7 @@ absl::Status Implementation::CloseParts() {
   const MonotonicTime end = sources + kCloseLimit - kCloseLog;
   // Uploads and calls of Sync end while capture closes.
   sync_->RequestStop();
+  disk_.RequestStop();
   {
     MutexLock lock(mutex_);
     changed_.WaitUntil(mutex_, begin + kCloseTurn, [this] {
@@ -172,11 +193,12 @@ absl::Status Implementation::CloseParts() {
   }
   absl::Status captured = capture_->Close(sources, end - kCloseSync - kCloseTurn);
   absl::Status synced = sync_->Close(end - kCloseTurn);
+  if (absl::Status watched = disk_.Close(end - kCloseTurn); synced.ok()) synced = watched;
   {
     MutexLock lock(mutex_);
     changed_.WaitUntil(mutex_, end, [this] {
       mutex_.AssertHeld();
-      return syncs_ == 0;
+      return calls_ == 0;
     });
   }
   if (captured.ok()) return synced;
@@ -193,6 +215,7 @@ ManagerStats Implementation::Stats() const {
                      .lost_files = capture_->keeper().lost(),
                      .dropped_log_messages = logger_->dropped(),
                      .sync = sync_->Stats(),
+                     .disk = disk_.Stats(),
                      .connection = sync_->Connection()};
   MutexLock lock(mutex_);
   stats.capture_dir = capture_dir_;

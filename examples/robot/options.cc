@@ -26,6 +26,8 @@ Signals:
                    --run-for they end that upload.
   SIGHUP           read the config file again. Only collectors that changed restart. A wrong config is
                    reported and changes nothing. A changed cloud section counts from the next start.
+  SIGUSR2          put what was set aside under failed/ back to where it was, so that it is uploaded
+                   again: for when the server, or the files, have been put right.
 
 Environment:
   ROBOT_LOG        what to log to standard error: debug, info (default), warning or error

@@ -93,6 +93,17 @@ UploadStats UploadsOf(const ManagerStats& stats) {
   return sum;
 }
 
+// Below failed/, by the last look at the disk.
+uint64_t SetAsideFiles(const ManagerStats& stats) {
+  uint64_t files = 0;
+  for (const auto& directory : stats.disk.directories) files += directory.failed.files;
+  return files;
+}
+
+uint64_t EvictedFiles(const ManagerStats& stats) {
+  return stats.disk.evicted.files + stats.disk.evicted_failed.files;
+}
+
 std::string Counts(const CollectorStats& stats) {
   return absl::StrFormat("due=%-7d captured=%-7d missed=%-5d failed=%-5d records=%-7d bytes=%-10d",
                          stats.ticks_due, stats.captured, stats.missed, stats.failed, stats.records,
@@ -133,10 +144,12 @@ std::string StatusLine(std::chrono::duration<double> elapsed, const ManagerStats
   const UploadStats uploads = UploadsOf(stats);
   return absl::StrFormat(
       "status t=%.1fs captured=%d records=%d bytes=%d missed=%d failed=%d waiting_files=%d "
-      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d connection=%s%s",
+      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d set_aside_files=%d "
+      "evicted_files=%d connection=%s%s",
       elapsed.count(), sum.captured, sum.records, sum.bytes, sum.missed, sum.failed, waiting.files,
-      waiting.bytes, uploads.files, uploads.bytes, uploads.retries,
-      OneWord(datamanager::ConnectionStateName(stats.connection.state)), Dropped(sum.dropped));
+      waiting.bytes, uploads.files, uploads.bytes, uploads.retries, SetAsideFiles(stats),
+      EvictedFiles(stats), OneWord(datamanager::ConnectionStateName(stats.connection.state)),
+      Dropped(sum.dropped));
 }
 
 std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerStats& stats,
@@ -164,9 +177,10 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
   absl::StrAppendFormat(
       &table,
       "total %s uploaded_files=%d uploaded_bytes=%d refused=%d retries=%d waiting_files=%d "
-      "waiting_bytes=%d%s\n",
+      "waiting_bytes=%d set_aside_files=%d evicted_files=%d%s\n",
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
-      waiting.files, waiting.bytes, Dropped(SumOf(stats).dropped));
+      waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
+      Dropped(SumOf(stats).dropped));
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

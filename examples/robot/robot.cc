@@ -105,6 +105,14 @@ void Robot::Reload() {
   Say("config reloaded");
 }
 
+void Robot::RetryFailed() {
+  const absl::StatusOr<datamanager::RetriedFiles> result = manager_->RetryFailed();
+  if (!Succeeded(result.status())) return;
+  for (const std::string& error : result->errors) PrintError(absl::UnknownError(error));
+  Say("put " + std::to_string(result->moved) + " files back from failed/; " +
+      std::to_string(result->left) + " stay there");
+}
+
 int Robot::WaitUntil(TimePoint deadline) {
   while (true) {
     const int number = signals_.WaitUntil(std::min(deadline, next_status_));
@@ -136,7 +144,7 @@ bool Robot::Drain() {
   TimePoint deadline = steady_clock::now() + kDrainLimit;
   while (!done) {
     const int number = WaitUntil(deadline);
-    if (number == Signals::kWake || number == SIGHUP) continue;
+    if (number == Signals::kWake || number == SIGHUP || number == SIGUSR2) continue;
     stop.request_stop();
     deadline = TimePoint::max();
   }
@@ -155,8 +163,9 @@ int Robot::Run() {
 
   const TimePoint end = options_.run_for ? start_ + *options_.run_for : TimePoint::max();
   int number = WaitUntil(end);
-  while (number == SIGHUP || number == Signals::kWake) {
+  while (number == SIGHUP || number == SIGUSR2 || number == Signals::kWake) {
     if (number == SIGHUP) Reload();
+    if (number == SIGUSR2) RetryFailed();
     number = WaitUntil(end);
   }
   // Ending changes the collectors' states; the table tells how they ran.

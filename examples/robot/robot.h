@@ -36,6 +36,7 @@ class Robot {
   absl::StatusOr<Plan> Load() const;
   absl::Status Start();
   void Reload();
+  void RetryFailed();
   // The next signal, or 0 at `deadline`. Prints the status line whenever it is due.
   int WaitUntil(TimePoint deadline);
   // Stops capture and uploads what there is, for a limited time. False if something failed.

@@ -7,7 +7,7 @@ namespace robot {
 
 Signals::Signals() : waiting_thread_(::pthread_self()) {
   ::sigemptyset(&set_);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, kWake}) ::sigaddset(&set_, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, kWake}) ::sigaddset(&set_, number);
   ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   // A reader of our output that goes away must not end capture.
   ::signal(SIGPIPE, SIG_IGN);

@@ -9,8 +9,8 @@
 
 namespace robot {
 
-// Blocks SIGTERM, SIGINT, SIGHUP and kWake in the thread that makes it and in those made after, and
-// hands them to whoever waits here. Make it before any other thread.
+// Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR2 and kWake in the thread that makes it and in those made
+// after, and hands them to whoever waits here. Make it before any other thread.
 class Signals {
  public:
   // Sent by a thread of the robot to the waiting one.

@@ -67,7 +67,8 @@ std::string_view DurabilityName(Durability durability);
 // Attributes of the data manager service.
 struct Config {
   // Where captured data waits. A leading "~" is the home directory. Empty: $VIAM_HOME/capture, else
-  // $HOME/.viam/capture.
+  // $HOME/.viam/capture. When it changes, what waits in the former one is still uploaded from
+  // there, as long as the process lives.
   std::string capture_dir;
   // Stored with captured data and with arbitrary files.
   std::vector<std::string> tags;
@@ -95,8 +96,11 @@ struct Config {
   // ask it: with a name set, scheduled sync stays off and an error says so.
   std::string selective_syncer_name;
 
-  // When the disk is full: evict every n-th captured file, from a fraction of the disk in use and a
-  // fraction of it in the capture directory. Checked and kept; this version evicts nothing.
+  // When the disk is full, so that capture goes on: looked at every 30 s while capture is enabled.
+  // From `disk_usage_deletion_threshold` on, the fraction of capture_dir's volume that is in use,
+  // if what capture_dir holds takes at least `capture_dir_deletion_threshold` of that volume, files
+  // are evicted until either is no longer so: what is under failed/ first, then every n-th of the
+  // published files that wait to be uploaded, from the oldest to the newest.
   int64_t delete_every_nth_when_disk_full = 5;
   double disk_usage_deletion_threshold = 0.9;
   double capture_dir_deletion_threshold = 0.5;

@@ -13,8 +13,11 @@
 #define DATAMANAGER_DATA_MANAGER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -52,6 +55,14 @@ struct SyncOptions {
   std::stop_token stop;
 };
 
+// What RetryFailed did.
+struct RetriedFiles {
+  uint64_t moved = 0;  // Back in their places.
+  uint64_t left = 0;   // Still under failed/.
+  // Why, a line for each of the first hundred, with the file's path; and what could not be read.
+  std::vector<std::string> errors;
+};
+
 // Runs capture and sync on one config. Thread-safe: any thread but those of the library may call
 // anything at any time; calls that change the manager take turns. A call from inside a source or a
 // log sink returns FAILED_PRECONDITION.
@@ -85,6 +96,15 @@ class DataManager {
   // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
   // refused some of the files; they are under failed/.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
+
+  // Moves what the server refused, and what could not be read, from `failed/` back to where it was
+  // below capture_dir and the other directories that are walked, so that the next pass uploads it:
+  // for when the server, or the file, has been put right. Never overwrites. A capture file without
+  // a whole record stays: there is nothing in it to upload.
+  //
+  // Blocks on the disk; Close ends it, with CANCELLED. FAILED_PRECONDITION before the first
+  // Reconfigure.
+  virtual absl::StatusOr<RetriedFiles> RetryFailed() = 0;
 
   // Ends capture and sync. Everything captured is on disk when it returns; what was being uploaded
   // stays and is uploaded by the next run. Beats everything else: a Sync or Reconfigure under way

@@ -2,8 +2,12 @@
 #ifndef DATAMANAGER_STATS_H_
 #define DATAMANAGER_STATS_H_
 
+#include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datamanager/cloud.h"
@@ -75,6 +79,47 @@ struct SyncStats {
   std::string last_error;        // Of the last upload that failed.
 };
 
+struct FileCount {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+// What lies below one directory, by the last look.
+struct DirectorySummary {
+  enum class Role : uint8_t {
+    kCapture,     // capture_dir.
+    kFormer,      // capture_dir of an earlier config, walked until nothing is left in it.
+    kAdditional,  // One of additional_sync_paths, or the default's former place.
+  };
+  std::string path;
+  Role role = Role::kCapture;
+  FileCount waiting;      // Complete capture files, and other files that are not empty.
+  FileCount in_progress;  // *.prog: being written, or left by a dead process and not yet recovered.
+  FileCount failed;       // Set aside below failed/.
+  // Of the oldest that waits, and of the oldest in progress: the time in its name, or when another
+  // file was last changed. Empty if there is none.
+  std::optional<std::chrono::system_clock::time_point> oldest_waiting;
+  std::optional<std::chrono::system_clock::time_point> oldest_in_progress;
+  // How old the former is; counted by the monotonic clock for what was made in this run.
+  std::chrono::milliseconds oldest_waiting_age{0};
+  uint64_t volume_bytes = 0;
+  uint64_t volume_available_bytes = 0;  // To who is not privileged.
+  bool complete = true;                 // False: something could not be read.
+};
+
+// The disk, looked at each minute, and what was evicted because it was full.
+struct DiskStats {
+  std::vector<DirectorySummary> directories;  // Empty before the first look.
+  std::chrono::milliseconds age{0};           // Since that look.
+  uint64_t looks = 0;                         // Looks that came to their end.
+  FileCount evicted;                          // Waiting files.
+  FileCount evicted_failed;                   // Files below failed/.
+  // The former, by the collector's directory below capture_dir: "<api>/<name>/<method>". At most
+  // 1,024 of them; what is evicted of others counts under "others".
+  std::map<std::string, FileCount> evicted_by_collector;
+  uint64_t retention_passes = 0;  // Looks at whether the disk is full.
+};
+
 struct ManagerStats {
   std::string capture_dir;
   std::vector<CollectorStats> collectors;
@@ -86,6 +131,7 @@ struct ManagerStats {
   uint64_t lost_files = 0;
   uint64_t dropped_log_messages = 0;
   SyncStats sync;
+  DiskStats disk;
   ConnectionStatus connection;
 };
 

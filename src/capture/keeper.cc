@@ -27,6 +27,8 @@ using capture_file::Writer;
 
 // Each queued file holds a descriptor; a robot's limit is often 1,024.
 constexpr size_t kQueueLimit = 128;
+// Directories that are recovered; sync's figure for former ones, and the one in use.
+constexpr size_t kRootLimit = 9;
 
 // A file that a collector writes.
 struct LiveFile {
@@ -61,7 +63,8 @@ struct Keeper::State {
   // Finished files that somebody removed, and that could not be copied yet.
   std::vector<std::unique_ptr<Writer>> removed DM_GUARDED_BY(mutex);
   FlushPolicy policy DM_GUARDED_BY(mutex);
-  std::string recovery_root DM_GUARDED_BY(mutex);
+  // The last one is captured to; those before it stay until nothing is in progress in them.
+  std::vector<std::string> recovery_roots DM_GUARDED_BY(mutex);
   bool closing DM_GUARDED_BY(mutex) = false;
   bool poked DM_GUARDED_BY(mutex) = false;  // What is due when has changed.
   // When what is to be done; never, if there is nothing.
@@ -90,7 +93,12 @@ struct Keeper::State {
   void FlushLive();
   absl::Status FlushOne(const std::string& path, LiveFile& file);
   void Recover();
+  bool RecoverTree(const std::string& root, bool former);
   bool RecoverOne(const std::string& path);
+  bool IsLive(const std::string& path) {
+    MutexLock lock(mutex);
+    return live.contains(path);
+  }
 
   MonotonicTime Now() const { return options.clock->MonotonicNow(); }
   void Poke() DM_REQUIRES(mutex) {
@@ -346,21 +354,20 @@ absl::Status Keeper::State::FlushOne(const std::string& path, LiveFile& file) {
 }
 
 void Keeper::State::Recover() {
-  std::string root;
+  std::vector<std::string> roots;
   {
     MutexLock lock(mutex);
-    root = recovery_root;
+    roots = recovery_roots;
   }
   bool complete = true;
-  absl::Status status = ForEachInProgressFile(*options.ops, root, [&](const std::string& path) {
-    PublishQueued();
-    if (Closing()) return false;
-    complete = RecoverOne(path) && complete;
-    return true;
-  });
-  if (!status.ok()) {
-    complete = false;
-    Complain("recover", Wrap(status, "recover"));
+  for (const std::string& root : roots) {
+    const bool former = root != roots.back();
+    const bool recovered_all = RecoverTree(root, former);
+    complete = recovered_all && complete;
+    MutexLock lock(mutex);
+    if (recovered_all && former && !closing && recovery_roots.back() != root) {
+      std::erase(recovery_roots, root);
+    }
   }
   recoverer.EndPass();
   if (complete) return;
@@ -369,11 +376,23 @@ void Keeper::State::Recover() {
 }
 
 // False: to be looked at again.
+bool Keeper::State::RecoverTree(const std::string& root, bool former) {
+  bool complete = true;
+  absl::Status status = ForEachInProgressFile(*options.ops, root, [&](const std::string& path) {
+    PublishQueued();
+    if (Closing()) return false;
+    // A collector that was told to end may still write to a former directory.
+    complete = RecoverOne(path) && !(former && IsLive(path)) && complete;
+    return true;
+  });
+  if (status.ok()) return complete;
+  Complain("recover", Wrap(status, "recover"));
+  return false;
+}
+
+// False: to be looked at again.
 bool Keeper::State::RecoverOne(const std::string& path) {
-  {
-    MutexLock lock(mutex);
-    if (live.contains(path)) return true;
-  }
+  if (IsLive(path)) return true;
   absl::StatusOr<capture_file::Recovery> recovery = recoverer.Recover(path);
   if (!recovery.ok()) {
     Complain(path, Wrap(recovery.status(), "recover"));
@@ -484,7 +503,10 @@ bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
 
 void Keeper::Recover(const std::string& capture_dir) {
   MutexLock lock(state_->mutex);
-  state_->recovery_root = capture_dir;
+  std::vector<std::string>& roots = state_->recovery_roots;
+  std::erase(roots, capture_dir);
+  roots.push_back(capture_dir);
+  if (roots.size() > kRootLimit) roots.erase(roots.begin());
   state_->recovery_due = state_->Now();
   state_->Poke();
 }

@@ -80,7 +80,8 @@ class Keeper {
   bool WaitUntilPublished(MonotonicTime deadline, std::stop_token stop);
 
   // Has the in-progress files below `capture_dir` recovered: soon, and as long as some are in use
-  // by others, again each minute. Another directory replaces the one given before.
+  // by others, again each minute. A directory given before is looked after until nothing in it is
+  // in progress.
   void Recover(const std::string& capture_dir);
 
   // Publishes what is queued, unflushed past `deadline`, and ends the thread. One that the disk

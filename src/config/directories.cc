@@ -18,12 +18,6 @@ std::string Normal(const std::filesystem::path& path) {
   return normal;
 }
 
-bool IsSameOrInside(std::string_view path, std::string_view directory) {
-  if (directory == "/") return true;
-  return path.starts_with(directory) &&
-         (path.size() == directory.size() || path[directory.size()] == '/');
-}
-
 // Where the reference captures without $VIAM_HOME.
 std::string HomeCaptureDirectory(const Environment& environment) {
   return absl::StrCat(environment.home, "/.viam/capture");
@@ -45,6 +39,12 @@ absl::StatusOr<std::string> AbsolutePath(std::string_view path) {
         absl::StrCat("is relative, and the working directory cannot be told: ", error.message()));
   }
   return Normal(absolute);
+}
+
+bool IsSameOrInside(std::string_view path, std::string_view directory) {
+  if (directory == "/") return true;
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 absl::StatusOr<std::string> DefaultCaptureDirectory(const Environment& environment) {

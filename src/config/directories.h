@@ -18,6 +18,9 @@ bool IsRootDirectory(std::string_view path);
 // ".", "..", double or closing slashes.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 
+// Whether `path` is `directory` or lies in it, by their letters: both absolute and normal.
+bool IsSameOrInside(std::string_view path, std::string_view directory);
+
 // $VIAM_HOME/capture, else $HOME/.viam/capture. Fails if neither is known.
 absl::StatusOr<std::string> DefaultCaptureDirectory(const Environment& environment);
 

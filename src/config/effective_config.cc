@@ -38,6 +38,7 @@ class Resolver {
     }
     ResolveCapture();
     ResolveSync();
+    ResolveRetention();
     return std::move(result_);
   }
 
@@ -46,6 +47,7 @@ class Resolver {
   bool IsForbiddenDirectory() const;
   void ResolveCapture();
   void ResolveSync();
+  void ResolveRetention();
   std::chrono::milliseconds SyncInterval() const;
   int Workers() const;
 
@@ -133,6 +135,17 @@ void Resolver::ResolveSync() {
   sync.min_file_age = std::chrono::milliseconds(config_.file_last_modified_millis != 0
                                                     ? config_.file_last_modified_millis
                                                     : defaults_.file_last_modified_millis);
+}
+
+void Resolver::ResolveRetention() {
+  const auto or_default = [](auto value, auto standard) { return value != 0 ? value : standard; };
+  result_.retention = {.enabled = !config_.capture_disabled,
+                       .every_nth = or_default(config_.delete_every_nth_when_disk_full,
+                                               defaults_.delete_every_nth_when_disk_full),
+                       .disk_threshold = or_default(config_.disk_usage_deletion_threshold,
+                                                    defaults_.disk_usage_deletion_threshold),
+                       .capture_threshold = or_default(config_.capture_dir_deletion_threshold,
+                                                       defaults_.capture_dir_deletion_threshold)};
 }
 
 std::chrono::milliseconds Resolver::SyncInterval() const {

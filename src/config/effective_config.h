@@ -57,6 +57,16 @@ struct CaptureConfig {
   friend bool operator==(const CaptureConfig&, const CaptureConfig&) = default;
 };
 
+// What makes room when the disk is full.
+struct RetentionConfig {
+  bool enabled = false;  // While anything may be captured.
+  int64_t every_nth = 5;
+  double disk_threshold = 0.9;     // Fraction of the volume that is in use.
+  double capture_threshold = 0.5;  // Fraction of the volume that the capture directory takes.
+
+  friend bool operator==(const RetentionConfig&, const RetentionConfig&) = default;
+};
+
 // Equal: sync need not be restarted.
 struct SyncConfig {
   std::string capture_directory;  // Walked first.
@@ -77,6 +87,7 @@ struct SyncConfig {
 struct EffectiveConfig {
   CaptureConfig capture;
   SyncConfig sync;
+  RetentionConfig retention;
   // What is accepted though it looks wrong, a line each, to be logged.
   std::vector<std::string> warnings;
   std::vector<std::string> errors;  // The same, where someone must act.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "config/directories.h"
 #include "sync/directory_walker.h"
 
 namespace datamanager::sync {
@@ -164,9 +165,11 @@ Scheduler::PassEnd Scheduler::RunPass(const std::stop_token& stop, const Filter&
 }
 
 bool Scheduler::WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const {
+  std::vector<std::string> further = config_.additional_paths;
+  for (std::string& path : context_->former_roots.Paths()) further.push_back(std::move(path));
   return Walk({.ops = context_->options.ops,
                .capture_directory = config_.capture_directory,
-               .additional_paths = config_.additional_paths,
+               .additional_paths = std::move(further),
                .min_file_age = config_.min_file_age,
                .wanted = std::move(wanted),
                .visit = std::move(visit),
@@ -238,6 +241,8 @@ Scheduler::PassEnd Scheduler::OfferRetry(const std::stop_token& stop,
 }
 
 void Scheduler::Hint(const std::string& path) {
+  // A collector of an earlier config may still finish a file in a former capture directory.
+  if (!config::IsSameOrInside(path, config_.capture_directory)) return;
   MutexLock lock(hints_mutex_);
   if (passes_under_way_ > 0 && hints_.size() < kHintLimit) hints_.push_back(path);
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/strings.h"
+#include "sync/file_tree.h"
 
 namespace datamanager::sync {
 namespace {
@@ -17,11 +18,6 @@ constexpr std::chrono::milliseconds kFirstLook{20};
 constexpr std::chrono::milliseconds kLongestLook{1000};
 
 constexpr char kThreadHangs[] = "an upload hangs in the disk; its thread was left alone";
-
-WallTime ChangeTime(const struct stat& info) {
-  return WallTime(std::chrono::seconds(info.st_ctim.tv_sec) +
-                  std::chrono::nanoseconds(info.st_ctim.tv_nsec));
-}
 
 absl::Status NotConnected(const ConnectionStatus& status, WallTime now) {
   std::string text =

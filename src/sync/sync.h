@@ -44,6 +44,9 @@ class Sync {
   // The same, and waits for it. DEADLINE_EXCEEDED if a thread hangs in the disk.
   absl::Status Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
+  // What it shares with whoever else handles the files.
+  const std::shared_ptr<SyncContext>& context() const { return context_; }
+
   SyncStats Stats() const;
   ConnectionStatus Connection() const;
 

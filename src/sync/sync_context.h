@@ -17,6 +17,7 @@
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
 #include "sync/file_tracker.h"
+#include "sync/former_roots.h"
 #include "sync/retry.h"
 #include "sync/uploads.h"
 #include "uploader/uploader.h"
@@ -54,6 +55,7 @@ struct SyncContext {
   const SyncOptions options;
   FileTracker tracker;
   RetryTable retries;
+  FormerRoots former_roots;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;

@@ -377,6 +377,21 @@ TEST_F(KeeperTest, GoesToAnotherDirectoryWhenTold) {
   EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
 }
 
+TEST_F(KeeperTest, LooksAfterAFormerDirectoryUntilNothingIsInProgressThere) {
+  const std::string path = LeaveBehind(1);
+  UniqueFd owner(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(FileOps::System().TryLock(owner.get()), 0);
+  keeper_->Recover(temp_.path());
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(Call::kLock) >= 1; }));
+  const TempDir another;
+  keeper_->Recover(another.path());
+  const int looks = world_->ops.Count(Call::kLock);
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(Call::kLock) >= looks + 2; }));
+  owner.Reset();
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile);
+}
+
 TEST_F(KeeperTest, LeavesLiveFilesAlone) {
   const std::unique_ptr<Writer> live = Begin();
   const int locks = world_->ops.Count(Call::kLock);

@@ -48,6 +48,10 @@ TEST(EffectiveConfigTest, Defaults) {
   EXPECT_EQ(config.sync.interval, milliseconds(6000));
   EXPECT_EQ(config.sync.workers, 4);
   EXPECT_EQ(config.sync.min_file_age, milliseconds(10000));
+  EXPECT_TRUE(config.retention.enabled);
+  EXPECT_EQ(config.retention.every_nth, 5);
+  EXPECT_EQ(config.retention.disk_threshold, 0.9);
+  EXPECT_EQ(config.retention.capture_threshold, 0.5);
   EXPECT_EQ(config.warnings, Lines());
   EXPECT_EQ(config.errors, Lines());
 }
@@ -59,9 +63,13 @@ TEST(EffectiveConfigTest, ZerosMeanTheDefaults) {
     c.sync_interval_mins = 0;
     c.file_last_modified_millis = 0;
     c.maximum_num_sync_threads = 0;
+    c.delete_every_nth_when_disk_full = 0;
+    c.disk_usage_deletion_threshold = 0;
+    c.capture_dir_deletion_threshold = 0;
   });
   const EffectiveConfig defaults = MustResolve(kNothing);
   EXPECT_EQ(config.capture, defaults.capture);
+  EXPECT_EQ(config.retention, defaults.retention);
   EXPECT_EQ(config.sync, defaults.sync);
   EXPECT_EQ(config.warnings, Lines());
 }
@@ -77,6 +85,10 @@ TEST(EffectiveConfigTest, Overrides) {
     c.maximum_num_sync_threads = 3;
     c.additional_sync_paths = {"/one", "/two"};
     c.file_last_modified_millis = 12;
+    c.capture_disabled = true;
+    c.delete_every_nth_when_disk_full = 2;
+    c.disk_usage_deletion_threshold = 0.25;
+    c.capture_dir_deletion_threshold = 0.125;
     c.collectors.push_back({.api = "a", .name = "n", .method = "m", .capture_frequency_hz = 1});
   });
   EXPECT_EQ(config.capture.directory, "/data/capture");
@@ -91,6 +103,10 @@ TEST(EffectiveConfigTest, Overrides) {
   EXPECT_EQ(config.sync.interval, milliseconds(150'000));
   EXPECT_EQ(config.sync.workers, 3);
   EXPECT_EQ(config.sync.min_file_age, milliseconds(12));
+  EXPECT_FALSE(config.retention.enabled);
+  EXPECT_EQ(config.retention.every_nth, 2);
+  EXPECT_EQ(config.retention.disk_threshold, 0.25);
+  EXPECT_EQ(config.retention.capture_threshold, 0.125);
 }
 
 TEST(EffectiveConfigTest, FaultsAreThoseOfValidate) {

@@ -235,22 +235,24 @@ TEST_F(ReconfigureTest, CaptureDisabledStopsAndFlushes) {
   ExpectArrivedOnce("cpu");
 }
 
-TEST_F(ReconfigureTest, AChangedCaptureDirRebuildsCollectorsAndLeavesTheOldFiles) {
+TEST_F(ReconfigureTest, AChangedCaptureDirRebuildsCollectorsAndUploadsFromTheOldOneToo) {
   AddSensor("cpu", 100);
   Start();
   ASSERT_TRUE(WaitForCaptured("cpu", 2));
   const std::string old_dir = config_.capture_dir;
-  config_.capture_dir = Path("other");
+  config_.capture_dir = Path("another: place");
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(WaitForMore("cpu", 2));
   EXPECT_EQ(OnDisk(".prog").size(), 1U);
   ASSERT_TRUE(WaitUntil([&] { return FilesBelow(old_dir, ".prog").empty(); }));
-  const std::vector<std::string> old_files = FilesBelow(old_dir);
-  ASSERT_TRUE(IsOk(SyncAll()));
-  EXPECT_EQ(FilesBelow(old_dir), old_files);
-  // Listed as an additional path they are walked again.
-  config_.additional_sync_paths = {old_dir};
+  EXPECT_FALSE(FilesBelow(old_dir, ".capture").empty());
+  ASSERT_TRUE(WaitUntil([&] { return manager_->Stats().disk.directories.size() == 2; }));
+  const DirectorySummary old = manager_->Stats().disk.directories[1];
+  EXPECT_EQ(old.path, old_dir);
+  EXPECT_EQ(old.role, DirectorySummary::Role::kFormer);
+  EXPECT_TRUE(WaitForLog(absl::StrCat("on disk: ", old_dir, " (former capture_dir): ")));
   Drain();
+  EXPECT_TRUE(FilesBelow(old_dir).empty());
   ExpectArrivedOnce("cpu");
 }
 

@@ -125,6 +125,21 @@ TEST_F(RobotProcessTest, SighupAppliesAGoodConfigAndSurvivesAWrongOne) {
   EXPECT_TRUE(WaitForOutput("collector rdk:component:sensor kept"));
 }
 
+TEST_F(RobotProcessTest, SIGUSR2PutsBackWhatWasSetAside) {
+  const std::string set_aside = config_.capture_dir + "/failed/some/notes.txt";
+  WriteFile(set_aside, "x");
+  WriteFile(config_.capture_dir + "/failed/bad.capture", "no capture file");
+  RunWith(Machine("", {Counter("count", 100)}, Service()));
+  ASSERT_TRUE(WaitForJournal("count", 1));
+  robot_->Signal(SIGUSR2);
+  EXPECT_TRUE(WaitForOutput("put 1 files back from failed/; 1 stay there"));
+  EXPECT_TRUE(WaitForOutput("bad.capture: "));
+  EXPECT_FALSE(Exists(set_aside));
+  EXPECT_EQ(ReadFile(config_.capture_dir + "/some/notes.txt"), "x");
+  robot_->Signal(SIGTERM);
+  EXPECT_EQ(robot_->ExitCode(), 0);
+}
+
 TEST_F(RobotProcessTest, RunForUploadsWhatItCapturedAndExits0) {
   StartServer();
   RunWith(Machine(CloudOf(address_), {Counter("count", 100)}, Service()),

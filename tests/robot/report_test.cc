@@ -35,6 +35,9 @@ ManagerStats SomeStats() {
                        .reason = "no \"cam\" here"}};
   stats.sync.tabular = {.files = 2, .bytes = 600, .retries = 1};
   stats.sync.binary = {.files = 1, .bytes = 1000, .refused = 3, .retries = 1};
+  stats.disk.directories = {{.failed = {.files = 3}}, {.failed = {.files = 4}}};
+  stats.disk.evicted.files = 8;
+  stats.disk.evicted_failed.files = 1;
   stats.connection.state = ConnectionState::kHealthy;
   return stats;
 }
@@ -42,7 +45,8 @@ ManagerStats SomeStats() {
 TEST(StatusLineTest, SumsOverCollectorsAndKinds) {
   EXPECT_EQ(StatusLine(duration<double>(12.04), SomeStats(), {.files = 3, .bytes = 4096}),
             "status t=12.0s captured=117 records=117 bytes=9000 missed=2 failed=1 waiting_files=3 "
-            "waiting_bytes=4096 uploaded_files=3 uploaded_bytes=1600 retries=2 connection=healthy");
+            "waiting_bytes=4096 uploaded_files=3 uploaded_bytes=1600 retries=2 "
+            "set_aside_files=7 evicted_files=9 connection=healthy");
 }
 
 TEST(StatusLineTest, KeepsEachValueOneWord) {
@@ -61,7 +65,7 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "reason=\"no \\\"cam\\\" here\"\n"
             "total due=120     captured=117     missed=2     failed=1     records=117     "
             "bytes=9000       uploaded_files=3 uploaded_bytes=1600 refused=3 retries=2 "
-            "waiting_files=1 waiting_bytes=10\n"
+            "waiting_files=1 waiting_bytes=10 set_aside_files=7 evicted_files=9\n"
             "process rss_kb=20000 max_rss_kb=21000 cpu_s=1.25 wall_s=30.00\n");
 }
 
@@ -72,7 +76,7 @@ TEST(SummaryTableTest, SaysWhyRecordsWereDropped) {
   const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
   EXPECT_NE(table.find(" state=running dropped=disk_full:3,no_directory:1\n"), std::string::npos)
       << table;
-  EXPECT_NE(table.find("waiting_bytes=0 dropped=disk_full:5,io_error:4,no_directory:1,other:5\n"),
+  EXPECT_NE(table.find("evicted_files=9 dropped=disk_full:5,io_error:4,no_directory:1,other:5\n"),
             std::string::npos)
       << table;
   EXPECT_TRUE(StatusLine(duration<double>(0), stats, {})

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <list>
 #include <map>
 #include <mutex>
@@ -50,6 +51,11 @@ class FaultyFileOps final : public FileOps {
   void CutWrites(size_t bytes, int times = 1) {
     const std::lock_guard lock(mutex_);
     faults_.push_back({.call = Call::kWrite, .cut = true, .bytes = bytes, .times = times});
+  }
+  // Changes what every volume says of itself.
+  void SetVolume(std::function<void(struct statvfs&)> volume) {
+    const std::lock_guard lock(mutex_);
+    volume_ = std::move(volume);
   }
   // All faults are over.
   void Heal() {
@@ -147,7 +153,14 @@ class FaultyFileOps final : public FileOps {
   }
   int Statvfs(const char* path, struct statvfs* result) override {
     if (Fails(Call::kStatvfs, path)) return -1;
-    return FileOps::Statvfs(path, result);
+    std::function<void(struct statvfs&)> volume;
+    {
+      const std::lock_guard lock(mutex_);
+      volume = volume_;
+    }
+    const int error = FileOps::Statvfs(path, result);
+    if (error == 0 && volume != nullptr) volume(*result);
+    return error;
   }
 
  private:
@@ -191,6 +204,7 @@ class FaultyFileOps final : public FileOps {
   Gate write_gate_;
   mutable std::mutex mutex_;
   std::list<Fault> faults_;
+  std::function<void(struct statvfs&)> volume_;
   std::map<Call, int> counts_;
   std::vector<std::string> journal_;
 };

@@ -1,0 +1,164 @@
+#include "sync/failed_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "capture_file/file_name.h"
+#include "capture_file/reader.h"
+#include "sync/file_tree.h"
+
+namespace datamanager::sync {
+namespace {
+
+// Of the reasons for which files stay, so many are told.
+constexpr size_t kErrorLimit = 100;
+constexpr int kNameAttempts = 1000;
+// Whoever sets a file aside lets go of it right after.
+constexpr std::chrono::milliseconds kHandOverLimit{100};
+
+// Opens the directory `relative` below `root`, and makes what is missing of it.
+absl::StatusOr<UniqueFd> OpenOrMake(FileOps& ops, int root, std::string_view relative) {
+  UniqueFd directory(ops.OpenAt(root, ".", O_RDONLY | O_DIRECTORY, 0));
+  while (directory.valid() && !relative.empty()) {
+    const size_t slash = relative.find('/');
+    const std::string name(relative.substr(0, slash));
+    relative.remove_prefix(slash == std::string_view::npos ? relative.size() : slash + 1);
+    if (ops.MkdirAt(directory.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+      return ErrnoStatus(errno, "create directory", name);
+    }
+    directory =
+        UniqueFd(ops.OpenAt(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+  }
+  if (!directory.valid()) return ErrnoStatus(errno, "open directory", relative);
+  return directory;
+}
+
+// "x.capture.2", as a name that was taken under failed/ became, is "x.capture" again. Other files
+// keep their number: it may always have been part of their names.
+std::string FormerName(std::string_view name) {
+  const size_t end = name.find_last_not_of("0123456789");
+  if (end == std::string_view::npos || end + 1 == name.size() || name[end] != '.') {
+    return std::string(name);
+  }
+  const std::string_view plain = name.substr(0, end);
+  return std::string(capture_file::IsComplete(plain) ? plain : name);
+}
+
+class Mover {
+ public:
+  Mover(SyncContext& context, int root, std::stop_token stop, RetriedFiles& result)
+      : context_(context),
+        ops_(*context.options.ops),
+        root_(root),
+        stop_(std::move(stop)),
+        result_(result) {}
+
+  void Move(const TreeFile& file) {
+    absl::Status status = TryMove(file);
+    if (status.ok()) {
+      ++result_.moved;
+      return;
+    }
+    ++result_.left;
+    if (result_.errors.size() < kErrorLimit) {
+      result_.errors.push_back(absl::StrCat(ToAbsl(file.path), ": ", status.ToString()));
+    }
+  }
+
+ private:
+  absl::Status TryMove(const TreeFile& file) {
+    const UniqueFd fd(
+        ops_.OpenAt(file.directory, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
+    struct stat info {};
+    if (!fd.valid() || ops_.Fstat(fd.get(), &info) != 0) return absl::ErrnoToStatus(errno, "open");
+    if (!S_ISREG(info.st_mode)) return absl::FailedPreconditionError("is no regular file");
+    const FileId id = FileId::Of(info);
+    context_.tracker.WaitUntilFree(id, context_.options.clock->MonotonicNow() + kHandOverLimit,
+                                   stop_);
+    const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(id);
+    if (!claim.has_value() || ops_.TryLock(fd.get()) != 0) {
+      return absl::UnavailableError("is in use");
+    }
+    struct stat named {};
+    if (ops_.LstatAt(file.directory, file.name, &named) != 0 || FileId::Of(named) != id) {
+      return absl::NotFoundError("is another file now");
+    }
+    const std::string name = FormerName(file.name);
+    if (capture_file::IsComplete(name)) {
+      if (absl::Status status = CheckRecord(fd.get(), info); !status.ok()) return status;
+    }
+    // failed/<directory>/<name>
+    std::string_view directory = file.relative;
+    directory.remove_suffix(std::string_view(file.name).size());
+    directory.remove_prefix(capture_file::kFailedDirectory.size() + 1);
+    if (!directory.empty()) directory.remove_suffix(1);
+    absl::StatusOr<UniqueFd> target = OpenOrMake(ops_, root_, directory);
+    if (!target.ok()) return target.status();
+    if (absl::Status status = Rename(file, target->get(), name); !status.ok()) return status;
+    // A power cut that undoes the move has it under failed/ once more, where nothing is lost.
+    ops_.Fsync(target->get());
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckRecord(int fd, const struct stat& info) {
+    auto reader = capture_file::Reader::Open(ops_, fd, static_cast<uint64_t>(info.st_size));
+    if (!reader.ok()) return Wrap(reader.status(), "is no capture file");
+    const absl::StatusOr<std::optional<capture_file::Record>> record = reader->Next();
+    if (!record.ok()) return record.status();
+    if (record->has_value()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        "holds no whole record; what it held is stored, or it never held one");
+  }
+
+  absl::Status Rename(const TreeFile& file, int target, std::string name) {
+    const std::optional<WallTime> stamp = capture_file::ParseStamp(name);
+    for (int attempt = 1; attempt <= kNameAttempts; ++attempt) {
+      if (ops_.RenameNoReplaceAt(file.directory, file.name, target, name.c_str()) == 0) {
+        return absl::OkStatus();
+      }
+      if (errno != EEXIST) return absl::ErrnoToStatus(errno, "move");
+      if (!stamp.has_value()) break;
+      name = capture_file::CompleteName(*stamp + std::chrono::microseconds(attempt));
+    }
+    return absl::AlreadyExistsError(absl::StrCat("its place is taken: there is another ", name));
+  }
+
+  SyncContext& context_;
+  FileOps& ops_;
+  const int root_;  // Its descriptor.
+  const std::stop_token stop_;
+  RetriedFiles& result_;
+};
+
+}  // namespace
+
+void RetryFailedBelow(SyncContext& context, const std::string& root, const std::stop_token& stop,
+                      RetriedFiles& result) {
+  FileOps& ops = *context.options.ops;
+  const auto complain = [&result](const absl::Status& status) {
+    if (result.errors.size() < kErrorLimit) result.errors.push_back(status.ToString());
+  };
+  const UniqueFd fd(ops.Open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+  if (!fd.valid()) {
+    if (errno != ENOENT) complain(ErrnoStatus(errno, "open directory", root));
+    return;
+  }
+  Mover mover(context, fd.get(), stop, result);
+  WalkTree({.ops = &ops,
+            .root = root,
+            .only = capture_file::kFailedDirectory,
+            .visit =
+                [&](const TreeFile& file) {
+                  if (AreaOf(file.relative) == Area::kFailed) mover.Move(file);
+                  return true;
+                },
+            .complain = complain,
+            .stop = stop});
+}
+
+}  // namespace datamanager::sync

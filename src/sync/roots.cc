@@ -1,0 +1,43 @@
+#include "sync/roots.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+namespace datamanager::sync {
+
+std::optional<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySummary::Role role) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr),
+                                                        &std::free);
+  struct stat info {};
+  if (resolved == nullptr || ops.Lstat(resolved.get(), &info) != 0) return std::nullopt;
+  if (!S_ISDIR(info.st_mode)) {
+    errno = ENOTDIR;
+    return std::nullopt;
+  }
+  return Root{.path = resolved.get(), .id = FileId::Of(info), .role = role};
+}
+
+std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config,
+                          const FormerRoots& former) {
+  std::vector<Root> roots;
+  const auto add = [&](const std::string& path, DirectorySummary::Role role) {
+    std::optional<Root> root = FindRoot(ops, path, role);
+    if (!root.has_value()) return;
+    const bool known = std::any_of(roots.begin(), roots.end(),
+                                   [&](const Root& other) { return other.id == root->id; });
+    if (!known) roots.push_back(*std::move(root));
+  };
+  add(config.capture_directory, DirectorySummary::Role::kCapture);
+  for (const std::string& path : config.additional_paths) {
+    add(path, DirectorySummary::Role::kAdditional);
+  }
+  for (const std::string& path : former.Paths()) add(path, DirectorySummary::Role::kFormer);
+  return roots;
+}
+
+}  // namespace datamanager::sync

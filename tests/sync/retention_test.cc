@@ -1,0 +1,319 @@
+#include "sync/retention.h"
+
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/logger.h"
+#include "capture_file/file_name.h"
+#include "tests/support/faulty_file_ops.h"
+#include "tests/support/log_capture.h"
+#include "tests/support/temp_dir.h"
+#include "tests/sync/test_files.h"
+
+namespace datamanager::sync {
+namespace {
+
+using testing::FaultyFileOps;
+
+constexpr uint64_t kBlock = 4096;
+
+DiskUsage Usage(double used, double captured) {
+  return {.size = 1000,
+          .available = static_cast<uint64_t>(1000 - used * 1000),
+          .captured = static_cast<uint64_t>(captured * 1000)};
+}
+
+TEST(RetentionPolicyTest, EvictsOnlyAboveBothThresholds) {
+  const config::RetentionConfig config{.enabled = true};
+  EXPECT_EQ(NeedOf(config, Usage(0.89, 0.8)), Need::kNone);
+  EXPECT_EQ(NeedOf(config, Usage(0.95, 0.49)), Need::kOthersFillIt);
+  EXPECT_EQ(NeedOf(config, Usage(0.95, 0.5)), Need::kEvict);
+  EXPECT_EQ(NeedOf(config, Usage(1, 1)), Need::kEvict);
+  EXPECT_EQ(NeedOf(config, {}), Need::kNone);  // A volume that tells no size.
+}
+
+// The reference's TestFileDeletionUsageCheck.
+TEST(RetentionPolicyTest, UsageCheckOfTheReference) {
+  const DiskUsage usage = Usage(0.4, 0.3);
+  const auto need = [&](double disk, double captured) {
+    return NeedOf({.enabled = true, .disk_threshold = disk, .capture_threshold = captured}, usage);
+  };
+  EXPECT_NE(need(0.99, 0.99), Need::kEvict);
+  EXPECT_EQ(need(1e-9, 1e-9), Need::kEvict);
+  EXPECT_NE(need(1e-9, 1.0), Need::kEvict);
+}
+
+TEST(RetentionPolicyTest, EveryNthOfTheWaitingAndAllThatWasSetAside) {
+  const config::RetentionConfig config{.enabled = true, .every_nth = 3};
+  std::string steps;
+  for (uint64_t i = 0; i < 7; ++i) {
+    steps += NextStep(config, Usage(0.95, 0.9), false, i) == Step::kEvict ? 'E' : 'k';
+  }
+  EXPECT_EQ(steps, "EkkEkkE");
+  EXPECT_EQ(NextStep(config, Usage(0.95, 0.9), true, 1), Step::kEvict);
+  EXPECT_EQ(NextStep(config, Usage(0.8, 0.9), true, 1), Step::kStop);
+  EXPECT_EQ(NextStep(config, Usage(0.95, 0.1), false, 0), Step::kStop);
+}
+
+// A volume of 1,000 blocks on which each file takes one.
+class RetentionTest : public ::testing::Test {
+ protected:
+  RetentionTest() {
+    config_.capture_directory = captured_;
+    retention_ = {
+        .enabled = true, .every_nth = 5, .disk_threshold = 1e-9, .capture_threshold = 1e-9};
+    std::filesystem::create_directories(captured_);
+    ops_.SetVolume([this](struct statvfs& volume) {
+      volume.f_frsize = kBlock;
+      volume.f_blocks = 1000;
+      const size_t files = others_ + FilesBelow(dir_.path()).size();
+      volume.f_bavail = files < 1000 ? 1000 - files : 0;
+    });
+  }
+
+  // Named after the second at which it was begun, within this hour before the run.
+  std::string Capture(int second, const std::string& component = "arm") {
+    std::string path =
+        PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(second)), component);
+    WriteFile(path, std::string(kBlock, 'x'));
+    return path;
+  }
+  std::string PathOf(const std::string& name, const std::string& component = "arm") const {
+    return capture_file::CollectorDirectory(captured_, "rdk:component:sensor", component,
+                                            "Readings") +
+           "/" + name;
+  }
+  RetentionResult Pass(size_t batch = RetentionPass::kBatch, std::stop_token stop = {}) {
+    auto result =
+        RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), batch).Run();
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.value_or(RetentionResult{});
+  }
+  static std::string Left(const std::vector<std::string>& paths) {
+    std::string left;
+    for (const std::string& path : paths) left += std::filesystem::exists(path) ? 'k' : 'E';
+    return left;
+  }
+  static uint64_t Evicted(const RetentionResult& result) {
+    uint64_t files = 0;
+    for (const auto& [collector, count] : result.evicted) files += count.files;
+    return files;
+  }
+
+  const testing::TempDir dir_;
+  const std::string captured_ = dir_.path() + "/captured: of today";
+  const WallTime base_ =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) -
+      std::chrono::hours(1);
+  size_t others_ = 100;
+  FaultyFileOps ops_;
+  testing::LogCapture log_;
+  config::SyncConfig config_;
+  config::RetentionConfig retention_;
+  const std::shared_ptr<SyncContext> context_ = std::make_shared<SyncContext>(
+      SyncOptions{.logger = *Logger::Create(log_.sink()), .ops = &ops_});
+  Timeline timeline_{Clock::System()};
+};
+
+// The reference's TestFileDeletion (6 cases), with names that capture gives; there any name that
+// has ".capture" in it will do.
+TEST_F(RetentionTest, EveryFifthGoesFromTheOldestOn) {
+  std::vector<std::string> files;
+  for (int i = 0; i < 6; ++i) files.push_back(Capture(i, i % 2 == 0 ? "z" : "a"));
+  const RetentionResult result = Pass();
+  EXPECT_EQ(Left(files), "EkkkkE");
+  EXPECT_EQ(result.evicted.at("rdk_component_sensor/z/Readings").files, 1u);
+  EXPECT_EQ(result.evicted.at("rdk_component_sensor/a/Readings").bytes, kBlock);
+}
+
+TEST_F(RetentionTest, WhatAnUploadHasIsPassedOver) {
+  std::vector<std::string> files;
+  std::vector<FileTracker::Claim> claims;
+  for (int i = 0; i < 6; ++i) {
+    files.push_back(Capture(i));
+    claims.push_back(*context_->tracker.TryClaim(Found(captured_, files.back()).id));
+  }
+  EXPECT_EQ(Evicted(Pass()), 0u);
+  EXPECT_EQ(Left(files), "kkkkkk");
+  claims.erase(claims.begin() + 2, claims.end());
+  Pass();
+  EXPECT_EQ(Left(files), "kkEkkk");
+  EXPECT_EQ(context_->tracker.size(), 2u);  // What is evicted is given back.
+}
+
+TEST_F(RetentionTest, WhatAnotherProcessHasLockedIsPassedOver) {
+  const std::string locked = Capture(0);
+  const std::string free = Capture(1);
+  const UniqueFd fd(open(locked.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(fd.get(), LOCK_EX | LOCK_NB), 0);
+  EXPECT_TRUE(Pass().error.ok());
+  EXPECT_EQ(Left({locked, free}), "kE");
+}
+
+TEST_F(RetentionTest, OnlyWhatCaptureHasPublishedIsACandidate) {
+  retention_.every_nth = 1;
+  std::vector<std::string> others{
+      PathOf(capture_file::InProgressName(base_)),
+      PathOf("notes.txt"),
+      PathOf("about.capture.txt"),
+      PathOf("about.capture"),
+      PathOf("2026-13-01T00_00_00.000000Z.capture"),
+      captured_ + "/sequences/a.seq",
+      captured_ + "/datasetUpload/" + capture_file::CompleteName(base_)};
+  for (const std::string& path : others) WriteFile(path, "x");
+  const std::string published = Capture(0);
+  std::filesystem::create_symlink(
+      published, PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(9))));
+  EXPECT_EQ(Evicted(Pass()), 1u);
+  EXPECT_EQ(Left(others), "kkkkkkk");
+  EXPECT_EQ(Left({published}), "E");
+}
+
+TEST_F(RetentionTest, AStopEndsThePass) {
+  const std::string file = Capture(0);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(Evicted(Pass(RetentionPass::kBatch, stop.get_token())), 0u);
+  EXPECT_EQ(Left({file}), "k");
+}
+
+TEST_F(RetentionTest, NothingGoesBelowTheThresholds) {
+  const std::string file = Capture(0);
+  retention_.disk_threshold = 0.99;
+  EXPECT_EQ(Pass().need, Need::kNone);
+  retention_.disk_threshold = 1e-9;
+  retention_.capture_threshold = 1;
+  EXPECT_EQ(Pass().need, Need::kOthersFillIt);
+  EXPECT_EQ(Left({file}), "k");
+}
+
+TEST_F(RetentionTest, EndsAtTheDiskThresholdReadingTheUsageEverySixteen) {
+  for (int i = 0; i < 100; ++i) Capture(i);
+  others_ = 810;
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9, .capture_threshold = 0.01};
+  const RetentionResult result = Pass();
+  EXPECT_EQ(result.need, Need::kEvict);
+  EXPECT_EQ(result.need_after, Need::kNone);
+  EXPECT_EQ(Evicted(result), 16u);  // 11 would do, which shows at the next reading.
+  EXPECT_EQ(ops_.Count(FaultyFileOps::Call::kStatvfs), 3);
+}
+
+TEST_F(RetentionTest, EndsAtTheCaptureDirectorysThreshold) {
+  for (int i = 0; i < 100; ++i) Capture(i);
+  others_ = 900;
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.5, .capture_threshold = 0.09};
+  const RetentionResult result = Pass();
+  EXPECT_EQ(result.need_after, Need::kOthersFillIt);
+  EXPECT_EQ(Evicted(result), 11u);
+}
+
+TEST_F(RetentionTest, EndsAtTheNewestFileAndSaysThatItIsStillAbove) {
+  for (int i = 0; i < 20; ++i) Capture(i);
+  const RetentionResult result = Pass();
+  EXPECT_EQ(Evicted(result), 4u);
+  EXPECT_EQ(result.need_after, Need::kEvict);
+}
+
+TEST_F(RetentionTest, BatchesMakeNoDifference) {
+  std::vector<std::string> files;
+  for (int i = 0; i < 23; ++i) files.push_back(Capture(i, i % 3 == 0 ? "a" : "b"));
+  retention_.every_nth = 3;
+  Pass(/*batch=*/4);
+  EXPECT_EQ(Left(files), "EkkEkkEkkEkkEkkEkkEkkEk");
+}
+
+TEST_F(RetentionTest, WaitingForARetryProtectsNothing) {
+  const FoundFile file = Found(captured_, Capture(0));
+  ASSERT_TRUE(context_->retries.Put({file, {.attempts = 3, .due = MonotonicTime::max()}}));
+  EXPECT_EQ(Evicted(Pass()), 1u);
+  EXPECT_EQ(context_->retries.size(), 0u);
+}
+
+TEST_F(RetentionTest, WhatWasSetAsideGoesFirst) {
+  const std::string waiting = Capture(0);
+  std::vector<std::string> failed;
+  for (int i = 0; i < 20; ++i) {
+    failed.push_back(captured_ + "/failed/some/file " + std::to_string(i));
+    WriteFile(failed.back(), std::string(kBlock, 'x'));
+  }
+  others_ = 885;
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9, .capture_threshold = 0.001};
+  const RetentionResult result = Pass();
+  EXPECT_EQ(result.set_aside.files, 16u);
+  EXPECT_EQ(Left({waiting}), "k");
+  EXPECT_EQ(Left(failed), "EEEEEEEEEEEEEEEEkkkk");
+}
+
+TEST_F(RetentionTest, AdditionalPathsAreNeverTouched) {
+  const std::string additional = captured_ + "/shared";
+  config_.additional_paths = {additional};
+  const std::string file = additional + "/api/name/method/" + capture_file::CompleteName(base_);
+  const std::string failed = additional + "/failed/" + capture_file::CompleteName(base_);
+  WriteFile(file, "x");
+  WriteFile(failed, "x");
+  Pass();
+  EXPECT_EQ(Left({file, failed}), "kk");
+}
+
+TEST_F(RetentionTest, AFormerCaptureDirectoryMakesRoomToo) {
+  config::SyncConfig before = config_;
+  before.capture_directory = dir_.path() + "/former";
+  ASSERT_EQ(context_->former_roots.Move(before, config_), "");
+  const std::string old = before.capture_directory + "/a/b/c/" + capture_file::CompleteName(base_);
+  WriteFile(old, "x");
+  std::vector<std::string> files{old};
+  for (int i = 1; i < 4; ++i) files.push_back(Capture(i));
+  Pass();
+  EXPECT_EQ(Left(files), "Ekkk");
+}
+
+TEST_F(RetentionTest, WhatCannotBeReadDoesNotEndDeletion) {
+  std::filesystem::create_directories(captured_ + "/rdk_component_sensor/broken");
+  std::vector<std::string> files;
+  for (int i = 0; i < 6; ++i) files.push_back(Capture(i));
+  ops_.Fail(FaultyFileOps::Call::kOpen, EIO, FaultyFileOps::kAlways, "broken");
+  Pass();
+  EXPECT_EQ(Left(files), "EkkkkE");
+}
+
+TEST_F(RetentionTest, WhatCannotBeRemovedIsSaidAndTheNextGoesInItsPlace) {
+  std::vector<std::string> files;
+  for (int i = 0; i < 3; ++i) files.push_back(Capture(i));
+  ops_.Fail(FaultyFileOps::Call::kUnlink, EPERM, 1);
+  const RetentionResult result = Pass();
+  EXPECT_EQ(Left(files), "kEk");
+  EXPECT_NE(result.error.message().find(files[0]), absl::string_view::npos) << result.error;
+}
+
+TEST_F(RetentionTest, AUsageThatCannotBeReadIsAnError) {
+  ops_.Fail(FaultyFileOps::Call::kStatvfs, EIO);
+  EXPECT_FALSE(RetentionPass(*context_, timeline_, config_, retention_, {}).Run().ok());
+}
+
+TEST_F(RetentionTest, ADirectoryThatIsNotThereYetNeedsNothing) {
+  config_.capture_directory += "/later";
+  EXPECT_EQ(Pass().need, Need::kNone);
+}
+
+// What lay there at the start goes before what this run made, whatever the names say.
+TEST_F(RetentionTest, AFileFromAClockThatWasAheadGoesFirst) {
+  const std::string ahead = Capture(2 * 3600);
+  ASSERT_EQ(context_->tracker.size(), 0u);
+  retention_.disk_threshold = 0.999;
+  Pass();  // Remembers it.
+  retention_.disk_threshold = 1e-9;
+  const std::string fresh = PathOf(capture_file::CompleteName(std::chrono::system_clock::now()));
+  WriteFile(fresh, "x");
+  Pass();
+  EXPECT_EQ(Left({ahead, fresh}), "Ek");
+}
+
+}  // namespace
+}  // namespace datamanager::sync
