@@ -127,13 +127,13 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   context_->retries.MakeAllDue(clock.MonotonicNow());
   if (wait == Wait::kUploaded) return UploadAll(*scheduler, either.get_token());
   while (true) {
-    switch (scheduler->RunPass(
+    switch (scheduler->passes().Run(
         either.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
-      case Scheduler::PassEnd::kComplete:
+      case PassEnd::kComplete:
         return absl::OkStatus();
-      case Scheduler::PassEnd::kStopped:
+      case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
-      case Scheduler::PassEnd::kOffline:
+      case PassEnd::kOffline:
         if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) {
           return status;
         }
@@ -156,11 +156,11 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (!context_->options.uploader->Ready()) {
       if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
     }
-    const Scheduler::PassEnd end = scheduler.RunPass(stop, was_there, [] {});
-    if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
-    if (end == Scheduler::PassEnd::kOffline) continue;
+    const PassEnd end = scheduler.passes().Run(stop, was_there, [] {});
+    if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
+    if (end == PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    const bool any = scheduler.AnyReady(was_there, stop);
+    const bool any = scheduler.passes().AnyReady(was_there, stop);
     // A look that was cut short has seen nothing.
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
     if (!any) break;
@@ -183,7 +183,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
 }
 
 void Sync::Hint(const std::string& path) {
-  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->Hint(path);
+  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->passes().Hint(path);
 }
 
 absl::Status Sync::Stop(MonotonicTime deadline) {
