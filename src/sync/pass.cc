@@ -28,7 +28,8 @@ PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
   PassEnd end = PassEnd::kComplete;
   const bool whole = WalkAll(
       [&](const FoundFile& file) {
-        return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, Now());
+        return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, Now()) &&
+               !context_.refusals.Rests(ParentPath(file.path), Now());
       },
       [&](FoundFile file, const struct stat& info) {
         // They take turns, so that none of them holds up the others.

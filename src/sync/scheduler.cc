@@ -164,8 +164,15 @@ void Scheduler::SayStatistics() {
   add("binary", context_->binary.Read(), said_.binary);
   add("arbitrary", context_->arbitrary.Read(), said_.arbitrary);
   if (!news) return;
-  context_->options.logger->Info(
-      absl::StrCat(text, " waiting for a retry=", context_->retries.size()));
+  absl::StrAppend(&text, " resent=", context_->resent.load(), " stalled=", context_->stalled.load(),
+                  " waiting for a retry=", context_->retries.size());
+  const WaitingRetries waiting = context_->retries.Summary(Now());
+  if (!waiting.most_tried.empty()) {
+    const WaitingRetry& retry = waiting.most_tried.front();
+    absl::StrAppend(&text, "; ", retry.path, " failed ", retry.tries, " times, at last with ",
+                    retry.last_error);
+  }
+  context_->options.logger->Info(std::move(text));
 }
 
 }  // namespace datamanager::sync
