@@ -53,7 +53,7 @@ bool RetryTable::Put(Entry entry) {
   const Key key = KeyOf(entry.file);
   MutexLock lock(mutex_);
   if (const auto old = entries_.find(key); old != entries_.end()) Erase(old);
-  if (entries_.size() >= kLimit) return false;
+  if (entries_.size() >= limit_) return false;
   by_due_.emplace(entry.state.due, key);
   entries_.emplace(key, std::move(entry));
   return true;

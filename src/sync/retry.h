@@ -72,6 +72,8 @@ class RetryTable {
     RetryState state;
   };
 
+  explicit RetryTable(size_t limit = kLimit) : limit_(limit) {}
+
   // False if the table is full.
   bool Put(Entry entry) DM_EXCLUDES(mutex_);
   // Whether `file` waits and is not due.
@@ -99,6 +101,7 @@ class RetryTable {
   void MakeDue(MonotonicTime now, Condition condition) DM_REQUIRES(mutex_);
   void Erase(std::map<Key, Entry>::iterator entry) DM_REQUIRES(mutex_);
 
+  const size_t limit_;
   mutable Mutex mutex_;
   std::map<Key, Entry> entries_ DM_GUARDED_BY(mutex_);
   std::set<std::pair<MonotonicTime, Key>> by_due_ DM_GUARDED_BY(mutex_);

@@ -34,6 +34,7 @@ struct SyncOptions {
   std::function<absl::Status(MonotonicTime deadline, std::stop_token stop)> flush;
   std::chrono::milliseconds stall_timeout{30000};
   std::chrono::milliseconds connect_timeout{5000};
+  size_t most_retries = RetryTable::kLimit;
   // How long a call that waits for all uploads waits for files that another process uses.
   std::chrono::milliseconds in_use_timeout{5000};
 };
@@ -56,7 +57,7 @@ struct SyncContext {
 
   const SyncOptions options;
   FileTracker tracker;
-  RetryTable retries;
+  RetryTable retries{options.most_retries};
   RefusalBreaker refusals;
   UploadCounters tabular;
   UploadCounters binary;

@@ -104,9 +104,15 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     blocking_ = true;
   }
+  // From here on, only those of one component.
+  void BlockOnly(std::string component) {
+    MutexLock lock(mutex_);
+    block_only_ = std::move(component);
+  }
   void Release() {
     MutexLock lock(mutex_);
     blocking_ = false;
+    block_only_.clear();
     changed_.NotifyAll();
   }
 
@@ -279,7 +285,7 @@ class FakeUploader final : public sync::Uploader {
 
     MutexLock lock(mutex_);
     bool stalled = false;
-    if (blocking_) {
+    if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
       changed_.Wait(mutex_, stop, [this] {
         mutex_.AssertHeld();
@@ -334,6 +340,7 @@ class FakeUploader final : public sync::Uploader {
   std::optional<size_t> break_after_ DM_GUARDED_BY(mutex_);
   absl::StatusCode break_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   bool blocking_ DM_GUARDED_BY(mutex_) = false;
+  std::string block_only_ DM_GUARDED_BY(mutex_);
   size_t blocked_ DM_GUARDED_BY(mutex_) = 0;
   mutable size_t ready_checks_ DM_GUARDED_BY(mutex_) = 0;
   size_t connect_requests_ DM_GUARDED_BY(mutex_) = 0;
