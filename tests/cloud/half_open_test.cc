@@ -47,7 +47,7 @@ TEST_F(HalfOpenTest, IsFoundWithoutAnyCall) {
   connectivity_->SetReadyListener([&](bool ready) {
     if (!ready) lost.Set();
   });
-  proxy_.FallSilent();
+  proxy_.SetSilent(true);
   EXPECT_TRUE(lost.Wait());
   EXPECT_FALSE(connectivity_->Ready());
   connectivity_->SetReadyListener(nullptr);
@@ -57,7 +57,7 @@ TEST_F(HalfOpenTest, IsFoundWithoutAnyCall) {
 TEST_F(HalfOpenTest, EndsAUnaryCallAsOffline) {
   const std::jthread network([&] {
     EXPECT_TRUE(arrived_.Wait());
-    proxy_.FallSilent();
+    proxy_.SetSilent(true);
   });
   const CallResult result =
       CallUnary(*connectivity_, UploadMethod::kDataCaptureUpload, "", {.timeout = 10 * kPatience});
@@ -70,7 +70,7 @@ TEST_F(HalfOpenTest, EndsAUnaryCallAsOffline) {
 TEST_F(HalfOpenTest, EndsAStreamThatWritesAsOffline) {
   const std::jthread network([&] {
     EXPECT_TRUE(arrived_.Wait());
-    proxy_.FallSilent();
+    proxy_.SetSilent(true);
   });
   GrpcUploadStream stream(*connectivity_, UploadMethod::kFileUpload, {.timeout = 10 * kPatience});
   wire::FileUploadRequest request;

@@ -46,9 +46,10 @@ class TcpProxy {
   }
 
   int port() const { return port_; }
-  // From here on nothing is passed on; the connections stay open, and new ones are never answered.
-  void FallSilent() {
-    silent_ = true;
+  // While it is silent nothing is passed on; the connections stay open, and new ones are not
+  // answered.
+  void SetSilent(bool silent) {
+    silent_ = silent;
     Wake();
   }
   // The end of all connections; new ones are served.
