@@ -43,10 +43,10 @@ absl::Status Scheduler::Start() {
   return absl::OkStatus();
 }
 
-bool Scheduler::Join(MonotonicTime deadline) {
-  bool all = thread_.JoinUntil(deadline);
-  for (Thread& worker : workers_) all = worker.JoinUntil(deadline) && all;
-  return all;
+int Scheduler::Join(MonotonicTime deadline) {
+  int hanging = thread_.JoinUntil(deadline) ? 0 : 1;
+  for (Thread& worker : workers_) hanging += worker.JoinUntil(deadline) ? 0 : 1;
+  return hanging;
 }
 
 void Scheduler::Run() {

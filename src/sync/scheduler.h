@@ -31,8 +31,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   absl::Status Start();
   void RequestStop() { stop_.request_stop(); }
   std::stop_token stop_token() const { return stop_.get_token(); }
-  // False: a thread hangs in the disk; it is left alone.
-  bool Join(MonotonicTime deadline);
+  // How many threads hang in the disk; they are left alone.
+  int Join(MonotonicTime deadline);
 
   const config::SyncConfig& config() const { return config_; }
 

@@ -21,7 +21,10 @@ constexpr std::chrono::seconds kFlushLimit{2};
 constexpr std::chrono::milliseconds kFirstLook{20};
 constexpr std::chrono::milliseconds kLongestLook{1000};
 
-constexpr char kThreadHangs[] = "an upload hangs in the disk; its thread was left alone";
+std::string LeftAlone(int threads) {
+  return absl::StrCat("the disk hangs: ", threads,
+                      " threads of sync were left alone, and their files stay");
+}
 
 WallTime ChangeTime(const struct stat& info) {
   return WallTime(std::chrono::seconds(info.st_ctim.tv_sec) +
@@ -130,7 +133,9 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     // Stays current until it is replaced, so that a call of SyncNow in between is cancelled too.
     // A thread that hangs in the disk goes on to hold its file; the others are there for the rest.
     before->RequestStop();
-    if (!before->Join(deadline)) context_->options.logger->Warning(kThreadHangs);
+    if (const int hanging = before->Join(deadline); hanging > 0) {
+      context_->options.logger->Warning(LeftAlone(hanging));
+    }
     // What is no longer walked is not to be uploaded either, and what a pass began is not gone on
     // with once passes are switched off. The next pass meets all else.
     if (before->config().capture_directory != config.capture_directory ||
@@ -265,8 +270,9 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   }
   if (scheduler == nullptr) return absl::OkStatus();
   scheduler->RequestStop();
-  if (scheduler->Join(deadline)) return absl::OkStatus();
-  return absl::DeadlineExceededError(kThreadHangs);
+  const int hanging = scheduler->Join(deadline);
+  if (hanging == 0) return absl::OkStatus();
+  return absl::DeadlineExceededError(LeftAlone(hanging));
 }
 
 void Sync::RequestStop() {
