@@ -187,12 +187,12 @@ TEST_F(BadServerTest, NothingOfAPartialStreamIsEverStored) {
   StartServer();
   TcpProxy proxy(server_->port());
   address_ = OwnLoopback(proxy.port());
+  proxy.FallSilentAfter(kSize / 2);
   DropFiles(1, kSize);
   config_.maximum_num_sync_threads = 2;
   StartManager();
   ASSERT_TRUE(IsOk(manager_->Sync()));
   ASSERT_TRUE(WaitUntil([&] { return proxy.bytes_from_clients() > kSize / 2; }));
-  proxy.SetSilent(true);
   proxy.BreakConnections();
   ASSERT_TRUE(WaitForConnection(ConnectionState::kUnhealthy));
   ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading == 0; }));

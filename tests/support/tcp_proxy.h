@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <stdexcept>
 #include <thread>
@@ -52,6 +53,8 @@ class TcpProxy {
     silent_ = silent;
     Wake();
   }
+  // Falls silent by itself once the clients have sent more than that.
+  void FallSilentAfter(uint64_t bytes) { silent_after_ = bytes; }
   // The end of all connections; new ones are served.
   void BreakConnections() {
     break_ = true;
@@ -121,7 +124,10 @@ class TcpProxy {
     std::array<char, 65536> buffer;
     const ssize_t size = ::recv(from, buffer.data(), buffer.size(), 0);
     if (size <= 0) return false;
-    if (from_client) bytes_from_clients_ += static_cast<uint64_t>(size);
+    if (from_client && (bytes_from_clients_ += static_cast<uint64_t>(size)) > silent_after_) {
+      silent_after_ = std::numeric_limits<uint64_t>::max();
+      silent_ = true;
+    }
     for (ssize_t sent = 0; sent < size;) {
       const ssize_t part =
           ::send(to, buffer.data() + sent, static_cast<size_t>(size - sent), MSG_NOSIGNAL);
@@ -136,6 +142,7 @@ class TcpProxy {
   const UniqueFd listener_;
   int port_ = 0;
   std::atomic<bool> silent_{false};
+  std::atomic<uint64_t> silent_after_{std::numeric_limits<uint64_t>::max()};
   std::atomic<bool> break_{false};
   std::atomic<uint64_t> bytes_from_clients_{0};
   std::jthread thread_;
