@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "capture/capture.h"
 #include "config/effective_config.h"
+#include "create_data_manager.h"
 #include "sync/disk.h"
 #include "sync/sync.h"
 
@@ -239,6 +240,11 @@ std::string_view CollectorStateName(CollectorState state) {
 }
 
 absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOptions options) {
+  return CreateDataManager(std::move(options), FileOps::System());
+}
+
+absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOptions options,
+                                                               FileOps& ops) {
   if (options.close_timeout.count() < 0 || options.connect_timeout.count() < 0 ||
       options.upload_stall_timeout.count() <= 0) {
     return absl::InvalidArgumentError(
@@ -251,7 +257,7 @@ absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOpti
   // The two halves know each other by one callback each way, and by nothing else.
   auto hints = std::make_shared<std::weak_ptr<sync::Sync>>();
   absl::StatusOr<std::unique_ptr<capture::Capture>> created = capture::Capture::Create(
-      {.logger = *logger, .on_published = [hints](const std::string& path) {
+      {.logger = *logger, .ops = &ops, .on_published = [hints](const std::string& path) {
          if (const std::shared_ptr<sync::Sync> sync = hints->lock()) sync->Hint(path);
        }});
   if (!created.ok()) return created.status();
@@ -263,6 +269,7 @@ absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOpti
   auto sync = std::make_shared<sync::Sync>(sync::SyncOptions{
       .uploader = std::move(uploader),
       .logger = *logger,
+      .ops = &ops,
       .flush = [capture](
                    MonotonicTime deadline,
                    std::stop_token stop) { return capture->Flush(deadline, std::move(stop)); },

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 using datamanager::CollectorStats;
 using datamanager::DroppedRecords;
 using datamanager::ManagerStats;
+using datamanager::SyncStats;
 using datamanager::UploadStats;
 
 // Counts in one directory after another: a directory that vanishes in the middle ends its own
@@ -117,6 +118,34 @@ std::string OneWord(std::string_view text) {
   return word;
 }
 
+std::string Quoted(const std::string& text) {
+  return datamanager::ToJson(datamanager::Value(text));
+}
+
+// What holds up uploads: a line of counts, and one for each file and directory that is named.
+std::string Holdups(const SyncStats& sync) {
+  const auto seconds = [](std::chrono::milliseconds time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  std::string lines = absl::StrFormat(
+      "sync waiting_retries=%d oldest_retry_s=%.1f resent=%d stalled=%d offline_pauses=%d "
+      "refusal_pauses=%d\n",
+      sync.waiting_retries, seconds(sync.retries.oldest), sync.resent, sync.stalled,
+      sync.offline_pauses, sync.refusal_pauses);
+  for (const datamanager::WaitingRetry& retry : sync.retries.most_tried) {
+    absl::StrAppendFormat(&lines, "retry tries=%d failing_s=%.1f next_s=%.1f path=%s error=%s\n",
+                          retry.tries, seconds(retry.failing_for), seconds(retry.next_due),
+                          Quoted(retry.path), Quoted(retry.last_error));
+  }
+  for (const datamanager::RefusalPause& pause : sync.paused) {
+    absl::StrAppendFormat(&lines, "paused refused=%d next_s=%.1f directory=%s error=%s\n",
+                          pause.refused, seconds(pause.next_try),
+                          pause.directory.empty() ? "all" : Quoted(pause.directory),
+                          Quoted(pause.last_error));
+  }
+  return lines;
+}
+
 }  // namespace
 
 WaitingFiles CountWaitingFiles(const std::string& capture_dir) {
@@ -181,6 +210,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
       waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
       Dropped(SumOf(stats).dropped));
+  table += Holdups(stats.sync);
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

@@ -32,8 +32,8 @@ ProcessUsage ReadProcessUsage();
 std::string StatusLine(std::chrono::duration<double> elapsed,
                        const datamanager::ManagerStats& stats, const WaitingFiles& waiting);
 
-// The table at the end, each line with its newline: "summary", "collector" for each, "total" and
-// "process".
+// The table at the end, each line with its newline: "summary", "collector" for each, "total",
+// "sync", "retry" and "paused" for each that it names, and "process".
 std::string SummaryTable(std::chrono::duration<double> elapsed,
                          const datamanager::ManagerStats& stats, const WaitingFiles& waiting,
                          const ProcessUsage& usage);

@@ -36,7 +36,10 @@ struct DataManagerOptions {
   LogSink logger;
   // How long Close waits for source calls under way, beyond the second it takes itself.
   std::chrono::milliseconds close_timeout{5000};
-  // An upload that moves nothing for this long is given up and tried again later.
+  // An upload that moves nothing for this long is given up and tried again later: a stream of which
+  // no write is accepted, or whose answer does not come. A request that is not streamed has, beyond
+  // it, the time that it takes at 16 KB/s. For the answer to a file that a server was too slow with
+  // before, the limit is doubled each time, at most to the eightfold.
   std::chrono::milliseconds upload_stall_timeout{30000};
   // How long Sync waits for the connection before it returns UNAVAILABLE.
   std::chrono::milliseconds connect_timeout{5000};
@@ -94,7 +97,9 @@ class DataManager {
   // for it, then returns UNAVAILABLE, `not connected to the cloud`, with the state, since when and
   // the last error. Ends with CANCELLED when `stop` is requested, on Close, and on a Reconfigure
   // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
-  // refused some of the files; they are under failed/.
+  // refused some of the files, which are under failed/, or so many that the rest are not tried for
+  // now; DEADLINE_EXCEEDED when for 5 s only files were left that another process has locked or
+  // open for writing. It names one.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
   // Moves what the server refused, and what could not be read, from `failed/` back to where it was
@@ -110,7 +115,7 @@ class DataManager {
   // stays and is uploaded by the next run. Beats everything else: a Sync or Reconfigure under way
   // ends. Returns within 1 s plus `close_timeout`; DEADLINE_EXCEEDED names the collectors whose
   // source did not return: their threads are left alone, and only what those sources themselves
-  // touch must stay alive. A second call waits for the first and returns the same.
+  // touch must stay alive. The same if the disk hangs: it says which files it holds up. A second call waits for the first and returns the same.
   virtual absl::Status Close() = 0;
 
   // A snapshot. Does not block.

@@ -68,15 +68,46 @@ struct UploadStats {
   uint64_t retries = 0;  // Tries that ended in a transient failure.
 };
 
+// A file that failed and is to be tried again.
+struct WaitingRetry {
+  std::string path;
+  int tries = 0;
+  std::chrono::milliseconds failing_for{0};  // Since its first failed try.
+  std::chrono::milliseconds next_due{0};     // From now on; 0: due.
+  std::string last_error;
+};
+
+// What waits for its next try, at this moment.
+struct WaitingRetries {
+  uint64_t offline = 0;                   // Files that are tried as soon as the connection is back.
+  std::chrono::milliseconds oldest{0};    // Since the first failed try of any of them.
+  std::chrono::milliseconds next_due{0};  // From now on until the first of them is due; 0: due.
+  std::vector<WaitingRetry> most_tried;   // At most 5.
+};
+
+// Uploads that rest because the server refuses them all.
+struct RefusalPause {
+  std::string directory;  // Of the collector, or of other files; empty: all uploads.
+  uint64_t refused = 0;   // In a row.
+  std::chrono::milliseconds next_try{0};  // From now on, with one file; 0: it is under way, or due.
+  std::string last_error;
+};
+
 struct SyncStats {
   UploadStats tabular;
   UploadStats binary;
   UploadStats arbitrary;
-  uint64_t unreadable = 0;       // Capture files moved to failed/ because they are none.
-  uint64_t passes = 0;           // Walks that came to their end.
-  uint64_t uploading = 0;        // Files with a worker at this moment.
-  uint64_t waiting_retries = 0;  // Files in the retry table at this moment.
-  std::string last_error;        // Of the last upload that failed.
+  uint64_t unreadable = 0;           // Capture files moved to failed/ because they are none.
+  uint64_t passes = 0;               // Walks that came to their end.
+  uint64_t uploading = 0;            // Files with a worker at this moment.
+  uint64_t resent = 0;               // Requests sent again because no OK came for them.
+  uint64_t stalled = 0;              // Calls ended because nothing moved for upload_stall_timeout.
+  uint64_t offline_pauses = 0;       // How often uploads rested because the connection was lost.
+  uint64_t refusal_pauses = 0;       // How often they rested because the server refused everything.
+  uint64_t waiting_retries = 0;      // Files in the retry table at this moment.
+  WaitingRetries retries;            // More of them.
+  std::vector<RefusalPause> paused;  // What rests at this moment; at most 5.
+  std::string last_error;            // Of the last upload that failed.
 };
 
 struct FileCount {

@@ -227,20 +227,33 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
   for (const Entry& entry : left_alone) entry.collector->WaitUntilEnded(source_deadline);
   keeper_->Close(disk_deadline);
 
+  const bool published = keeper_->WaitUntilPublished(options_.clock->MonotonicNow(), {});
+
+  std::vector<std::string> faults;
   std::vector<std::string> names;
-  MutexLock lock(mutex_);
-  for (Entry& entry : entries_) {
-    if (entry.collector == nullptr) continue;
-    entry.collector = nullptr;
-    entry.state = CollectorState::kDisabled;
-    entry.reason = "closed";
+  {
+    MutexLock lock(mutex_);
+    for (Entry& entry : entries_) {
+      if (entry.collector == nullptr) continue;
+      entry.collector = nullptr;
+      entry.state = CollectorState::kDisabled;
+      entry.reason = "closed";
+    }
+    for (const Entry& entry : stopping_) {
+      if (!entry.collector->ended()) names.push_back(NameOf(entry.settings));
+    }
   }
-  for (const Entry& entry : stopping_) {
-    if (!entry.collector->ended()) names.push_back(NameOf(entry.settings));
+  if (!names.empty()) {
+    faults.push_back(absl::StrCat("these sources did not return and were left alone: ",
+                                  absl::StrJoin(names, ", ")));
   }
-  if (names.empty()) return absl::OkStatus();
-  return absl::DeadlineExceededError(absl::StrCat(
-      "these sources did not return and were left alone: ", absl::StrJoin(names, ", ")));
+  if (!published) {
+    faults.push_back(
+        "the disk hangs: the thread that flushes files was left alone; the file it is at is "
+        "recovered by the next run, those behind it were published unflushed");
+  }
+  if (faults.empty()) return absl::OkStatus();
+  return absl::DeadlineExceededError(absl::StrJoin(faults, "; "));
 }
 
 std::vector<CollectorStats> Capture::Stats() const {

@@ -62,7 +62,7 @@ class Capture {
 
   // Stops every collector, waiting for the sources until `source_deadline`, and publishes every
   // file, without a flush to media past `disk_deadline`. DEADLINE_EXCEEDED names the collectors
-  // whose source did not return.
+  // whose source did not return, and says so if the disk hangs.
   absl::Status Close(MonotonicTime source_deadline, MonotonicTime disk_deadline);
 
   std::vector<CollectorStats> Stats() const;

@@ -7,17 +7,15 @@
 
 namespace datamanager::cloud {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, Keepalive keepalive) {
   // gRPC stays initialised for as long as the process lives. Otherwise the end of the last channel
   // would tear it down, and wait up to 10 s for a poller of its own that looks after unsent bytes.
   [[maybe_unused]] static const bool initialised = (grpc_init(), true);
 
   grpc::ChannelArguments arguments;
-  // As the reference's client: a ping every 20 s, with or without calls, so that a connection that
-  // died silently is noticed within 40 s. The last one lifts gRPC's limit of two pings without
-  // data.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
+  // The last one lifts gRPC's limit of two pings without data.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(keepalive.interval.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(keepalive.timeout.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetMaxReceiveMessageSize(32 << 20);

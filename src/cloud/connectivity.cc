@@ -14,7 +14,6 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "cloud/call.h"
-#include "cloud/channel.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -235,8 +234,9 @@ void Connectivity::Watch::SetListener(std::function<void(bool ready)> replacemen
 }
 
 absl::StatusOr<std::unique_ptr<Connectivity>> Connectivity::Start(const Address& address,
-                                                                  std::shared_ptr<Logger> logger) {
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(address.target);
+                                                                  std::shared_ptr<Logger> logger,
+                                                                  Keepalive keepalive) {
+  std::shared_ptr<grpc::Channel> channel = MakeChannel(address.target, keepalive);
   auto watch = std::make_shared<Watch>(address.name, channel, std::move(logger));
   absl::StatusOr<Thread> thread =
       Thread::Start("dm-cloud", kOwnStackBytes, [watch] { watch->Run(); });

@@ -13,6 +13,7 @@
 #include "base/logger.h"
 #include "base/thread.h"
 #include "cloud/address.h"
+#include "cloud/channel.h"
 #include "datamanager/cloud.h"
 
 namespace datamanager::cloud {
@@ -34,7 +35,8 @@ class Connectivity {
  public:
   // Begins to connect; does not block.
   static absl::StatusOr<std::unique_ptr<Connectivity>> Start(const Address& address,
-                                                             std::shared_ptr<Logger> logger);
+                                                             std::shared_ptr<Logger> logger,
+                                                             Keepalive keepalive = {});
   // Closes the channel and ends the thread: at once, or within a second if the listener is busy.
   ~Connectivity();
   Connectivity(const Connectivity&) = delete;

@@ -13,9 +13,9 @@
 namespace datamanager::cloud {
 namespace {
 
-absl::Status Exchange(const Connectivity& connectivity, sync::UploadMethod method,
-                      std::string request, const sync::CallOptions& options,
-                      std::string& response) {
+// Fills in all of `result` but the channel's state.
+void Exchange(const Connectivity& connectivity, sync::UploadMethod method, std::string request,
+              const sync::CallOptions& options, sync::CallResult& result) {
   const gpr_timespec deadline = DeadlineAfter(options.timeout);
   grpc::ClientContext context;
   context.set_deadline(deadline);
@@ -35,20 +35,18 @@ absl::Status Exchange(const Connectivity& connectivity, sync::UploadMethod metho
   queue.Shutdown();
   queue.Next(&tag, &ok);  // Nothing is left in it.
 
+  result.status = ToStatus(status);
   if (status.ok()) {
-    response = ToString(reply);
-    return absl::OkStatus();
+    result.response = ToString(reply);
+  } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
+    result.status = StoppedError();
+  } else if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+             gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), deadline) >= 0) {
+    // Ours, unless the server gave up earlier.
+    result.stalled = true;
+    result.status = absl::DeadlineExceededError(absl::StrCat(
+        "stalled: no reply to ", ToAbsl(MethodName(method)), " within ", Format(options.timeout)));
   }
-  if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
-    return StoppedError();
-  }
-  // Ours, unless the server gave up earlier.
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-      gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), deadline) >= 0) {
-    return absl::DeadlineExceededError(absl::StrCat("no reply to ", ToAbsl(MethodName(method)),
-                                                    " within ", Format(options.timeout)));
-  }
-  return ToStatus(status);
 }
 
 }  // namespace
@@ -56,8 +54,8 @@ absl::Status Exchange(const Connectivity& connectivity, sync::UploadMethod metho
 sync::CallResult CallUnary(Connectivity& connectivity, sync::UploadMethod method,
                            std::string request, const sync::CallOptions& options) {
   if (auto refusal = Refusal(connectivity, options.stop)) return *std::move(refusal);
-  sync::CallResult result;
-  result.status = Exchange(connectivity, method, std::move(request), options, result.response);
+  sync::CallResult result{.sent = true};
+  Exchange(connectivity, method, std::move(request), options, result);
   result.channel_ready = connectivity.ReadyAfter(result.status);
   return result;
 }

@@ -12,6 +12,7 @@ GrpcUploadStream::GrpcUploadStream(Connectivity& connectivity, sync::UploadMetho
     : connectivity_(connectivity),
       method_(MethodName(method)),
       timeout_(options.timeout),
+      reply_timeout_(options.reply_timeout),
       stop_(options.stop),
       refusal_(Refusal(connectivity, options.stop)) {
   if (refusal_.has_value()) return;
@@ -38,36 +39,38 @@ bool GrpcUploadStream::Write(std::string message) {
   if (refusal_.has_value() || broken_) return false;
   ++messages_;
   call_->Write(ToByteBuffer(std::move(message)), nullptr);
-  broken_ = !Await(absl::StrCat("take message ", messages_), DeadlineAfter(timeout_));
+  broken_ = !Await(absl::StrCat("take message ", messages_), timeout_, DeadlineAfter(timeout_));
   return !broken_;
 }
 
 sync::CallResult GrpcUploadStream::Finish() {
   if (refusal_.has_value()) return *refusal_;
   sync::CallResult result;
-  result.status = error_.ok() ? AwaitStatus(result.response) : error_;
+  result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
+  result.sent = true;
+  result.stalled = !stall_.ok();
   result.channel_ready = connectivity_.ReadyAfter(result.status);
   return result;
 }
 
 absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
-  const gpr_timespec deadline = DeadlineAfter(timeout_);
+  const gpr_timespec deadline = DeadlineAfter(reply_timeout_);
   const std::string step = absl::StrCat("reply after ", messages_, " messages");
   // A step that fails here says only that the status is there already. Even a broken stream's reply
   // is read: gRPC gives no status while a message waits.
   if (!broken_) {
     call_->WritesDone(nullptr);
-    Await(step, deadline);
-    if (!error_.ok()) return error_;
+    Await(step, reply_timeout_, deadline);
+    if (!stall_.ok()) return stall_;
   }
   grpc::ByteBuffer reply;
   call_->Read(&reply, nullptr);
-  Await(step, deadline);
-  if (!error_.ok()) return error_;
+  Await(step, reply_timeout_, deadline);
+  if (!stall_.ok()) return stall_;
   grpc::Status status;
   call_->Finish(&status, nullptr);
-  Await(step, deadline);
-  if (!error_.ok()) return error_;
+  Await(step, reply_timeout_, deadline);
+  if (!stall_.ok()) return stall_;
 
   if (status.error_code() == grpc::StatusCode::CANCELLED && stop_.stop_requested()) {
     return StoppedError();
@@ -81,12 +84,14 @@ absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
   return absl::OkStatus();
 }
 
-bool GrpcUploadStream::Await(std::string_view step, gpr_timespec deadline) {
+bool GrpcUploadStream::Await(std::string_view step, std::chrono::milliseconds limit,
+                             gpr_timespec deadline) {
   void* tag = nullptr;
   bool ok = false;
   if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) return ok;
-  error_ = absl::DeadlineExceededError(absl::StrCat(ToAbsl(method_), ": waited ", Format(timeout_),
-                                                    " for the server to ", ToAbsl(step)));
+  stall_ =
+      absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(method_), " waited ",
+                                               Format(limit), " for the server to ", ToAbsl(step)));
   context_.TryCancel();
   queue_.Next(&tag, &ok);  // A cancelled operation ends at once.
   return false;

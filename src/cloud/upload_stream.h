@@ -34,19 +34,20 @@ class GrpcUploadStream final : public sync::UploadStream {
 
  private:
   // Blocks for the one operation under way, and returns whether it succeeded. At the deadline it
-  // cancels the call, and error_ says that `step` stalled.
-  bool Await(std::string_view step, gpr_timespec deadline);
+  // cancels the call, and stall_ says that the server did not `step` within `limit`.
+  bool Await(std::string_view step, std::chrono::milliseconds limit, gpr_timespec deadline);
   absl::Status AwaitStatus(std::string& response);
 
   Connectivity& connectivity_;
   const std::string_view method_;
   const std::chrono::milliseconds timeout_;
+  const std::chrono::milliseconds reply_timeout_;
   const std::stop_token stop_;
   const std::optional<sync::CallResult> refusal_;  // Then the rest is unused.
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
-  absl::Status error_;    // Why we ended it ourselves.
+  absl::Status stall_;    // Why a watchdog ended it.
   bool broken_ = false;   // A Write failed.
   int64_t messages_ = 0;  // Handed to Write.
   std::optional<std::stop_callback<CancelCall>> cancel_;

@@ -334,6 +334,8 @@ absl::StatusOr<RetriedFiles> Disk::RetryFailed() {
     RetryFailedBelow(context, root.path, stop, result);
   }
   if (stop.stop_requested()) return absl::CancelledError("the data manager is being closed");
+  // Whoever asks for it has reason to believe that the server takes them.
+  if (result.moved > 0) context.refusals.MakeDue(context.options.clock->MonotonicNow());
   if (result.moved + result.left > 0) {
     context.options.logger->Info(absl::StrCat("put ", result.moved, " files back from failed/, ",
                                               result.left, " stay there"));

@@ -1,12 +1,24 @@
 #include "sync/retry.h"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
 
 namespace datamanager::sync {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstDelay{200};
 constexpr std::chrono::milliseconds kLongestDelay = std::chrono::hours(1);
+constexpr int kMostDoublings = 3;
+// What is kept of an error's text, and how many files a summary names.
+constexpr size_t kErrorBytes = 200;
+constexpr size_t kNamedRetries = 5;
+
+std::chrono::milliseconds Between(MonotonicTime from, MonotonicTime to) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::max(to - from, MonotonicTime::duration(0)));
+}
 
 }  // namespace
 
@@ -17,44 +29,49 @@ std::chrono::milliseconds RetryDelay(int attempt, double random) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(delay * random);
 }
 
-RetryState AfterFailure(const RetryState& before, Verdict verdict, uint64_t resume_offset,
-                        MonotonicTime now, double random) {
+std::chrono::milliseconds ReplyTimeout(std::chrono::milliseconds stall_timeout, int stalls) {
+  return stall_timeout * (1 << std::min(stalls, kMostDoublings));
+}
+
+RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
+                        double random) {
   RetryState after = before;
+  if (before.attempts == 0) after.first_failed = now;
   after.attempts = before.attempts + 1;
-  after.offline = verdict == Verdict::kOffline && !before.offline;
-  after.resume_offset = resume_offset;
+  after.offline = verdict == Verdict::kOffline && !before.was_offline;
+  after.was_offline = before.was_offline || verdict == Verdict::kOffline;
   after.due = now + RetryDelay(after.attempts, random);
   return after;
 }
 
+RetryTable::Key RetryTable::KeyOf(const FoundFile& file) {
+  return {file.id.device, file.id.inode, std::hash<std::string>()(file.path)};
+}
+
 bool RetryTable::Put(Entry entry) {
+  entry.state.error.resize(std::min(entry.state.error.size(), kErrorBytes));
+  const Key key = KeyOf(entry.file);
   MutexLock lock(mutex_);
-  const Key key = KeyOf(entry.file.id);
   if (const auto old = entries_.find(key); old != entries_.end()) Erase(old);
-  if (entries_.size() >= kLimit) return false;
+  if (entries_.size() >= limit_) return false;
   by_due_.emplace(entry.state.due, key);
   entries_.emplace(key, std::move(entry));
   return true;
 }
 
-bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) {
+bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
   MutexLock lock(mutex_);
-  const auto found = entries_.find(KeyOf(file.id));
-  if (found == entries_.end()) return false;
-  if (found->second.file.path != file.path) {
-    Erase(found);
-    return false;
-  }
-  return found->second.state.due > now;
+  const auto found = entries_.find(KeyOf(file));
+  return found != entries_.end() && found->second.state.due > now;
 }
 
 RetryState RetryTable::Take(const FoundFile& file) {
   MutexLock lock(mutex_);
-  const auto found = entries_.find(KeyOf(file.id));
+  const auto found = entries_.find(KeyOf(file));
   if (found == entries_.end()) return {};
-  const bool same = found->second.file.path == file.path;
-  RetryState state = same ? found->second.state : RetryState{};
-  Erase(found);
+  RetryState state = std::move(found->second.state);
+  by_due_.erase({state.due, found->first});
+  entries_.erase(found);
   return state;
 }
 
@@ -103,6 +120,34 @@ void RetryTable::Erase(std::map<Key, Entry>::iterator entry) {
 size_t RetryTable::size() const {
   MutexLock lock(mutex_);
   return entries_.size();
+}
+
+WaitingRetries RetryTable::Summary(MonotonicTime now) const {
+  WaitingRetries summary;
+  std::vector<const Entry*> most;
+  MutexLock lock(mutex_);
+  if (entries_.empty()) return summary;
+  MonotonicTime oldest = now;
+  for (const auto& [key, entry] : entries_) {
+    summary.offline += entry.state.offline ? 1 : 0;
+    oldest = std::min(oldest, entry.state.first_failed);
+    most.push_back(&entry);
+  }
+  summary.oldest = Between(oldest, now);
+  summary.next_due = Between(now, by_due_.begin()->first);
+  const auto end = most.begin() + static_cast<ptrdiff_t>(std::min(most.size(), kNamedRetries));
+  std::partial_sort(most.begin(), end, most.end(), [](const Entry* a, const Entry* b) {
+    return a->state.attempts > b->state.attempts;
+  });
+  for (auto entry = most.begin(); entry != end; ++entry) {
+    const RetryState& state = (*entry)->state;
+    summary.most_tried.push_back({.path = (*entry)->file.path,
+                                  .tries = state.attempts,
+                                  .failing_for = Between(state.first_failed, now),
+                                  .next_due = Between(now, state.due),
+                                  .last_error = state.error});
+  }
+  return summary;
 }
 
 }  // namespace datamanager::sync

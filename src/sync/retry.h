@@ -9,11 +9,12 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "base/file_ops.h"
 #include "base/mutex.h"
 #include "datamanager/clock.h"
+#include "datamanager/stats.h"
 #include "sync/found_file.h"
 #include "sync/upload_error.h"
 
@@ -24,21 +25,44 @@ namespace datamanager::sync {
 // together. Pure.
 std::chrono::milliseconds RetryDelay(int attempt, double random);
 
+// How long a try waits for the server's answer when all is sent: `stall_timeout`, doubled for each
+// earlier try that a watchdog ended, at most eightfold. A server that is slow with one file gets
+// its time, and one that never answers holds a worker for a bounded one. Pure.
+std::chrono::milliseconds ReplyTimeout(std::chrono::milliseconds stall_timeout, int stalls);
+
+// How far a capture file has been stored, and of which content that is true.
+struct ResumePoint {
+  uint64_t offset = 0;
+  FileVersion version;
+
+  // What lies before it need not be sent again: nothing, if the file has changed since.
+  uint64_t OffsetIn(const struct stat& info) const {
+    return FileVersion::Of(info) == version ? offset : 0;
+  }
+};
+
 // What is known of a file that failed before.
 struct RetryState {
   int attempts = 0;
-  bool offline = false;        // Whether the last try ended offline.
-  uint64_t resume_offset = 0;  // Of a capture file: what lies before it is stored.
+  int stalls = 0;            // Tries that a watchdog ended.
+  bool was_offline = false;  // Whether any try ended offline.
+  bool offline = false;      // Whether the wait ends when the connection is back.
+  bool sent = false;         // Whether the last try sent a request that was not acknowledged.
+  ResumePoint resume;
+  MonotonicTime first_failed;
   MonotonicTime due;
+  std::string error;  // Of the last try, cut to a bounded length.
 };
 
-// How a failed try changes the state. A second offline verdict in a row counts as transient: the
+// How a failed try changes the state. Only the first offline verdict on a file has its wait cut
+// short by the next connection; any later one counts as transient, whatever lies between them: the
 // file itself may be what breaks the connection. Pure.
-RetryState AfterFailure(const RetryState& before, Verdict verdict, uint64_t resume_offset,
-                        MonotonicTime now, double random);
+RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
+                        double random);
 
 // The files that wait for their next try. Bounded: a file that finds it full has no entry, and only
-// the next pass meets it again. Thread-safe; no call blocks.
+// the next pass meets it again. An entry holds the file's path, by which it is tried without a
+// walk, and so is some hundred bytes. Thread-safe; no call blocks.
 class RetryTable {
  public:
   static constexpr size_t kLimit = 4096;
@@ -48,11 +72,12 @@ class RetryTable {
     RetryState state;
   };
 
+  explicit RetryTable(size_t limit = kLimit) : limit_(limit) {}
+
   // False if the table is full.
   bool Put(Entry entry) DM_EXCLUDES(mutex_);
-  // Whether `file` waits and is not due. An entry of another file, with the same inode used again,
-  // is forgotten.
-  bool IsWaiting(const FoundFile& file, MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Whether `file` waits and is not due.
+  bool IsWaiting(const FoundFile& file, MonotonicTime now) const DM_EXCLUDES(mutex_);
   // Removes and returns what is known of `file`: nothing, if it never failed.
   RetryState Take(const FoundFile& file) DM_EXCLUDES(mutex_);
   // The file that has been due longest.
@@ -65,14 +90,18 @@ class RetryTable {
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   size_t size() const DM_EXCLUDES(mutex_);
+  // What waits, with the few files that were tried most often.
+  WaitingRetries Summary(MonotonicTime now) const DM_EXCLUDES(mutex_);
 
  private:
-  using Key = std::pair<dev_t, ino_t>;
-  static Key KeyOf(FileId id) { return {id.device, id.inode}; }
+  // An inode is used again, and may have several names, so the name is part of the key.
+  using Key = std::tuple<dev_t, ino_t, size_t>;
+  static Key KeyOf(const FoundFile& file);
   template <typename Condition>
   void MakeDue(MonotonicTime now, Condition condition) DM_REQUIRES(mutex_);
   void Erase(std::map<Key, Entry>::iterator entry) DM_REQUIRES(mutex_);
 
+  const size_t limit_;
   mutable Mutex mutex_;
   std::map<Key, Entry> entries_ DM_GUARDED_BY(mutex_);
   std::set<std::pair<MonotonicTime, Key>> by_due_ DM_GUARDED_BY(mutex_);

@@ -7,29 +7,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "config/directories.h"
-#include "sync/directory_walker.h"
 
 namespace datamanager::sync {
 namespace {
 
 // How long a flush may hold up a pass.
 constexpr std::chrono::seconds kFlushLimit{2};
-// How often a wait for a worker looks up.
-constexpr std::chrono::seconds kPause{1};
-// A file in the retry table has an owner only for the moment in which it is put there or taken.
-constexpr std::chrono::milliseconds kHandOverLimit{10};
 // The distance of passes after the retry table was full.
 constexpr std::chrono::minutes kFullTableInterval{1};
 // The same news is told once in this time (the reference's figure).
 constexpr std::chrono::minutes kNewsInterval{1};
-// Hints are only that: what does not fit is found by the next pass.
-constexpr size_t kHintLimit = 256;
 
 }  // namespace
 
 Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config)
-    : context_(std::move(context)), config_(std::move(config)) {}
+    : context_(std::move(context)),
+      config_(std::move(config)),
+      passes_(*context_, config_, channel_) {}
 
 absl::Status Scheduler::Start() {
   context_->options.logger->Info(
@@ -49,10 +43,10 @@ absl::Status Scheduler::Start() {
   return absl::OkStatus();
 }
 
-bool Scheduler::Join(MonotonicTime deadline) {
-  bool all = thread_.JoinUntil(deadline);
-  for (Thread& worker : workers_) all = worker.JoinUntil(deadline) && all;
-  return all;
+int Scheduler::Join(MonotonicTime deadline) {
+  int hanging = thread_.JoinUntil(deadline) ? 0 : 1;
+  for (Thread& worker : workers_) hanging += worker.JoinUntil(deadline) ? 0 : 1;
+  return hanging;
 }
 
 void Scheduler::Run() {
@@ -100,12 +94,12 @@ void Scheduler::Run() {
   }
 }
 
-Scheduler::PassEnd Scheduler::Tick() {
+PassEnd Scheduler::Tick() {
   const MonotonicTime begin = Now();
   offline_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
-  const PassEnd end = RunPass(
+  const PassEnd end = passes_.Run(
       stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
       [this] { LookUp(); });
   pass_ended_ = Now();
@@ -118,7 +112,7 @@ void Scheduler::OfferDueRetries(const std::stop_token& stop) {
   while (!config_.scheduled || Now() < next_pass_) {
     const std::optional<MonotonicTime> due = context_->retries.NextDueTime();
     if (!due.has_value() || *due > Now()) return;
-    if (OfferRetry(stop, [this] { LookUp(); }) != PassEnd::kComplete) return;
+    if (passes_.OfferRetry(stop, [this] { LookUp(); }) != PassEnd::kComplete) return;
   }
 }
 
@@ -135,116 +129,6 @@ void Scheduler::FlushIfDue() {
   if (auto text = filter_.Pass(status.ToString(), Now())) {
     context_->options.logger->Warning(*std::move(text));
   }
-}
-
-Scheduler::PassEnd Scheduler::RunPass(const std::stop_token& stop, const Filter& filter,
-                                      const std::function<void()>& pause) {
-  {
-    MutexLock lock(hints_mutex_);
-    ++passes_under_way_;
-  }
-  PassEnd end = PassEnd::kComplete;
-  const bool whole = WalkAll(
-      [&](const FoundFile& file) {
-        return !context_->tracker.IsClaimed(file.id) && !context_->retries.IsWaiting(file, Now());
-      },
-      [&](FoundFile file, const struct stat& info) {
-        // They take turns, so that none of them holds up the others.
-        if (filter(file, info)) end = Offer(std::move(file), stop, pause);
-        if (end == PassEnd::kComplete) end = OfferHint(stop, pause);
-        if (end == PassEnd::kComplete) end = OfferRetry(stop, pause);
-        pause();
-        return end == PassEnd::kComplete;
-      },
-      stop);
-  if (!whole && end == PassEnd::kComplete) end = PassEnd::kStopped;
-  if (end == PassEnd::kComplete) ++context_->passes;
-  MutexLock lock(hints_mutex_);
-  if (--passes_under_way_ == 0) hints_.clear();
-  return end;
-}
-
-bool Scheduler::WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const {
-  std::vector<std::string> further = config_.additional_paths;
-  for (std::string& path : context_->former_roots.Paths()) further.push_back(std::move(path));
-  return Walk({.ops = context_->options.ops,
-               .capture_directory = config_.capture_directory,
-               .additional_paths = std::move(further),
-               .min_file_age = config_.min_file_age,
-               .wanted = std::move(wanted),
-               .visit = std::move(visit),
-               .complain =
-                   [this](const absl::Status& status) {
-                     context_->options.logger->Debug(absl::StrCat("walk: ", status.ToString()));
-                   },
-               .stop = stop},
-              context_->options.clock->WallNow());
-}
-
-bool Scheduler::AnyReady(const Filter& filter, const std::stop_token& stop) const {
-  bool any = false;
-  WalkAll([](const FoundFile&) { return true; },
-          [&](const FoundFile& file, const struct stat& info) {
-            any = filter(file, info);
-            return !any;
-          },
-          stop);
-  return any;
-}
-
-Scheduler::PassEnd Scheduler::Offer(FoundFile file, const std::stop_token& stop,
-                                    const std::function<void()>& pause) {
-  std::optional<FileTracker::Claim> claim = context_->tracker.TryClaim(file.id);
-  if (!claim.has_value()) return PassEnd::kComplete;
-  const RetryState state = context_->retries.Take(file);
-  Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
-  const auto give_back = [&](PassEnd end) {
-    if (job.state.attempts > 0) context_->retries.Put({job.file, job.state});
-    return end;
-  };
-  while (true) {
-    if (!context_->options.uploader->Ready()) return give_back(PassEnd::kOffline);
-    switch (channel_.Send(job, Now() + kPause, stop)) {
-      case Channel<Job>::Sent::kTaken:
-        return PassEnd::kComplete;
-      case Channel<Job>::Sent::kStopped:
-        return give_back(PassEnd::kStopped);
-      case Channel<Job>::Sent::kTimedOut:
-        pause();
-        break;
-    }
-  }
-}
-
-Scheduler::PassEnd Scheduler::OfferHint(const std::stop_token& stop,
-                                        const std::function<void()>& pause) {
-  FoundFile file{.root = config_.capture_directory, .kind = FileKind::kCapture};
-  {
-    MutexLock lock(hints_mutex_);
-    if (hints_.empty()) return PassEnd::kComplete;
-    file.path = std::move(hints_.front());
-    hints_.pop_front();
-  }
-  struct stat info {};
-  if (context_->options.ops->Lstat(file.path.c_str(), &info) != 0) return PassEnd::kComplete;
-  file.id = FileId::Of(info);
-  if (context_->retries.IsWaiting(file, Now())) return PassEnd::kComplete;
-  return Offer(std::move(file), stop, pause);
-}
-
-Scheduler::PassEnd Scheduler::OfferRetry(const std::stop_token& stop,
-                                         const std::function<void()>& pause) {
-  std::optional<FoundFile> file = context_->retries.NextDue(Now());
-  if (!file.has_value()) return PassEnd::kComplete;
-  context_->tracker.WaitUntilFree(file->id, Now() + kHandOverLimit, stop);
-  return Offer(*std::move(file), stop, pause);
-}
-
-void Scheduler::Hint(const std::string& path) {
-  // A collector of an earlier config may still finish a file in a former capture directory.
-  if (!config::IsSameOrInside(path, config_.capture_directory)) return;
-  MutexLock lock(hints_mutex_);
-  if (passes_under_way_ > 0 && hints_.size() < kHintLimit) hints_.push_back(path);
 }
 
 void Scheduler::SayOffline() {
@@ -280,8 +164,15 @@ void Scheduler::SayStatistics() {
   add("binary", context_->binary.Read(), said_.binary);
   add("arbitrary", context_->arbitrary.Read(), said_.arbitrary);
   if (!news) return;
-  context_->options.logger->Info(
-      absl::StrCat(text, " waiting for a retry=", context_->retries.size()));
+  absl::StrAppend(&text, " resent=", context_->resent.load(), " stalled=", context_->stalled.load(),
+                  " waiting for a retry=", context_->retries.size());
+  const WaitingRetries waiting = context_->retries.Summary(Now());
+  if (!waiting.most_tried.empty()) {
+    const WaitingRetry& retry = waiting.most_tried.front();
+    absl::StrAppend(&text, "; ", retry.path, " failed ", retry.tries, " times, at last with ",
+                    retry.last_error);
+  }
+  context_->options.logger->Info(std::move(text));
 }
 
 }  // namespace datamanager::sync

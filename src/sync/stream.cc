@@ -46,7 +46,9 @@ UploadError StreamedUpload::End() {
   CallResult call = stream_->Finish();
   return {.status = std::move(call.status),
           .channel_ready = call.channel_ready,
-          .stopped = context_.stop.stop_requested()};
+          .stopped = context_.stop.stop_requested(),
+          .sent = call.sent,
+          .stalled = call.stalled};
 }
 
 }  // namespace datamanager::sync

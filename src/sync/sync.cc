@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/strings.h"
 #include "sync/file_tree.h"
+#include "sync/local_file.h"
+#include "sync/pass.h"
 
 namespace datamanager::sync {
 namespace {
@@ -17,7 +22,10 @@ constexpr std::chrono::seconds kFlushLimit{2};
 constexpr std::chrono::milliseconds kFirstLook{20};
 constexpr std::chrono::milliseconds kLongestLook{1000};
 
-constexpr char kThreadHangs[] = "an upload hangs in the disk; its thread was left alone";
+std::string LeftAlone(int threads) {
+  return absl::StrCat("the disk hangs: ", threads,
+                      " threads of sync were left alone, and their files stay");
+}
 
 absl::Status NotConnected(const ConnectionStatus& status, WallTime now) {
   std::string text =
@@ -30,6 +38,60 @@ absl::Status NotConnected(const ConnectionStatus& status, WallTime now) {
   return absl::UnavailableError(text);
 }
 
+// What a call that waits for all uploads still finds, when it is with no worker.
+struct Leftover {
+  bool any = false;      // Something that is going to be tried.
+  uint64_t in_use = 0;   // Files that another process has locked, or open for writing.
+  uint64_t resting = 0;  // Files that rest because the server refuses everything.
+  std::string in_use_path;
+  std::string resting_path;
+};
+
+bool IsInUse(SyncContext& context, const FoundFile& file) {
+  const auto claim = context.tracker.TryClaim(file.id);
+  return claim.has_value() &&
+         absl::IsUnavailable(LocalFile::Open(*context.options.ops, file).status());
+}
+
+Leftover LookForLeftover(SyncContext& context, Passes& passes, const FileFilter& filter,
+                         const std::stop_token& stop) {
+  Leftover left;
+  const auto waits = [&](const FoundFile& file, const struct stat& info) {
+    if (!filter(file, info)) return false;
+    if (context.refusals.Rests(ParentPath(file.path), context.options.clock->MonotonicNow())) {
+      if (left.resting++ == 0) left.resting_path = file.path;
+      return false;
+    }
+    if (IsInUse(context, file)) {
+      if (left.in_use++ == 0) left.in_use_path = file.path;
+      return false;
+    }
+    return true;
+  };
+  left.any = passes.AnyReady(waits, stop);
+  return left;
+}
+
+absl::Status ResultOf(const Leftover& left, uint64_t refused) {
+  std::vector<std::string> texts;
+  if (refused > 0) {
+    texts.push_back(absl::StrCat("the server refused ", refused, " files; they are under failed/"));
+  }
+  if (left.resting > 0) {
+    texts.push_back(absl::StrCat("the server refuses everything, so that ", left.resting,
+                                 " files rest, such as ", left.resting_path));
+  }
+  if (left.in_use > 0) {
+    texts.push_back(absl::StrCat("other processes have ", left.in_use,
+                                 " files locked or open for writing, such as ", left.in_use_path,
+                                 "; a later pass uploads them"));
+  }
+  if (texts.empty()) return absl::OkStatus();
+  const std::string text = absl::StrJoin(texts, "; ");
+  return refused + left.resting > 0 ? absl::InvalidArgumentError(text)
+                                    : absl::DeadlineExceededError(text);
+}
+
 }  // namespace
 
 Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::move(options))) {
@@ -39,7 +101,11 @@ Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::mo
     return;
   }
   context_->options.uploader->SetReadyListener([context = context_.get()](bool ready) {
-    if (ready) context->retries.MakeOfflineDue(context->options.clock->MonotonicNow());
+    if (ready) {
+      context->retries.MakeOfflineDue(context->options.clock->MonotonicNow());
+    } else {
+      ++context->offline_pauses;
+    }
     context->Wake();
   });
 }
@@ -63,7 +129,9 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     // Stays current until it is replaced, so that a call of SyncNow in between is cancelled too.
     // A thread that hangs in the disk goes on to hold its file; the others are there for the rest.
     before->RequestStop();
-    if (!before->Join(deadline)) context_->options.logger->Warning(kThreadHangs);
+    if (const int hanging = before->Join(deadline); hanging > 0) {
+      context_->options.logger->Warning(LeftAlone(hanging));
+    }
     // What is no longer walked is not to be uploaded either, and what a pass began is not gone on
     // with once passes are switched off. The next pass meets all else.
     if (before->config().capture_directory != config.capture_directory ||
@@ -121,15 +189,16 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
     context_->options.logger->Warning(flushed.ToString());
   }
   context_->retries.MakeAllDue(clock.MonotonicNow());
+  context_->refusals.MakeDue(clock.MonotonicNow());
   if (wait == Wait::kUploaded) return UploadAll(*scheduler, either.get_token());
   while (true) {
-    switch (scheduler->RunPass(
+    switch (scheduler->passes().Run(
         either.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
-      case Scheduler::PassEnd::kComplete:
+      case PassEnd::kComplete:
         return absl::OkStatus();
-      case Scheduler::PassEnd::kStopped:
+      case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
-      case Scheduler::PassEnd::kOffline:
+      case PassEnd::kOffline:
         if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) {
           return status;
         }
@@ -146,21 +215,31 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     return ChangeTime(info) <= cutoff;
   };
   const uint64_t refused_before = context_->refused();
+  std::optional<MonotonicTime> in_use_until;
+  Leftover left;
   std::chrono::milliseconds look = kFirstLook;
   while (true) {
     // Also when everything waits for a retry, so that a pass has nothing to offer.
     if (!context_->options.uploader->Ready()) {
       if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
     }
-    const Scheduler::PassEnd end = scheduler.RunPass(stop, was_there, [] {});
-    if (end == Scheduler::PassEnd::kStopped) return absl::CancelledError("sync was stopped");
-    if (end == Scheduler::PassEnd::kOffline) continue;
+    const PassEnd end = scheduler.passes().Run(stop, was_there, [] {});
+    if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
+    if (end == PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    const bool any = scheduler.AnyReady(was_there, stop);
+    left = LookForLeftover(*context_, scheduler.passes(), was_there, stop);
     // A look that was cut short has seen nothing.
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-    if (!any) break;
-    // What is left is with a worker, or waits for a retry, which the scheduler sees to.
+    // While something is uploaded, a rest may be about to end.
+    if (!left.any && !(busy && left.resting > 0)) {
+      if (left.in_use == 0) break;
+      if (!in_use_until.has_value()) {
+        in_use_until = clock.MonotonicNow() + context_->options.in_use_timeout;
+      }
+      if (clock.MonotonicNow() >= *in_use_until) break;
+    }
+    // What is left is with a worker, in use elsewhere, or waits for a retry, which the scheduler
+    // sees to.
     const MonotonicTime next_look = clock.MonotonicNow() + look;
     if (busy) {
       context_->tracker.WaitUntilIdle(next_look, stop);
@@ -172,14 +251,11 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   }
   context_->WaitUntilSettled(stop);
   if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-  const uint64_t refused = context_->refused() - refused_before;
-  if (refused == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("the server refused ", refused, " files; they are under failed/"));
+  return ResultOf(left, context_->refused() - refused_before);
 }
 
 void Sync::Hint(const std::string& path) {
-  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->Hint(path);
+  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->passes().Hint(path);
 }
 
 absl::Status Sync::Stop(MonotonicTime deadline) {
@@ -190,8 +266,9 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   }
   if (scheduler == nullptr) return absl::OkStatus();
   scheduler->RequestStop();
-  if (scheduler->Join(deadline)) return absl::OkStatus();
-  return absl::DeadlineExceededError(kThreadHangs);
+  const int hanging = scheduler->Join(deadline);
+  if (hanging == 0) return absl::OkStatus();
+  return absl::DeadlineExceededError(LeftAlone(hanging));
 }
 
 void Sync::RequestStop() {
@@ -210,13 +287,20 @@ absl::Status Sync::Close(MonotonicTime deadline) {
 }
 
 SyncStats Sync::Stats() const {
+  const MonotonicTime now = context_->options.clock->MonotonicNow();
   SyncStats stats{.tabular = context_->tabular.Read(),
                   .binary = context_->binary.Read(),
                   .arbitrary = context_->arbitrary.Read(),
                   .unreadable = context_->unreadable.refused,
                   .passes = context_->passes,
                   .uploading = context_->tracker.size(),
-                  .waiting_retries = context_->retries.size()};
+                  .resent = context_->resent,
+                  .stalled = context_->stalled,
+                  .offline_pauses = context_->offline_pauses,
+                  .refusal_pauses = context_->refusals.pauses(),
+                  .waiting_retries = context_->retries.size(),
+                  .retries = context_->retries.Summary(now),
+                  .paused = context_->refusals.Paused(now)};
   MutexLock lock(context_->mutex);
   stats.last_error = context_->last_error;
   return stats;

@@ -18,6 +18,7 @@
 #include "datamanager/stats.h"
 #include "sync/file_tracker.h"
 #include "sync/former_roots.h"
+#include "sync/refusal_breaker.h"
 #include "sync/retry.h"
 #include "sync/uploads.h"
 #include "uploader/uploader.h"
@@ -34,6 +35,9 @@ struct SyncOptions {
   std::function<absl::Status(MonotonicTime deadline, std::stop_token stop)> flush;
   std::chrono::milliseconds stall_timeout{30000};
   std::chrono::milliseconds connect_timeout{5000};
+  size_t most_retries = RetryTable::kLimit;
+  // How long a call that waits for all uploads waits for files that another process uses.
+  std::chrono::milliseconds in_use_timeout{5000};
 };
 
 // Counts of one kind of file. Thread-safe.
@@ -54,13 +58,17 @@ struct SyncContext {
 
   const SyncOptions options;
   FileTracker tracker;
-  RetryTable retries;
+  RetryTable retries{options.most_retries};
+  RefusalBreaker refusals;
   FormerRoots former_roots;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;
   UploadCounters unreadable;
   std::atomic<uint64_t> passes{0};
+  std::atomic<uint64_t> resent{0};
+  std::atomic<uint64_t> stalled{0};
+  std::atomic<uint64_t> offline_pauses{0};
   // Set when a failed file found the retry table full: only a pass meets it again, and passes then
   // keep their distance.
   std::atomic<bool> table_was_full{false};

@@ -63,6 +63,7 @@ UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& 
   StreamedUpload upload(context, file, UploadMethod::kFileUpload,
                         {.upload_key = keys->ForRange(0, file.size()),
                          .timeout = context.stall_timeout,
+                         .reply_timeout = context.reply_timeout,
                          .stop = context.stop});
   result.error = upload.Send(std::move(first), {.offset = 0, .size = file.size()},
                              [](uint64_t size, std::string& message) {

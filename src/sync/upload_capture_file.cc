@@ -23,7 +23,8 @@ using capture_file::Record;
 constexpr uint64_t kRequestBytes = 4 << 20;
 // Binary payloads beyond this are streamed (the reference's figure).
 constexpr uint64_t kUnaryPayloadBytes = 1000000;
-// A call may take longer than a stall by what its request takes at 16 KB/s.
+// Of a unary call only the end shows: it has the time for the reply, and for its request at 16
+// KB/s.
 constexpr uint64_t kSlowestBytesPerMs = 16;
 // A record's own metadata has to be read to be streamed.
 constexpr uint64_t kMaxSensorMetadataBytes = 1 << 20;
@@ -110,6 +111,7 @@ class CaptureFileUpload {
   CallOptions Options(uint64_t begin, uint64_t end) const {
     return {.upload_key = keys_->ForRange(begin, end),
             .timeout = context_.stall_timeout,
+            .reply_timeout = context_.reply_timeout,
             .stop = context_.stop};
   }
 
@@ -233,13 +235,16 @@ bool CaptureFileUpload::SendUnary(uint64_t begin, uint64_t end,
     request.append(stretch, record.frame.offset - begin, record.frame.size);
   }
   CallOptions options = Options(begin, end);
-  options.timeout += std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
+  options.timeout =
+      options.reply_timeout + std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
   CallResult call =
       context_.uploader.Unary(UploadMethod::kDataCaptureUpload, std::move(request), options);
   if (call.status.ok()) return true;
   return Fail({.status = std::move(call.status),
                .channel_ready = call.channel_ready,
-               .stopped = context_.stop.stop_requested()},
+               .stopped = context_.stop.stop_requested(),
+               .sent = call.sent,
+               .stalled = call.stalled},
               "DataCaptureUpload");
 }
 

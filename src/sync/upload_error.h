@@ -32,6 +32,10 @@ struct UploadError {
   bool channel_ready = true;
   // Whether our own stop was requested.
   bool stopped = false;
+  // Whether anything may have reached the server, and whether a watchdog ended the call; for
+  // kServer.
+  bool sent = false;
+  bool stalled = false;
 };
 
 // Pure.

@@ -17,35 +17,82 @@ void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
 }
 
 void UploadWorker::Process(const Job& job, std::stop_token stop) {
+  MonotonicTime rests_until;
+  const std::optional<RefusalBreaker::Permit> permit =
+      context_.refusals.Begin(ParentPath(job.file.path), Now(), &rests_until);
+  if (permit.has_value()) {
+    Report(*permit, Upload(job, std::move(stop)));
+  } else {
+    Rest(job, rests_until);
+  }
+}
+
+UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
+  const UploadError nothing{.origin = ErrorOrigin::kFile};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
-    // Another process has it; whoever that is removes it, or leaves it to the next pass.
-    if (absl::IsUnavailable(file.status())) return;
-    OnFailed(job, {.error = {.status = file.status(), .origin = ErrorOrigin::kFile},
-                   .step = "open",
-                   .resume_offset = job.state.resume_offset});
-    return;
+    // Gone, or another process has it; whoever that is removes it, or leaves it to the next pass.
+    if (absl::IsNotFound(file.status()) || absl::IsUnavailable(file.status())) return nothing;
+    RetryLater(job, {.resume = job.state.resume,
+                     .sent = job.state.sent,
+                     .what = absl::StrCat("open: ", file.status().ToString())});
+    return nothing;
   }
   // It may have waited long for a worker, or for its next try, and be in use again. The next pass
   // meets it.
   if (!IsReady(job.file.kind, file->info(), config_.min_file_age,
                context_.options.clock->WallNow())) {
-    return;
+    return nothing;
   }
+  if (job.state.sent) ++context_.resent;
+  const std::chrono::milliseconds stall_timeout = context_.options.stall_timeout;
   const UploadContext upload{.uploader = *context_.options.uploader,
-                             .stall_timeout = context_.options.stall_timeout,
+                             .stall_timeout = stall_timeout,
+                             .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
                              .stop = std::move(stop)};
-  const UploadResult result = job.file.kind == FileKind::kCapture
-                                  ? UploadCaptureFile(upload, *file, job.state.resume_offset)
-                                  : UploadArbitraryFile(upload, *file);
+  const UploadResult result =
+      job.file.kind == FileKind::kCapture
+          ? UploadCaptureFile(upload, *file, job.state.resume.OffsetIn(file->info()))
+          : UploadArbitraryFile(upload, *file);
+  if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
     OnStored(job, *file, result);
+    // Of an empty file the server has heard nothing.
+    if (result.empty) return nothing;
   } else if (Judge(result.error) == Verdict::kRefused) {
     OnRefused(job, *file, result);
   } else {
-    OnFailed(job, result);
+    OnFailed(job, *file, result);
   }
+  return result.error;
+}
+
+void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadError& answer) {
+  using Outcome = RefusalBreaker::Outcome;
+  Outcome outcome = Outcome::kUndecided;
+  if (answer.origin == ErrorOrigin::kServer) {
+    if (answer.status.ok()) outcome = Outcome::kStored;
+    if (Judge(answer) == Verdict::kRefused) outcome = Outcome::kRefused;
+  }
+  const std::string error = answer.status.ToString();
+  const auto pause = context_.refusals.End(permit, outcome, error, Now());
+  if (!pause.has_value()) return;
+  const bool all = pause->directory.empty();
+  context_.options.logger->Error(
+      absl::StrCat("the server refused ", pause->refused, " uploads in a row",
+                   all ? ", from several directories" : absl::StrCat(" from ", pause->directory),
+                   ", the last with ", error, "; ", all ? "all uploads rest" : "its uploads rest",
+                   " for ", pause->length.count(),
+                   " min, then one file is tried; those that were refused are under failed/"));
+}
+
+void UploadWorker::Rest(const Job& job, MonotonicTime until) {
+  // What never failed is met by the next pass.
+  if (job.state.attempts == 0) return;
+  RetryState state = job.state;
+  state.due = until;
+  if (!context_.retries.Put({job.file, std::move(state)})) context_.table_was_full = true;
 }
 
 void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result) {
@@ -56,8 +103,12 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   if (removed.ok() && result.torn_at.has_value()) {
     absl::StatusOr<std::string> kept = file.SetRestAside(result.metadata_size, *result.torn_at);
     if (!kept.ok()) {
-      RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
-                 Wrap(kept.status(), "its whole records are stored, but not its rest").ToString());
+      RetryLater(
+          job,
+          {.kind = result.kind,
+           .resume = {result.resume_offset, FileVersion::Of(file.info())},
+           .what =
+               Wrap(kept.status(), "its whole records are stored, but not its rest").ToString()});
       return;
     }
     rest = *std::move(kept);
@@ -70,9 +121,12 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     }
     // Gone already: as good. Changed: what is there now has not been uploaded.
     if (absl::IsNotFound(removed)) return;
-    RetryLater(job, Verdict::kTransient, result.kind,
-               absl::IsAborted(removed) ? 0 : result.resume_offset,
-               Wrap(removed, "stored, but not removed").ToString());
+    // A capture file is known to be stored up to its end, any other is sent again.
+    const bool changed = absl::IsAborted(removed);
+    RetryLater(job, {.kind = result.kind,
+                     .resume = {changed ? 0 : result.resume_offset, FileVersion::Of(file.info())},
+                     .sent = !changed && result.kind == DataKind::kArbitrary,
+                     .what = Wrap(removed, "stored, but not removed").ToString()});
     return;
   }
   if (!rest.empty()) {
@@ -99,8 +153,11 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
   absl::StatusOr<std::string> moved = file.SetAside();
   if (!moved.ok()) {
     if (absl::IsNotFound(moved.status())) return;
-    RetryLater(job, Verdict::kTransient, result.kind, result.resume_offset,
-               absl::StrCat(reason, "; and it cannot be set aside: ", moved.status().ToString()));
+    RetryLater(job, {.kind = result.kind,
+                     .resume = {result.resume_offset, FileVersion::Of(file.info())},
+                     .sent = result.error.sent,
+                     .what = absl::StrCat(
+                         reason, "; and it cannot be set aside: ", moved.status().ToString())});
     return;
   }
   ++context_.CountersOf(result.kind).refused;
@@ -110,37 +167,46 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
                    job.file.path, " and is ", *moved));
 }
 
-void UploadWorker::OnFailed(const Job& job, const UploadResult& result) {
+void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadResult& result) {
   const Verdict verdict = Judge(result.error);
+  const ResumePoint resume{result.resume_offset, FileVersion::Of(file.info())};
   if (verdict == Verdict::kGone) return;
   if (verdict == Verdict::kStopped) {
     if (job.state.attempts > 0 || result.resume_offset > 0) {
       RetryState state = job.state;
-      state.resume_offset = result.resume_offset;
-      context_.retries.Put({job.file, state});
+      state.resume = resume;
+      context_.retries.Put({job.file, std::move(state)});
     }
     return;
   }
-  RetryLater(job, verdict, result.kind, result.resume_offset,
-             absl::StrCat(result.step, ": ", result.error.status.ToString()));
+  RetryLater(job, {.verdict = verdict,
+                   .kind = result.kind,
+                   .resume = resume,
+                   .sent = result.error.sent,
+                   .stalled = result.error.stalled,
+                   .what = absl::StrCat(result.step, ": ", result.error.status.ToString())});
 }
 
-void UploadWorker::RetryLater(const Job& job, Verdict verdict, DataKind kind,
-                              uint64_t resume_offset, const std::string& what) {
-  const MonotonicTime now = context_.options.clock->MonotonicNow();
+void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
+  const MonotonicTime now = Now();
   const double random = std::uniform_real_distribution<double>(0, 1)(random_);
-  const RetryState state = AfterFailure(job.state, verdict, resume_offset, now, random);
-  ++context_.CountersOf(kind).retries;
-  context_.SetLastError(absl::StrCat(job.file.path, ": ", what));
-  const bool waits = context_.retries.Put({job.file, state});
-  if (!waits) context_.table_was_full = true;
+  RetryState state = AfterFailure(job.state, failure.verdict, now, random);
+  state.resume = failure.resume;
+  state.sent = failure.sent;
+  if (failure.stalled) ++state.stalls;
+  state.error = failure.what;
+  const int tries = state.attempts;
   const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(state.due - now);
+  ++context_.CountersOf(failure.kind).retries;
+  context_.SetLastError(absl::StrCat(job.file.path, ": ", failure.what));
+  const bool waits = context_.retries.Put({job.file, std::move(state)});
+  if (!waits) context_.table_was_full = true;
+  const bool offline = failure.verdict == Verdict::kOffline;
   context_.options.logger->Info(absl::StrCat(
-      "upload of ", job.file.path, " failed: ", what,
-      "; connectivity: ", verdict == Verdict::kOffline ? "offline" : "online",
-      "; failed tries: ", state.attempts, "; next try ",
+      "upload of ", job.file.path, " failed: ", failure.what,
+      "; connectivity: ", offline ? "offline" : "online", "; failed tries: ", tries, "; next try ",
       waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass")));
-  if (verdict == Verdict::kOffline) {
+  if (offline) {
     context_.options.uploader->RequestConnect();
     // Back already, so that no change is going to cut this wait short.
     if (context_.options.uploader->Ready()) context_.retries.MakeOfflineDue(now);

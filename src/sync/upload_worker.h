@@ -34,12 +34,27 @@ class UploadWorker {
   void Run(Channel<Job>& channel, std::stop_token stop);
 
  private:
+  // A try that failed.
+  struct Failure {
+    Verdict verdict = Verdict::kTransient;
+    DataKind kind = DataKind::kUnreadable;
+    ResumePoint resume;
+    bool sent = false;  // The next try sends again what this one sent.
+    bool stalled = false;
+    std::string what;
+  };
+
   void Process(const Job& job, std::stop_token stop);
+  // The try itself; what the server said of the file, if it said anything.
+  UploadError Upload(const Job& job, std::stop_token stop);
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
-  void OnFailed(const Job& job, const UploadResult& result);
+  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
-  void RetryLater(const Job& job, Verdict verdict, DataKind kind, uint64_t resume_offset,
-                  const std::string& what);
+  void RetryLater(const Job& job, const Failure& failure);
+  // Its directory's uploads rest.
+  void Rest(const Job& job, MonotonicTime until);
+  void Report(const RefusalBreaker::Permit& permit, const UploadError& answer);
+  MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;
   const config::SyncConfig& config_;

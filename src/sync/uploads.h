@@ -18,7 +18,8 @@ namespace datamanager::sync {
 // What an upload works with.
 struct UploadContext {
   Uploader& uploader;
-  std::chrono::milliseconds stall_timeout;
+  std::chrono::milliseconds stall_timeout;  // While requests are on their way.
+  std::chrono::milliseconds reply_timeout;  // Once they are sent.
   const std::vector<std::string>& tags;
   std::stop_token stop;
 };

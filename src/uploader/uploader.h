@@ -20,8 +20,10 @@ enum class UploadMethod : uint8_t { kDataCaptureUpload, kFileUpload, kStreamingD
 
 struct CallOptions {
   std::string upload_key;  // Sent as request metadata `datamanager-upload-key`.
-  // Unary: for the whole call. Streams: for each Write, and for the reply.
+  // The watchdogs. Unary: for the whole call. Streams: for each Write.
   std::chrono::milliseconds timeout{30000};
+  // Streams: for the server's answer once all is written.
+  std::chrono::milliseconds reply_timeout{30000};
   std::stop_token stop;  // Ends the call with CANCELLED.
 };
 
@@ -30,6 +32,11 @@ struct CallResult {
   // Whether the channel was READY when the call ended: a failure without it is one of the
   // connection, not of the file.
   bool channel_ready = false;
+  // Whether anything may have reached the server.
+  bool sent = false;
+  // Whether a watchdog of ours ended the call, with DEADLINE_EXCEEDED. The server may have stored
+  // what it got, or may do so yet: a repeat carries the same key.
+  bool stalled = false;
   std::string response;  // The serialized reply, if the status is OK.
 };
 

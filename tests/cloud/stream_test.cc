@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "cloud/upload_stream.h"
 #include "tests/cloud/fixture.h"
 
@@ -141,19 +143,42 @@ TEST_F(StreamTest, GivesUpOnAServerThatStopsReading) {
   EXPECT_LT(written, kFlood);
   EXPECT_FALSE(stream->Write(Chunk()));
   const CallResult result = stream->Finish();
-  EXPECT_EQ(result.status, absl::DeadlineExceededError("FileUpload: waited 100ms for the server to "
-                                                       "take message " +
-                                                       std::to_string(written + 1)));
+  EXPECT_EQ(result.status, absl::DeadlineExceededError(
+                               "stalled: FileUpload waited 100ms for the server to take message " +
+                               std::to_string(written + 1)));
   EXPECT_TRUE(result.channel_ready);
+  EXPECT_TRUE(result.stalled);
 }
 
 TEST_F(StreamTest, GivesUpOnAServerThatNeverReplies) {
   Hang(/*read=*/true);
-  const auto stream = Open({.timeout = 100ms});
+  const auto stream = Open({.reply_timeout = 100ms});
   EXPECT_EQ(WriteChunks(*stream, 2), 2);
-  EXPECT_EQ(stream->Finish().status,
+  const CallResult result = stream->Finish();
+  EXPECT_EQ(result.status,
             absl::DeadlineExceededError(
-                "FileUpload: waited 100ms for the server to reply after 2 messages"));
+                "stalled: FileUpload waited 100ms for the server to reply after 2 messages"));
+  EXPECT_TRUE(result.sent);
+  EXPECT_TRUE(result.stalled);
+}
+
+// The limit is for a single write: a server that takes one now and then is not given up.
+TEST_F(StreamTest, HasPatienceWithAServerThatReadsSlowly) {
+  std::atomic<int> read{0};
+  server_.on_file = [&](grpc::ServerContext&, TestServer::FileReader& reader, auto&) {
+    wire::FileUploadRequest request;
+    Event never;
+    while (reader.Read(&request)) {
+      if (++read % 8 == 0) never.Wait(20ms);
+    }
+    return grpc::Status::OK;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  const auto stream = Open({.timeout = 500ms, .reply_timeout = kPatience});
+  EXPECT_EQ(WriteChunks(*stream, 300), 300);
+  const CallResult result = stream->Finish();
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, 500ms);  // In all, longer than the limit.
 }
 
 TEST_F(StreamTest, EndsWhenStopped) {

@@ -77,6 +77,8 @@ TEST_F(UnaryTest, KeepsCodeAndMessageOfTheServer) {
     EXPECT_EQ(result.status,
               absl::Status(static_cast<absl::StatusCode>(code), "as the server says"));
     EXPECT_TRUE(result.channel_ready) << result.status;
+    EXPECT_TRUE(result.sent);
+    EXPECT_FALSE(result.stalled) << result.status;
   }
 }
 
@@ -86,8 +88,10 @@ TEST_F(UnaryTest, EndsAtItsDeadline) {
   const CallResult result =
       cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {.timeout = 50ms});
   EXPECT_EQ(result.status,
-            absl::DeadlineExceededError("no reply to DataCaptureUpload within 50ms"));
+            absl::DeadlineExceededError("stalled: no reply to DataCaptureUpload within 50ms"));
   EXPECT_TRUE(result.channel_ready);
+  EXPECT_TRUE(result.sent);
+  EXPECT_TRUE(result.stalled);
 }
 
 TEST_F(UnaryTest, EndsWhenStopped) {
@@ -137,6 +141,7 @@ TEST_F(UnaryTest, FailsAtOnceWithoutAConnection) {
       cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
   EXPECT_EQ(result.status, absl::UnavailableError("not connected to " + server_.address()));
   EXPECT_FALSE(result.channel_ready);
+  EXPECT_FALSE(result.sent);
   cloud->uploader().SetReadyListener(nullptr);
 }
 

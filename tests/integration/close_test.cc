@@ -1,11 +1,32 @@
 // Close beats everything, and leaves everything captured on disk.
 #include "tests/integration/world.h"
+#include "tests/support/faulty_file_ops.h"
 
 namespace datamanager::testing {
 namespace {
 
 // What a busy machine may add to a limit.
 constexpr std::chrono::seconds kSlack{3};
+
+// Reads of files wait at a gate.
+class HangingReads final : public FileOps {
+ public:
+  Gate& gate() { return gate_; }
+  ssize_t Pread(int fd, void* data, size_t size, off_t offset) override {
+    gate_.Pass();
+    return FileOps::Pread(fd, data, size, offset);
+  }
+
+ private:
+  Gate gate_;
+};
+
+// A disk for one test. A thread that was left alone may use it after the test.
+template <typename Disk>
+Disk& LastingDisk() {
+  static std::vector<std::unique_ptr<Disk>> all;
+  return *all.emplace_back(std::make_unique<Disk>());
+}
 
 class CloseTest : public World {
  protected:
@@ -164,6 +185,134 @@ TEST_F(CloseTest, IsFastWhileUploadsHangAndEndsCallsOfSync) {
   EXPECT_EQ(OnDisk(".prog").size(), 0U);
   ExpectTheNextRunUploads("cpu");
   ExpectArrivedOnce("eye");
+}
+
+TEST_F(CloseTest, IsFastWhileEightUploadsStallAndThePassWaitsForAWorker) {
+  AddSensor("cpu", 200);
+  config_.maximum_num_sync_threads = 8;
+  config_.maximum_capture_file_size_bytes = 1;  // A file for each record.
+  StartServer({.delay_min = 60s, .delay_max = 60s});
+  Start();
+  // Eight with workers, one on offer.
+  ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading == 9; }));
+  EXPECT_LT(TimeOf([&] { EXPECT_TRUE(IsOk(manager_->Close())); }), 1s + kSlack);
+  EXPECT_EQ(Uploads().uploading, 0U);
+  EXPECT_EQ(OnDisk(".prog").size(), 0U);
+  ExpectTheNextRunUploads("cpu");
+}
+
+// A call of Sync is in its flush, which waits for the disk.
+TEST_F(CloseTest, ADiskThatHangsIsSaidAndHoldsUpNothing) {
+  auto& disk = LastingDisk<FaultyFileOps>();
+  ops_ = &disk;
+  AddSensor("cpu", 100);
+  AddSensor("memory", 100);
+  config_.sync_disabled = true;
+  options_.close_timeout = 200ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  ASSERT_TRUE(WaitForCaptured("memory", 3));
+  disk.fdatasync_gate().Close();
+  absl::Status synced;
+  std::jthread sync([&] { synced = SyncAll(); });
+  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() == 1; }));
+  ASSERT_TRUE(WaitForMore("cpu", 3));
+
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1200ms + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "the disk hangs"));
+  sync.join();
+  EXPECT_TRUE(HasCode(absl::StatusCode::kCancelled, synced));
+  EXPECT_EQ(OnDisk(".prog").size(), 1U) << "the one whose flush hangs";
+  EXPECT_GT(manager_->Stats().unflushed_files, 0U);
+  disk.fdatasync_gate().Open();
+  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
+  ExpectTheNextRunUploads("cpu");
+  ExpectArrivedOnce("memory");
+}
+
+TEST_F(CloseTest, ACollectorWhoseWriteHangsIsNamed) {
+  auto& disk = LastingDisk<FaultyFileOps>();
+  ops_ = &disk;
+  AddSensor("cpu", 100);
+  config_.sync_disabled = true;
+  options_.close_timeout = 200ms;
+  Start();
+  ASSERT_TRUE(WaitForCaptured("cpu", 3));
+  disk.write_gate().Close();
+  ASSERT_TRUE(WaitUntil([&] { return disk.write_gate().waiting() == 1; }));
+  const uint64_t captured = StatsOf("cpu").captured;
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1200ms + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "rdk:component:sensor/cpu Readings"));
+  disk.write_gate().Open();
+  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
+  config_.capture_disabled = true;
+  MakeManager();
+  ASSERT_TRUE(IsOk(Reconfigure()));
+  ASSERT_TRUE(IsOk(SyncAll()));
+  EXPECT_GE(ReceivedBy("cpu").size(), captured);
+}
+
+TEST_F(CloseTest, UploadsThatHangInTheDiskAreLeftAlone) {
+  AddSensor("cpu", 100);
+  CaptureOffline("cpu", 3);
+  ASSERT_FALSE(HasFatalFailure());
+  auto& disk = LastingDisk<HangingReads>();
+  ops_ = &disk;
+  config_.capture_disabled = true;
+  options_.close_timeout = 200ms;
+  disk.gate().Close();
+  Start();
+  ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1200ms + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "the disk hangs: 1 threads of sync were left alone"));
+  disk.gate().Open();
+  ExpectTheNextRunUploads("cpu");
+}
+
+TEST_F(CloseTest, WithEverythingAtOnce) {
+  auto& disk = LastingDisk<FaultyFileOps>();
+  ops_ = &disk;
+  AddSensor("cpu", 200);
+  AddSensor("stuck", 100, Hanging("stuck"));
+  config_.maximum_num_sync_threads = 8;
+  config_.maximum_capture_file_size_bytes = 1;
+  options_.close_timeout = 300ms;
+  StartServer({.delay_min = 60s, .delay_max = 60s});
+  Start();
+  // Eight uploads stall, and the pass waits for a worker,
+  ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading == 9; }));
+  // a source hangs,
+  gate_->Close();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+  // the disk hangs, and with it the flush of a call of Sync,
+  disk.fdatasync_gate().Close();
+  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() == 1; }));
+  absl::Status synced;
+  std::jthread sync([&] { synced = SyncAll(); });
+  // and a Reconfigure waits for the source.
+  ConfigOf("stuck").capture_frequency_hz = 50;
+  std::jthread reconfigure([&] { Reconfigure().IgnoreError(); });
+  ASSERT_TRUE(WaitForLog("closing collector"));
+
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1300ms + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "rdk:component:sensor/stuck Readings"));
+  EXPECT_TRUE(Has(result.ToString(), "the disk hangs"));
+  reconfigure.join();
+  sync.join();
+  EXPECT_TRUE(absl::IsCancelled(synced) || absl::IsFailedPrecondition(synced)) << synced;
+  disk.fdatasync_gate().Open();
+  gate_->Open();
+  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
+  ExpectTheNextRunUploads("cpu");
+  EXPECT_EQ(ReceivedBy("stuck"), UpTo(Returned("stuck")));
 }
 
 TEST_F(CloseTest, EndsASyncThatWaitsForTheConnection) {

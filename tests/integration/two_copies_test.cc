@@ -1,5 +1,5 @@
-// A program with a second copy of the viam.* messages, as one that also uses Viam's C++ SDK has: the
-// core must not register them too, or the program aborts before main.
+// A program with a second copy of the viam.* messages, as one that also uses Viam's C++ SDK has:
+// the core must not register them too, or the program aborts before main.
 #include <gtest/gtest.h>
 
 #include "datamanager/data_manager.h"

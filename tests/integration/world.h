@@ -28,6 +28,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "ingest_server/server.h"
+#include "src/create_data_manager.h"
 #include "tests/support/files.h"
 #include "tests/support/gate.h"
 #include "tests/support/log_capture.h"
@@ -271,7 +272,7 @@ class World : public ::testing::Test {
       cloud_ = *std::move(cloud);
     }
     options_.cloud = cloud_;
-    auto manager = DataManager::Create(options_);
+    auto manager = CreateDataManager(options_, *ops_);
     ASSERT_TRUE(manager.ok()) << manager.status();
     manager_ = *std::move(manager);
   }
@@ -352,6 +353,7 @@ class World : public ::testing::Test {
   const LogCapture log_;
   // Where sources of Hanging() wait while it is closed; open at the end. Outlives the test.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+  FileOps* ops_ = &FileOps::System();
   std::string address_ = testing::OwnLoopback(0);
   std::unique_ptr<ingest::IngestServer> server_;
   DataManagerOptions options_;

@@ -28,6 +28,7 @@ struct UploadCall {
   sync::UploadMethod method = sync::UploadMethod::kDataCaptureUpload;
   std::string key;
   std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds reply_timeout{0};
   wire::viam::app::datasync::v1::UploadMetadata metadata;
   // Unary: the request as sent, and its records.
   std::string request;
@@ -81,6 +82,11 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     lose_next_ = count;
   }
+  // The next calls are ended by a watchdog, and store nothing.
+  void StallNext(int count) {
+    MutexLock lock(mutex_);
+    stall_next_ = count;
+  }
   // Sees every call once it is complete, one at a time, before it is answered; an error is its
   // answer. May call anything here but this. Null takes it away, and waits for a call under way.
   void OnCall(std::function<absl::Status(const UploadCall&)> hook) {
@@ -98,9 +104,15 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     blocking_ = true;
   }
+  // From here on, only those of one component.
+  void BlockOnly(std::string component) {
+    MutexLock lock(mutex_);
+    block_only_ = std::move(component);
+  }
   void Release() {
     MutexLock lock(mutex_);
     blocking_ = false;
+    block_only_.clear();
     changed_.NotifyAll();
   }
 
@@ -152,6 +164,7 @@ class FakeUploader final : public sync::Uploader {
     UploadCall call{.method = method,
                     .key = options.upload_key,
                     .timeout = options.timeout,
+                    .reply_timeout = options.reply_timeout,
                     .request = std::move(request),
                     .ended = true};
     wire::viam::app::datasync::v1::DataCaptureUploadRequest parsed;
@@ -208,6 +221,7 @@ class FakeUploader final : public sync::Uploader {
       call_.method = method;
       call_.key = options_.upload_key;
       call_.timeout = options_.timeout;
+      call_.reply_timeout = options_.reply_timeout;
     }
     ~Stream() override {
       if (call_.ended) return;
@@ -270,7 +284,8 @@ class FakeUploader final : public sync::Uploader {
     }
 
     MutexLock lock(mutex_);
-    if (blocking_) {
+    bool stalled = false;
+    if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
       changed_.Wait(mutex_, stop, [this] {
         mutex_.AssertHeld();
@@ -284,6 +299,10 @@ class FakeUploader final : public sync::Uploader {
       call.status = absl::UnavailableError("connection refused");
     } else if (!early.ok()) {
       call.status = early;
+    } else if (stall_next_ > 0) {
+      --stall_next_;
+      stalled = true;
+      call.status = absl::DeadlineExceededError("stalled");
     } else if (fail_next_ > 0) {
       --fail_next_;
       call.status = absl::Status(fail_code_, "the server says no");
@@ -299,7 +318,7 @@ class FakeUploader final : public sync::Uploader {
       }
     }
     calls_.push_back(call);
-    return {.status = call.status, .channel_ready = ready_};
+    return {.status = call.status, .channel_ready = ready_, .sent = true, .stalled = stalled};
   }
 
   const std::string part_id_;
@@ -317,9 +336,11 @@ class FakeUploader final : public sync::Uploader {
   int fail_next_ DM_GUARDED_BY(mutex_) = 0;
   absl::StatusCode fail_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   int lose_next_ DM_GUARDED_BY(mutex_) = 0;
+  int stall_next_ DM_GUARDED_BY(mutex_) = 0;
   std::optional<size_t> break_after_ DM_GUARDED_BY(mutex_);
   absl::StatusCode break_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   bool blocking_ DM_GUARDED_BY(mutex_) = false;
+  std::string block_only_ DM_GUARDED_BY(mutex_);
   size_t blocked_ DM_GUARDED_BY(mutex_) = 0;
   mutable size_t ready_checks_ DM_GUARDED_BY(mutex_) = 0;
   size_t connect_requests_ DM_GUARDED_BY(mutex_) = 0;

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace datamanager::sync {
 namespace {
@@ -46,40 +48,77 @@ TEST(RetryDelayTest, JitterIsFull) {
   }
 }
 
-TEST(AfterFailureTest, CountsTriesAndPutsTheNextOff) {
-  RetryState state;
-  state = AfterFailure(state, Verdict::kTransient, 100, kNow, 1.0);
-  EXPECT_EQ(state.attempts, 1);
-  EXPECT_FALSE(state.offline);
-  EXPECT_EQ(state.resume_offset, 100U);
-  EXPECT_EQ(state.due, kNow + milliseconds(200));
-
-  state = AfterFailure(state, Verdict::kTransient, 300, kNow, 0.5);
-  EXPECT_EQ(state.attempts, 2);
-  EXPECT_EQ(state.resume_offset, 300U);
-  EXPECT_EQ(state.due, kNow + milliseconds(200));
+TEST(ReplyTimeoutTest, DoublesForEachStalledTryUpToEightfold) {
+  const struct {
+    int stalls;
+    int times;
+  } kCases[] = {{0, 1}, {1, 2}, {2, 4}, {3, 8}, {4, 8}, {std::numeric_limits<int>::max(), 8}};
+  for (const auto& test : kCases) {
+    EXPECT_EQ(ReplyTimeout(milliseconds(30000), test.stalls), milliseconds(30000) * test.times)
+        << test.stalls;
+  }
 }
 
-TEST(AfterFailureTest, ASecondOfflineInARowCountsAsTransient) {
+TEST(AfterFailureTest, CountsTriesAndPutsTheNextOff) {
+  RetryState state;
+  state.resume.offset = 100;
+  state = AfterFailure(state, Verdict::kTransient, kNow, 1.0);
+  EXPECT_EQ(state.attempts, 1);
+  EXPECT_FALSE(state.offline);
+  EXPECT_EQ(state.resume.offset, 100U);
+  EXPECT_EQ(state.due, kNow + milliseconds(200));
+  EXPECT_EQ(state.first_failed, kNow);
+
+  state = AfterFailure(state, Verdict::kTransient, kNow + hours(1), 0.5);
+  EXPECT_EQ(state.attempts, 2);
+  EXPECT_EQ(state.due, kNow + hours(1) + milliseconds(200));
+  EXPECT_EQ(state.first_failed, kNow);
+}
+
+// A file that breaks the connection each time is not tried at each reconnection, whatever else
+// befalls it in between.
+TEST(AfterFailureTest, OnlyTheFirstOfflineVerdictIsCutShort) {
   const struct {
-    bool offline_before;
-    Verdict verdict;
-    bool offline_after;
+    std::vector<Verdict> verdicts;
+    std::string offline;  // After each.
   } kCases[] = {
-      {false, Verdict::kTransient, false},
-      {false, Verdict::kOffline, true},
-      {true, Verdict::kTransient, false},
-      {true, Verdict::kOffline, false},
+      {{Verdict::kTransient, Verdict::kOffline, Verdict::kTransient}, "010"},
+      {{Verdict::kOffline, Verdict::kOffline, Verdict::kOffline, Verdict::kOffline}, "1000"},
+      {{Verdict::kOffline, Verdict::kTransient, Verdict::kOffline, Verdict::kTransient,
+        Verdict::kOffline},
+       "10000"},
   };
   for (const auto& test : kCases) {
-    RetryState before;
-    before.attempts = 1;
-    before.offline = test.offline_before;
-    const RetryState after = AfterFailure(before, test.verdict, 0, kNow, 1.0);
-    EXPECT_EQ(after.offline, test.offline_after)
-        << test.offline_before << " " << VerdictName(test.verdict);
-    // Offline or not, the wait grows.
-    EXPECT_EQ(after.due, kNow + milliseconds(400));
+    RetryState state;
+    std::string offline;
+    for (const Verdict verdict : test.verdicts) {
+      const RetryState before = state;
+      state = AfterFailure(before, verdict, kNow, 1.0);
+      offline += state.offline ? '1' : '0';
+      // Offline or not, the wait grows.
+      EXPECT_EQ(state.due, kNow + RetryDelay(before.attempts + 1, 1.0));
+    }
+    EXPECT_EQ(offline, test.offline);
+  }
+}
+
+TEST(ResumePointTest, IsForgottenWhenTheFileHasChanged) {
+  struct stat info {};
+  info.st_size = 1000;
+  info.st_mtim = {.tv_sec = 5, .tv_nsec = 6};
+  info.st_ctim = {.tv_sec = 7, .tv_nsec = 8};
+  const ResumePoint resume{500, FileVersion::Of(info)};
+  EXPECT_EQ(resume.OffsetIn(info), 500U);
+  EXPECT_EQ(ResumePoint().OffsetIn(info), 0U);
+  for (const auto& change : std::vector<std::function<void(struct stat&)>>{
+           [](struct stat& changed) { ++changed.st_size; },
+           [](struct stat& changed) { ++changed.st_mtim.tv_nsec; },
+           [](struct stat& changed) { --changed.st_mtim.tv_sec; },
+           [](struct stat& changed) { ++changed.st_ctim.tv_nsec; },
+           [](struct stat& changed) { ++changed.st_ctim.tv_sec; }}) {
+    struct stat changed = info;
+    change(changed);
+    EXPECT_EQ(resume.OffsetIn(changed), 0U);
   }
 }
 
@@ -148,14 +187,19 @@ TEST_F(RetryTableTest, ALaterEntryReplacesTheEarlier) {
 
 TEST_F(RetryTableTest, AnInodeUsedAgainIsAnotherFile) {
   Put(File(1, "/data/old"), hours(1), false, 9);
-  // Asking forgets the old file.
   EXPECT_FALSE(table_.IsWaiting(File(1, "/data/new"), kNow));
-  EXPECT_EQ(table_.size(), 0U);
-  EXPECT_EQ(table_.NextDueTime(), std::nullopt);
-
-  Put(File(1, "/data/old"), hours(1), false, 9);
   EXPECT_EQ(table_.Take(File(1, "/data/new")).attempts, 0);
-  EXPECT_EQ(table_.size(), 0U);
+}
+
+TEST_F(RetryTableTest, TwoNamesOfOneInodeWaitEachForItself) {
+  Put(File(1, "/data/one"), hours(1), false, 9);
+  Put(File(1, "/data/other"), hours(2), false, 3);
+  EXPECT_EQ(table_.size(), 2U);
+  EXPECT_TRUE(table_.IsWaiting(File(1, "/data/one"), kNow));
+  EXPECT_TRUE(table_.IsWaiting(File(1, "/data/other"), kNow + hours(1)));
+  EXPECT_EQ(table_.Take(File(1, "/data/other")).attempts, 3);
+  EXPECT_EQ(table_.Take(File(1, "/data/one")).attempts, 9);
+  EXPECT_EQ(table_.NextDueTime(), std::nullopt);
 }
 
 TEST_F(RetryTableTest, IsBounded) {
@@ -185,6 +229,35 @@ TEST_F(RetryTableTest, MakeOfflineDueCutsOnlyWaitsShortThatBeganOffline) {
   table_.MakeOfflineDue(kNow);
   EXPECT_EQ(TakeDue(kNow), "/data/2 ");
   EXPECT_TRUE(table_.IsWaiting(File(1), kNow));
+}
+
+TEST_F(RetryTableTest, SumsUpWhatWaits) {
+  const WaitingRetries none = table_.Summary(kNow);
+  EXPECT_EQ(none.offline, 0U);
+  EXPECT_TRUE(none.most_tried.empty());
+
+  for (int i = 1; i <= 9; ++i) {
+    RetryState state;
+    state.attempts = i;
+    state.offline = i == 3;
+    state.first_failed = kNow - milliseconds(1000 * i);
+    state.due = kNow + milliseconds(100 * i);
+    state.error = "error " + std::to_string(i) + std::string(500, 'x');
+    table_.Put({File(static_cast<ino_t>(i)), state});
+  }
+  const WaitingRetries all = table_.Summary(kNow + milliseconds(150));
+  EXPECT_EQ(all.offline, 1U);
+  EXPECT_EQ(all.oldest, milliseconds(9150));
+  EXPECT_EQ(all.next_due, milliseconds(0));  // It is due.
+  ASSERT_EQ(all.most_tried.size(), 5U);
+  EXPECT_EQ(all.most_tried[0].path, "/data/9");
+  EXPECT_EQ(all.most_tried[0].tries, 9);
+  EXPECT_EQ(all.most_tried[0].failing_for, milliseconds(9150));
+  EXPECT_EQ(all.most_tried[0].next_due, milliseconds(750));
+  EXPECT_TRUE(all.most_tried[0].last_error.starts_with("error 9x"));
+  EXPECT_EQ(all.most_tried[0].last_error.size(), 200U);
+  EXPECT_EQ(all.most_tried[4].path, "/data/5");
+  EXPECT_EQ(table_.Summary(kNow).next_due, milliseconds(100));
 }
 
 TEST_F(RetryTableTest, ClearForgetsAll) {

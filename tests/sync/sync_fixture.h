@@ -160,7 +160,14 @@ class SyncFixture : public ::testing::Test {
   // Until sync has had occasion to do what it should not do.
   void RunForSomePasses() {
     const uint64_t passes = sync_->Stats().passes;
-    EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().passes >= passes + 3; }));
+    EXPECT_TRUE(WaitAwake([&] { return sync_->Stats().passes >= passes + 3; }));
+  }
+  // Wakes the scheduler again and again, which a clock that was advanced does not.
+  bool WaitAwake(const std::function<bool()>& condition) {
+    return WaitUntil([&] {
+      server_->SetReady(true);
+      return condition();
+    });
   }
   static MonotonicTime In(std::chrono::milliseconds wait) {
     return Clock::System().MonotonicNow() + wait;
@@ -209,6 +216,11 @@ class SyncFixture : public ::testing::Test {
     std::vector<std::string> texts;
     for (int i = 1; i <= last; ++i) texts.push_back(std::to_string(i));
     return Join(texts, ",");
+  }
+  // The number of the component's last reading.
+  int last(const std::string& component) const {
+    const auto found = last_.find(component);
+    return found == last_.end() ? 0 : found->second;
   }
   bool Logged(const std::string& text) {
     return WaitUntil([&] { return log_.Has(text); });

@@ -1,6 +1,8 @@
 #include "sync/sync.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <atomic>
 #include <chrono>
@@ -108,6 +110,53 @@ TEST_F(SyncTest, KUploadedTellsOfRefusals) {
   EXPECT_EQ(OnDisk(), "failed/bad failed/garbage");
   // Those are dealt with.
   EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+}
+
+TEST_F(SyncTest, KUploadedNamesWhatAnotherProcessUsesAndDoesNotWaitForEver) {
+  Unschedule();
+  options_.in_use_timeout = milliseconds(50);
+  const std::string path = Capture("arm", 1);
+  Capture("leg", 1);
+  const UniqueFd lock(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  Start();
+  const absl::Status status = SyncNow(Wait::kUploaded);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_NE(status.ToString().find("other processes have 1 files locked or open for writing, such "
+                                   "as " +
+                                   path),
+            std::string::npos)
+      << status;
+  EXPECT_EQ(Uploaded(), "leg:1");
+  ASSERT_EQ(flock(lock.get(), LOCK_UN), 0);
+  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  EXPECT_EQ(Uploaded(), "arm:1 leg:1");
+}
+
+TEST_F(SyncTest, KUploadedWaitsForWhatAnotherProcessUsesForAMoment) {
+  Unschedule();
+  options_.in_use_timeout = hours(1);
+  const std::string path = Capture("arm", 1);
+  const UniqueFd lock(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  Start();
+  auto sync = SyncInBackground(Wait::kUploaded);
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().passes >= 3; }));
+  EXPECT_FALSE(IsDone(sync));
+  ASSERT_EQ(flock(lock.get(), LOCK_UN), 0);
+  EXPECT_TRUE(sync.get().ok());
+  EXPECT_EQ(Uploaded(), "arm:1");
+
+  // Or until it is stopped.
+  const std::string other = Capture("arm", 1);
+  const UniqueFd held(open(other.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(held.get(), LOCK_EX | LOCK_NB), 0);
+  std::stop_source stop;
+  sync = SyncInBackground(Wait::kUploaded, stop.get_token());
+  const uint64_t passes = sync_->Stats().passes;
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().passes >= passes + 3; }));
+  stop.request_stop();
+  EXPECT_TRUE(absl::IsCancelled(sync.get()));
 }
 
 TEST_F(SyncTest, KHandedOverReturnsWhenEachFileIsWithAWorker) {

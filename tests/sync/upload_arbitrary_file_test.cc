@@ -33,6 +33,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
     info_ = file->info();
     return UploadArbitraryFile({.uploader = server_,
                                 .stall_timeout = std::chrono::seconds(30),
+                                .reply_timeout = std::chrono::seconds(60),
                                 .tags = tags_,
                                 .stop = stop_.get_token()},
                                *file);

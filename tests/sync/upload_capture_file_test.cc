@@ -40,6 +40,7 @@ class UploadCaptureFileTest : public ::testing::Test {
     EXPECT_TRUE(file.ok()) << file.status();
     return UploadCaptureFile({.uploader = server_,
                               .stall_timeout = std::chrono::seconds(30),
+                              .reply_timeout = std::chrono::seconds(60),
                               .tags = no_tags_,
                               .stop = stop_.get_token()},
                              *file, resume_offset);
@@ -443,6 +444,7 @@ TEST_F(UploadCaptureFileTest, ChangedWhileItIsStreamedTheStreamIsNeverEnded) {
   ASSERT_TRUE(file.ok());
   const UploadResult result = UploadCaptureFile({.uploader = server_,
                                                  .stall_timeout = std::chrono::seconds(30),
+                                                 .reply_timeout = std::chrono::seconds(60),
                                                  .tags = no_tags_,
                                                  .stop = stop_.get_token()},
                                                 *file, 0);
@@ -463,6 +465,7 @@ TEST_F(UploadCaptureFileTest, AReadErrorIsTheDisks) {
   ASSERT_TRUE(file.ok());
   const UploadResult result = UploadCaptureFile({.uploader = server_,
                                                  .stall_timeout = std::chrono::seconds(30),
+                                                 .reply_timeout = std::chrono::seconds(60),
                                                  .tags = no_tags_,
                                                  .stop = stop_.get_token()},
                                                 *file, 0);

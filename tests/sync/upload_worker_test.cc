@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <set>
@@ -91,6 +92,198 @@ TEST_F(UploadWorkerTest, AResumedFileSendsNoRequestTwice) {
   EXPECT_EQ(Uploaded(), "arm:1,2,3");
   EXPECT_EQ(server_->call_count(), 4U);
   EXPECT_EQ(server_->repeats(), 0U);
+}
+
+// What was stored of it is not what it holds by then.
+TEST_F(UploadWorkerTest, RewrittenBetweenTwoTriesItIsUploadedFromItsStart) {
+  const std::string text(3 << 20, 'x');
+  const std::string path =
+      Publish(TabularMetadata("arm"), {Reading(1, text), Reading(2, text), Reading(3, text)});
+  server_->OnCall([&, failed = false](const UploadCall& call) mutable {
+    if (failed || ValueOf(call.records[0]) != 2) return absl::OkStatus();
+    failed = true;
+    return absl::UnavailableError("busy");
+  });
+  config_.scheduled = false;
+  StartAndWait();
+  clock_.Advance(std::chrono::hours(2));
+  clock_.Stop();  // The next try waits for the test.
+  EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  EXPECT_TRUE(WaitUntil(
+      [&] { return sync_->Stats().waiting_retries == 1 && sync_->Stats().uploading == 0; }));
+  EXPECT_EQ(Uploaded(), "arm:1");
+  // As long as before: only the times tell.
+  WriteFile(path, CaptureFileBytes(TabularMetadata("arm"),
+                                   {Reading(4, text), Reading(5, text), Reading(6, text)}));
+  EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,4,5,6");
+}
+
+// Both are the same bytes, of which each name has a try of its own.
+TEST_F(UploadWorkerTest, TwoNamesOfOneFileDoNotResetEachOthersWait) {
+  const std::string one = Drop("one.txt", "hello");
+  fs::create_hard_link(one, files_ + "/other.txt");
+  server_->OnCall([](const UploadCall&) { return absl::UnavailableError("busy"); });
+  config_.workers = 1;
+  impatient_ = false;
+  Start();
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::vector<WaitingRetry> most = sync_->Stats().retries.most_tried;
+    return most.size() == 2 && most[0].tries >= 3 && most[1].tries >= 3;
+  }));
+  RunForSomePasses();
+  EXPECT_EQ(sync_->Stats().waiting_retries + sync_->Stats().uploading, 2U);
+}
+
+TEST_F(UploadWorkerTest, AServerThatIsSlowWithAFileGetsLongerForItEachTry) {
+  CaptureImage("cam", 10);
+  server_->StallNext(5);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "cam:10B");
+  // Whole seconds: the rest is for the size of the request.
+  std::vector<int64_t> seconds;
+  for (const UploadCall& call : server_->calls()) seconds.push_back(call.timeout.count() / 1000);
+  EXPECT_EQ(seconds, (std::vector<int64_t>{30, 60, 120, 240, 240, 240}));
+  const SyncStats stats = sync_->Stats();
+  EXPECT_EQ(stats.stalled, 5U);
+  EXPECT_EQ(stats.resent, 5U);
+  EXPECT_EQ(stats.binary.retries, 5U);
+}
+
+TEST_F(UploadWorkerTest, AStreamIsGivenLongerForTheReplyOnly) {
+  Drop("notes.txt", "hello");
+  server_->StallNext(1);
+  Start();
+  RunUntilIdle();
+  const std::vector<UploadCall> calls = server_->calls();
+  ASSERT_EQ(calls.size(), 2U);
+  for (const UploadCall& call : calls) EXPECT_EQ(call.timeout, options_.stall_timeout);
+  EXPECT_EQ(calls[0].reply_timeout, options_.stall_timeout);
+  EXPECT_EQ(calls[1].reply_timeout, options_.stall_timeout * 2);
+}
+
+TEST_F(UploadWorkerTest, OtherFailuresAreNoReasonToWaitLonger) {
+  Drop("notes.txt", "hello");
+  server_->FailNext(3, absl::StatusCode::kUnavailable);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(server_->calls().back().reply_timeout, options_.stall_timeout);
+  EXPECT_EQ(sync_->Stats().stalled, 0U);
+  EXPECT_EQ(sync_->Stats().resent, 3U);
+}
+
+TEST_F(UploadWorkerTest, WhatWaitsIsToldWithItsLastError) {
+  impatient_ = false;
+  const std::string path = Drop("notes.txt", "hello");
+  server_->FailNext(1, absl::StatusCode::kUnavailable);
+  server_->OnCall([](const UploadCall&) { return absl::InternalError("the disk is full"); });
+  Start();
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::vector<WaitingRetry> most = sync_->Stats().retries.most_tried;
+    return most.size() == 1 && most[0].tries >= 2;
+  }));
+  const WaitingRetry retry = sync_->Stats().retries.most_tried.at(0);
+  EXPECT_EQ(retry.path, path);
+  EXPECT_EQ(retry.last_error, "FileUpload: INTERNAL: the disk is full");
+  EXPECT_EQ(sync_->Stats().retries.offline, 0U);
+}
+
+// --- A server that refuses everything.
+
+TEST_F(UploadWorkerTest, ACollectorThatIsRefusedTwentyTimesRestsAndTheOthersGoOn) {
+  server_->OnCall([](const UploadCall& call) {
+    return call.metadata.component_name() == "bad" ? absl::InvalidArgumentError("no")
+                                                   : absl::OkStatus();
+  });
+  for (int i = 0; i < 100; ++i) {
+    Capture("bad", 1);
+    Capture("good", 1);
+  }
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "good:" + Up(100); }));
+  RunForSomePasses();
+  // And those that were under way.
+  const SyncStats stats = sync_->Stats();
+  EXPECT_GE(stats.tabular.refused, RefusalBreaker::kLimit);
+  EXPECT_LT(stats.tabular.refused, RefusalBreaker::kLimit + static_cast<uint64_t>(config_.workers));
+  ASSERT_EQ(stats.paused.size(), 1U);
+  EXPECT_EQ(stats.paused[0].directory, DirectoryOf("bad"));
+  EXPECT_GT(stats.paused[0].next_try, std::chrono::seconds(0));
+  EXPECT_EQ(stats.refusal_pauses, 1U);
+  EXPECT_TRUE(Logged("error: the server refused 20 uploads in a row from " + DirectoryOf("bad") +
+                     ", the last with INVALID_ARGUMENT: no; its uploads rest for 1 min"));
+  EXPECT_EQ(log_.Count("error: "), 1U);
+}
+
+TEST_F(UploadWorkerTest, AServerThatRefusesAllDoesNotEmptyTheBacklogAndIsTriedAgain) {
+  std::atomic<bool> refuses{true};
+  server_->OnCall([&](const UploadCall&) {
+    return refuses ? absl::InvalidArgumentError("no") : absl::OkStatus();
+  });
+  for (int i = 0; i < 30; ++i) {
+    Capture("arm", 1);
+    Capture("leg", 1);
+    Drop("notes" + std::to_string(i), "hello");
+  }
+  impatient_ = false;
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return !sync_->Stats().paused.empty(); }));
+  RunForSomePasses();
+  const auto refused = [&] {
+    const SyncStats stats = sync_->Stats();
+    return stats.tabular.refused + stats.arbitrary.refused;
+  };
+  const uint64_t before = refused();
+  EXPECT_LE(before, 2 * RefusalBreaker::kLimit);
+  // After the pause one is tried, and refused.
+  clock_.Advance(std::chrono::seconds(61));
+  EXPECT_TRUE(WaitAwake([&] { return refused() == before + 1; }));
+  RunForSomePasses();
+  EXPECT_EQ(refused(), before + 1);
+  // A call for all does not wait for the end of the next.
+  const absl::Status status = SyncNow(Wait::kUploaded);
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.ToString().find("the server refuses everything, so that "), std::string::npos)
+      << status;
+  EXPECT_EQ(refused(), before + 2);
+  refuses = false;
+  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  EXPECT_EQ(Waiting(), "");
+  EXPECT_TRUE(sync_->Stats().paused.empty());
+  EXPECT_EQ(server_->stored_count(), 90 - refused());
+}
+
+// It was to be tried again by itself, and rests with the others.
+TEST_F(UploadWorkerTest, WhatWaitsForARetryRestsToo) {
+  config_.workers = 1;
+  impatient_ = false;
+  std::atomic<bool> refuses{true};
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (std::exchange(first, false)) return absl::UnavailableError("busy");
+    return refuses ? absl::InvalidArgumentError("no") : absl::OkStatus();
+  });
+  for (int i = 0; i < 60; ++i) Capture("arm", 1);
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return !sync_->Stats().paused.empty(); }));
+  RunForSomePasses();
+  const size_t calls = server_->call_count();
+  clock_.Advance(std::chrono::seconds(30));  // The retry is due.
+  RunForSomePasses();
+  EXPECT_EQ(server_->call_count(), calls);
+  refuses = false;
+  clock_.Advance(std::chrono::seconds(31));
+  EXPECT_TRUE(WaitAwake([&] { return Waiting() == ""; }));
+}
+
+// Bytes that are no capture file are the file's fault, not the server's.
+TEST_F(UploadWorkerTest, FilesThatCannotBeReadMakeNothingRest) {
+  for (int i = 0; i < 30; ++i) CaptureBytes("garbage", Noise(100, static_cast<uint32_t>(i)));
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(sync_->Stats().unreadable, 30U);
+  EXPECT_EQ(sync_->Stats().refusal_pauses, 0U);
 }
 
 TEST_F(UploadWorkerTest, ARefusedFileIsSetAsideWithItsPath) {

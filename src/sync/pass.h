@@ -1,0 +1,74 @@
+// How files reach the workers: in passes over the directories, by hints, and when a retry is due.
+#ifndef DATAMANAGER_SRC_SYNC_PASS_H_
+#define DATAMANAGER_SRC_SYNC_PASS_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/mutex.h"
+#include "config/effective_config.h"
+#include "datamanager/clock.h"
+#include "sync/channel.h"
+#include "sync/found_file.h"
+#include "sync/sync_context.h"
+#include "sync/upload_worker.h"
+
+namespace datamanager::sync {
+
+enum class PassEnd : uint8_t { kComplete, kStopped, kOffline };
+
+// Sees each ready file, before it is offered; false passes it over.
+using FileFilter = std::function<bool(const FoundFile&, const struct stat&)>;
+
+// Offers files to the workers. Thread-safe: passes of several threads may overlap, since a file is
+// claimed before it is offered.
+class Passes {
+ public:
+  // All must outlive it.
+  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel)
+      : context_(context), config_(config), channel_(channel) {}
+
+  // Walks once and offers everything ready that nobody has and that does not wait for a retry.
+  // Blocks until each has been taken. `pause` is called after each file, and each second while one
+  // waits for a worker.
+  PassEnd Run(const std::stop_token& stop, const FileFilter& filter,
+              const std::function<void()>& pause) DM_EXCLUDES(hints_mutex_);
+
+  // Offers the file whose retry has been due longest, if there is one. Blocks until it has been
+  // taken; `pause` is called each second.
+  PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
+
+  // Whether there is any ready file that `filter` lets through, whoever has it.
+  bool AnyReady(const FileFilter& filter, const std::stop_token& stop) const;
+
+  // A file has just been published; during a pass it takes its turn. Does not block.
+  void Hint(const std::string& path) DM_EXCLUDES(hints_mutex_);
+
+ private:
+  using Wanted = std::function<bool(const FoundFile&)>;
+  using Visit = std::function<bool(FoundFile, const struct stat&)>;
+  bool WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const;
+  // Offers one file if nobody has it. kComplete: go on.
+  PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
+  // The file published longest ago of those that were hinted at.
+  PassEnd OfferHint(const std::stop_token& stop, const std::function<void()>& pause)
+      DM_EXCLUDES(hints_mutex_);
+  MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
+
+  SyncContext& context_;
+  const config::SyncConfig& config_;
+  Channel<Job>& channel_;
+
+  Mutex hints_mutex_;
+  int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;
+  std::deque<std::string> hints_ DM_GUARDED_BY(hints_mutex_);
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_PASS_H_
