@@ -57,6 +57,12 @@ struct SyncStats {
   uint64_t passes = 0;           // Walks that came to their end.
   uint64_t uploading = 0;        // Files with a worker at this moment.
   uint64_t waiting_retries = 0;  // Files in the retry table at this moment.
+  uint64_t waiting_busy = 0;     // Of these, files that another process has open for writing.
+  // What the last pass that came to its end left alone, for a reason that the log tells once: files
+  // that could not be removed after their upload, cannot be read, or are another user's; and the
+  // directories from which nothing can be removed.
+  uint64_t blocked_files = 0;
+  uint64_t blocked_directories = 0;
   std::string last_error;        // Of the last upload that failed.
 };
 

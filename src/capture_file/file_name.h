@@ -11,6 +11,7 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FILE_NAME_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_FILE_NAME_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,17 @@ bool IsComplete(std::string_view base_name);
 
 // When a file was begun, from its base name; nullopt if the name was not made here.
 std::optional<WallTime> ParseStamp(std::string_view base_name);
+
+// The time in a complete file's name, which is all that it takes to make the name again.
+struct CompleteStamp {
+  static constexpr int16_t kZulu = INT16_MIN;
+
+  int64_t micros = 0;        // Since the epoch.
+  int16_t zone_minutes = 0;  // East of UTC, as the name has it; kZulu for "Z".
+};
+// nullopt if CompleteName would not make the same name of it.
+std::optional<CompleteStamp> ParseComplete(std::string_view base_name);
+std::string CompleteName(const CompleteStamp& stamp);
 
 // Where a file below `root` is set aside.
 std::string FailedPath(std::string_view root, std::string_view path);

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstDelay{200};
 constexpr std::chrono::milliseconds kLongestDelay = std::chrono::hours(1);
+constexpr std::chrono::milliseconds kLongestBusyDelay = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -21,9 +22,18 @@ RetryState AfterFailure(const RetryState& before, Verdict verdict, uint64_t resu
                         MonotonicTime now, double random) {
   RetryState after = before;
   after.attempts = before.attempts + 1;
+  after.busy_looks = 0;
   after.offline = verdict == Verdict::kOffline && !before.offline;
   after.resume_offset = resume_offset;
   after.due = now + RetryDelay(after.attempts, random);
+  return after;
+}
+
+RetryState AfterBusy(const RetryState& before, uint64_t resume_offset, MonotonicTime now) {
+  RetryState after = before;
+  after.busy_looks = before.busy_looks + 1;
+  after.resume_offset = resume_offset;
+  after.due = now + std::min(RetryDelay(after.busy_looks, 1), kLongestBusyDelay);
   return after;
 }
 
@@ -54,6 +64,8 @@ RetryState RetryTable::Take(const FoundFile& file) {
   if (found == entries_.end()) return {};
   const bool same = found->second.file.path == file.path;
   RetryState state = same ? found->second.state : RetryState{};
+  // What was stored of it is not what it holds by now.
+  if (found->second.file.version != file.version) state.resume_offset = 0;
   Erase(found);
   return state;
 }
@@ -98,6 +110,20 @@ void RetryTable::MakeDue(MonotonicTime now, Condition condition) {
 void RetryTable::Erase(std::map<Key, Entry>::iterator entry) {
   by_due_.erase({entry->second.state.due, entry->first});
   entries_.erase(entry);
+}
+
+bool RetryTable::IsBusy(const FoundFile& file) const {
+  MutexLock lock(mutex_);
+  const auto found = entries_.find(KeyOf(file.id));
+  return found != entries_.end() && found->second.file.path == file.path &&
+         found->second.state.busy_looks > 0;
+}
+
+size_t RetryTable::CountBusy() const {
+  MutexLock lock(mutex_);
+  return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return entry.second.state.busy_looks > 0;
+  }));
 }
 
 size_t RetryTable::size() const {

@@ -29,6 +29,7 @@ struct RetryState {
   int attempts = 0;
   bool offline = false;        // Whether the last try ended offline.
   uint64_t resume_offset = 0;  // Of a capture file: what lies before it is stored.
+  int busy_looks = 0;          // How often in a row somebody else was at work on it.
   MonotonicTime due;
 };
 
@@ -36,6 +37,10 @@ struct RetryState {
 // file itself may be what breaks the connection. Pure.
 RetryState AfterFailure(const RetryState& before, Verdict verdict, uint64_t resume_offset,
                         MonotonicTime now, double random);
+
+// How finding the file in use by another process changes the state: no try, and a short wait that
+// grows from 200 ms to a minute. Pure.
+RetryState AfterBusy(const RetryState& before, uint64_t resume_offset, MonotonicTime now);
 
 // The files that wait for their next try. Bounded: a file that finds it full has no entry, and only
 // the next pass meets it again. Thread-safe; no call blocks.
@@ -65,6 +70,10 @@ class RetryTable {
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   size_t size() const DM_EXCLUDES(mutex_);
+  // Whether `file` waits since another process is at work on it.
+  bool IsBusy(const FoundFile& file) const DM_EXCLUDES(mutex_);
+  // How many do.
+  size_t CountBusy() const DM_EXCLUDES(mutex_);
 
  private:
   using Key = std::pair<dev_t, ino_t>;

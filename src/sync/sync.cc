@@ -220,7 +220,10 @@ SyncStats Sync::Stats() const {
                   .unreadable = context_->unreadable.refused,
                   .passes = context_->passes,
                   .uploading = context_->tracker.size(),
-                  .waiting_retries = context_->retries.size()};
+                  .waiting_retries = context_->retries.size(),
+                  .waiting_busy = context_->retries.CountBusy(),
+                  .blocked_files = context_->blocked_files,
+                  .blocked_directories = context_->blocked_directories};
   MutexLock lock(context_->mutex);
   stats.last_error = context_->last_error;
   return stats;

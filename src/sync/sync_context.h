@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
+#include "sync/file_ages.h"
 #include "sync/file_tracker.h"
 #include "sync/retry.h"
 #include "sync/uploads.h"
@@ -54,11 +55,15 @@ struct SyncContext {
   const SyncOptions options;
   FileTracker tracker;
   RetryTable retries;
+  FileAges ages;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;
   UploadCounters unreadable;
   std::atomic<uint64_t> passes{0};
+  // Of the last pass.
+  std::atomic<uint64_t> blocked_files{0};
+  std::atomic<uint64_t> blocked_directories{0};
   // Set when a failed file found the retry table full: only a pass meets it again, and passes then
   // keep their distance.
   std::atomic<bool> table_was_full{false};

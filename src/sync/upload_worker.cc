@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "sync/directory_walker.h"
 
 namespace datamanager::sync {
 
@@ -19,8 +18,6 @@ void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
 void UploadWorker::Process(const Job& job, std::stop_token stop) {
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
-    // Another process has it; whoever that is removes it, or leaves it to the next pass.
-    if (absl::IsUnavailable(file.status())) return;
     OnFailed(job, {.error = {.status = file.status(), .origin = ErrorOrigin::kFile},
                    .step = "open",
                    .resume_offset = job.state.resume_offset});
@@ -28,16 +25,25 @@ void UploadWorker::Process(const Job& job, std::stop_token stop) {
   }
   // It may have waited long for a worker, or for its next try, and be in use again. The next pass
   // meets it.
-  if (!IsReady(job.file.kind, file->info(), config_.min_file_age,
-               context_.options.clock->WallNow())) {
+  const Clock& clock = *context_.options.clock;
+  if (!context_.ages.IsReady(job.file.kind, file->info(), config_.min_file_age, clock.WallNow(),
+                             clock.MonotonicNow())) {
     return;
   }
+  if (!file->known_complete() &&
+      !context_.ages.IsOldEnough(file->info(), config_.min_file_age, clock.WallNow(),
+                                 clock.MonotonicNow())) {
+    WaitWhileBusy(job, job.state.resume_offset, "it was changed a short while ago");
+    return;
+  }
+  const uint64_t resume_offset =
+      FileVersion::Of(file->info()) == job.file.version ? job.state.resume_offset : 0;
   const UploadContext upload{.uploader = *context_.options.uploader,
                              .stall_timeout = context_.options.stall_timeout,
                              .tags = config_.tags,
                              .stop = std::move(stop)};
   const UploadResult result = job.file.kind == FileKind::kCapture
-                                  ? UploadCaptureFile(upload, *file, job.state.resume_offset)
+                                  ? UploadCaptureFile(upload, *file, resume_offset)
                                   : UploadArbitraryFile(upload, *file);
   if (result.error.status.ok()) {
     OnStored(job, *file, result);
@@ -65,9 +71,13 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   if (removed.ok()) removed = file.Remove();
   if (!removed.ok()) {
     // The next try keeps the rest anew.
-    if (!rest.empty()) context_.options.ops->Unlink(rest.c_str());
+    if (!rest.empty()) file.DropRest();
     // Gone already: as good. Changed: what is there now has not been uploaded.
     if (absl::IsNotFound(removed)) return;
+    if (absl::IsUnavailable(removed)) {
+      WaitWhileBusy(job, result.resume_offset, removed.message());
+      return;
+    }
     RetryLater(job, Verdict::kTransient, result.kind,
                absl::IsAborted(removed) ? 0 : result.resume_offset,
                Wrap(removed, "stored, but not removed").ToString());
@@ -111,8 +121,12 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
 void UploadWorker::OnFailed(const Job& job, const UploadResult& result) {
   const Verdict verdict = Judge(result.error);
   if (verdict == Verdict::kGone) return;
+  if (verdict == Verdict::kBusy) {
+    WaitWhileBusy(job, result.resume_offset, result.error.status.message());
+    return;
+  }
   if (verdict == Verdict::kStopped) {
-    if (job.state.attempts > 0 || result.resume_offset > 0) {
+    if (job.state.attempts > 0 || job.state.busy_looks > 0 || result.resume_offset > 0) {
       RetryState state = job.state;
       state.resume_offset = result.resume_offset;
       context_.retries.Put({job.file, state});
@@ -121,6 +135,16 @@ void UploadWorker::OnFailed(const Job& job, const UploadResult& result) {
   }
   RetryLater(job, verdict, result.kind, result.resume_offset,
              absl::StrCat(result.step, ": ", result.error.status.ToString()));
+}
+
+void UploadWorker::WaitWhileBusy(const Job& job, uint64_t resume_offset, absl::string_view why) {
+  const RetryState state =
+      AfterBusy(job.state, resume_offset, context_.options.clock->MonotonicNow());
+  if (state.busy_looks == 1) {
+    context_.options.logger->Debug(absl::StrCat(job.file.path, " waits: ", why));
+  }
+  context_.retries.Put({job.file, state});  // A full table leaves it to the next pass.
+  context_.Wake();
 }
 
 void UploadWorker::RetryLater(const Job& job, Verdict verdict, DataKind kind,

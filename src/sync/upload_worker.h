@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "config/effective_config.h"
 #include "sync/channel.h"
 #include "sync/file_tracker.h"
@@ -38,6 +39,8 @@ class UploadWorker {
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
   void OnFailed(const Job& job, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
+  // Another process is at work on the file.
+  void WaitWhileBusy(const Job& job, uint64_t resume_offset, absl::string_view why);
   void RetryLater(const Job& job, Verdict verdict, DataKind kind, uint64_t resume_offset,
                   const std::string& what);
 
