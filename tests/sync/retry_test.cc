@@ -194,5 +194,47 @@ TEST_F(RetryTableTest, ClearForgetsAll) {
   EXPECT_EQ(table_.NextDueTime(), std::nullopt);
 }
 
+TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {
+  const MonotonicTime now{std::chrono::hours(1)};
+  RetryState state{.attempts = 3, .offline = true, .resume_offset = 7};
+  const int64_t expected_ms[] = {200,   400,   800,   1600,  3200, 6400,
+                                 12800, 25600, 51200, 60000, 60000};
+  for (const int64_t wait : expected_ms) {
+    state = AfterBusy(state, 9, now);
+    EXPECT_EQ(state.due - now, std::chrono::milliseconds(wait));
+  }
+  EXPECT_EQ(state.attempts, 3);
+  EXPECT_TRUE(state.offline);
+  EXPECT_EQ(state.resume_offset, 9U);
+  EXPECT_EQ(AfterFailure(state, Verdict::kTransient, 0, now, 0.5).busy_looks, 0);
+}
+
+TEST(RetryTableBusyTest, KnowsWhichFilesAreBusy) {
+  RetryTable table;
+  const FoundFile busy{.path = "/busy", .id = {.device = 1, .inode = 1}};
+  const FoundFile failed{.path = "/failed", .id = {.device = 1, .inode = 2}};
+  table.Put({busy, AfterBusy({}, 0, MonotonicTime())});
+  table.Put({failed, AfterFailure({}, Verdict::kTransient, 0, MonotonicTime(), 0.5)});
+  EXPECT_EQ(table.CountBusy(), 1U);
+  EXPECT_TRUE(table.IsBusy(busy));
+  EXPECT_FALSE(table.IsBusy(failed));
+  FoundFile other = busy;
+  other.path = "/other";
+  EXPECT_FALSE(table.IsBusy(other));
+}
+
+TEST(RetryTableVersionTest, OfAChangedFileNothingCountsAsStored) {
+  FoundFile file{.path = "/file", .id = {.device = 1, .inode = 1}, .version = {.size = 5}};
+  const RetryState state{.attempts = 2, .resume_offset = 4};
+  RetryTable table;
+  table.Put({file, state});
+  EXPECT_EQ(table.Take(file).resume_offset, 4U);
+  table.Put({file, state});
+  file.version.size = 6;
+  const RetryState taken = table.Take(file);
+  EXPECT_EQ(taken.resume_offset, 0U);
+  EXPECT_EQ(taken.attempts, 2);
+}
+
 }  // namespace
 }  // namespace datamanager::sync
