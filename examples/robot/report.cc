@@ -107,9 +107,10 @@ std::string StatusLine(std::chrono::duration<double> elapsed, const ManagerStats
   const UploadStats uploads = UploadsOf(stats);
   return absl::StrFormat(
       "status t=%.1fs captured=%d records=%d bytes=%d missed=%d failed=%d waiting_files=%d "
-      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d connection=%s",
+      "waiting_bytes=%d blocked_files=%d uploaded_files=%d uploaded_bytes=%d retries=%d "
+      "connection=%s",
       elapsed.count(), sum.captured, sum.records, sum.bytes, sum.missed, sum.failed, waiting.files,
-      waiting.bytes, uploads.files, uploads.bytes, uploads.retries,
+      waiting.bytes, stats.sync.blocked_files, uploads.files, uploads.bytes, uploads.retries,
       OneWord(datamanager::ConnectionStateName(stats.connection.state)));
 }
 

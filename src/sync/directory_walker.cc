@@ -54,7 +54,7 @@ std::vector<Root> ResolveRoots(FileOps& ops, const std::vector<std::string>& pat
 }
 
 const DirectoryWalker::Entry* DirectoryWalker::Next() {
-  while (true) {
+  while (!stop_.stop_requested()) {
     if (levels_.empty()) {
       if (next_root_ == roots_.size()) return nullptr;
       path_ = roots_[next_root_++].path;
@@ -70,6 +70,7 @@ const DirectoryWalker::Entry* DirectoryWalker::Next() {
       return &entry_;
     }
   }
+  return nullptr;
 }
 
 void DirectoryWalker::Enter(int parent, const char* name, size_t parent_length) {

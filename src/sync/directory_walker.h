@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,9 +39,10 @@ std::vector<Root> ResolveRoots(FileOps& ops, const std::vector<std::string>& pat
 // directories from which nothing can be removed. One thread.
 class DirectoryWalker {
  public:
-  // All must outlive it.
-  DirectoryWalker(FileOps& ops, const std::vector<Root>& roots, const Complain& complain)
-      : ops_(ops), roots_(roots), complain_(complain) {}
+  // All must outlive it. The stop ends it, however little there is to be told of.
+  DirectoryWalker(FileOps& ops, const std::vector<Root>& roots, const Complain& complain,
+                  std::stop_token stop)
+      : ops_(ops), roots_(roots), complain_(complain), stop_(std::move(stop)) {}
 
   // What the directory tells of a file.
   struct Entry {
@@ -52,7 +55,7 @@ class DirectoryWalker {
     const struct stat* directory_info = nullptr;  // and what that says.
     int* note = nullptr;  // The caller's, one for each directory; -1 at first.
   };
-  // The next file; valid until the next call. Null at the end.
+  // The next file; valid until the next call. Null at the end, and after the stop.
   const Entry* Next();
 
   // Of what was walked so far: files passed over since nothing can be removed from their directory
@@ -77,6 +80,7 @@ class DirectoryWalker {
   FileOps& ops_;
   const std::vector<Root>& roots_;
   const Complain& complain_;
+  const std::stop_token stop_;
   size_t next_root_ = 0;
   std::vector<Level> levels_;
   std::string path_;  // Of the innermost directory.

@@ -40,11 +40,11 @@ class Passes::Pass {
         roots_(ResolveRoots(ops_, passes.RootPaths(), complain_)) {}
 
   PassEnd Run() {
-    DirectoryWalker walker(ops_, roots_, complain_);
+    DirectoryWalker walker(ops_, roots_, complain_, stop_);
     CollectBacklog(walker);
     blocked_files_ = walker.blocked_files();
     blocked_directories_ = walker.blocked_directories();
-    if (others_) other_walker_.emplace(ops_, roots_, complain_);
+    if (others_) other_walker_.emplace(ops_, roots_, complain_, stop_);
     // Hints alone do not keep it going: it would not end while anything is captured.
     bool waiting = true;
     while (waiting && GoesOn()) {
@@ -121,7 +121,6 @@ std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
 
 void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
-    if (!GoesOn()) return;
     if (const auto stamp = StampOf(*entry, true); stamp.has_value()) {
       backlog_.Add(*entry->note, *stamp);
     } else {
@@ -147,7 +146,7 @@ bool Passes::Pass::OfferOldest() {
   std::optional<Backlog::File> oldest = backlog_.Take();
   if (!oldest.has_value() && backlog_.more()) {
     backlog_.GoOn();
-    DirectoryWalker walker(ops_, roots_, complain_);
+    DirectoryWalker walker(ops_, roots_, complain_, stop_);
     CollectBacklog(walker);
     if (!GoesOn()) return false;
     oldest = backlog_.Take();
@@ -162,7 +161,6 @@ bool Passes::Pass::OfferOldest() {
 bool Passes::Pass::OfferOther() {
   if (!other_walker_.has_value()) return false;
   while (const DirectoryWalker::Entry* entry = other_walker_->Next()) {
-    if (!GoesOn()) return false;
     if (StampOf(*entry, false).has_value()) continue;
     OfferIfReady({.root = entry->root->path,
                   .path = absl::StrCat(*entry->directory, "/", entry->name),
@@ -219,9 +217,8 @@ bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
   const Complain silently = [](const absl::Status&) {};  // A pass complains.
   FileOps& ops = *context_.options.ops;
   const std::vector<Root> roots = ResolveRoots(ops, RootPaths(), silently);
-  DirectoryWalker walker(ops, roots, silently);
+  DirectoryWalker walker(ops, roots, silently, stop);
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
-    if (stop.stop_requested()) return false;
     FoundFile file{.root = entry->root->path,
                    .path = absl::StrCat(*entry->directory, "/", entry->name),
                    .kind = entry->kind};

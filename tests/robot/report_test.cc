@@ -35,6 +35,7 @@ ManagerStats SomeStats() {
                        .reason = "no \"cam\" here"}};
   stats.sync.tabular = {.files = 2, .bytes = 600, .retries = 1};
   stats.sync.binary = {.files = 1, .bytes = 1000, .refused = 3, .retries = 1};
+  stats.sync.blocked_files = 5;
   stats.connection.state = ConnectionState::kHealthy;
   return stats;
 }
@@ -42,7 +43,8 @@ ManagerStats SomeStats() {
 TEST(StatusLineTest, SumsOverCollectorsAndKinds) {
   EXPECT_EQ(StatusLine(duration<double>(12.04), SomeStats(), {.files = 3, .bytes = 4096}),
             "status t=12.0s captured=117 records=117 bytes=9000 missed=2 failed=1 waiting_files=3 "
-            "waiting_bytes=4096 uploaded_files=3 uploaded_bytes=1600 retries=2 connection=healthy");
+            "waiting_bytes=4096 blocked_files=5 uploaded_files=3 uploaded_bytes=1600 retries=2 "
+            "connection=healthy");
 }
 
 TEST(StatusLineTest, KeepsEachValueOneWord) {

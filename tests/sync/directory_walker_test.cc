@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,7 @@ class WalkTest : public ::testing::Test {
     std::vector<std::string> paths = {Path("capture")};
     paths.insert(paths.end(), additional_.begin(), additional_.end());
     const std::vector<Root> roots = ResolveRoots(ops_, paths, complain_);
-    DirectoryWalker walker(ops_, roots, complain_);
+    DirectoryWalker walker(ops_, roots, complain_, {});
     while (const DirectoryWalker::Entry* entry = walker.Next()) {
       FoundFile file = Found(entry->root->path, *entry->directory + "/" + entry->name);
       EXPECT_EQ(file.id, entry->id) << file.path;
@@ -237,7 +238,7 @@ TEST_F(WalkTest, AReadOnlyFileSystemIsPassedOver) {
   } read_only;
   Write("capture/1.capture");
   const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
-  DirectoryWalker walker(read_only, roots, complain_);
+  DirectoryWalker walker(read_only, roots, complain_, {});
   EXPECT_EQ(walker.Next(), nullptr);
   EXPECT_EQ(walker.blocked_files(), 1U);
   EXPECT_EQ(walker.blocked_directories(), 1U);
@@ -252,6 +253,28 @@ TEST_F(WalkTest, ATreeThatIsTooDeepIsComplainedAbout) {
   Write("capture/2.capture");
   EXPECT_EQ(Walked(), "capture/2.capture");
   EXPECT_EQ(complaints_.size(), 1U);
+}
+
+TEST_F(WalkTest, AStopEndsIt) {
+  for (int i = 0; i < 10; ++i) Write("capture/" + std::to_string(i) + ".capture");
+  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  std::stop_source stop;
+  DirectoryWalker walker(ops_, roots, complain_, stop.get_token());
+  EXPECT_NE(walker.Next(), nullptr);
+  stop.request_stop();
+  EXPECT_EQ(walker.Next(), nullptr);
+}
+
+TEST_F(WalkTest, ARootThatWasReplacedIsNotEntered) {
+  Write("capture/1.capture");
+  Write("elsewhere/secret.capture");
+  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  fs::rename(Path("capture"), Path("aside"));
+  fs::create_directory_symlink(Path("elsewhere"), Path("capture"));
+  EXPECT_EQ(DirectoryWalker(ops_, roots, complain_, {}).Next(), nullptr);
+  fs::remove(Path("capture"));
+  fs::rename(Path("elsewhere"), Path("capture"));
+  EXPECT_EQ(DirectoryWalker(ops_, roots, complain_, {}).Next(), nullptr);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <climits>
@@ -55,6 +56,25 @@ TEST_F(LocalFileTest, LinksAreNotFollowed) {
   std::filesystem::rename(path_, path_ + ".real");
   std::filesystem::create_symlink(path_ + ".real", path_);
   EXPECT_FALSE(LocalFile::Open(ops_, found).ok());
+}
+
+TEST_F(LocalFileTest, WhatIsNoRegularFileIsNotFoundAndBlocksNothing) {
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, Found(dir_.path(), path_)).status()));
+  std::filesystem::remove(path_);
+  std::filesystem::create_directory(path_);
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, Found(dir_.path(), path_)).status()));
+}
+
+TEST_F(LocalFileTest, AHardLinkToAnothersFileIsNotFound) {
+  WriteFile(dir_.path() + "/theirs", "theirs");
+  if (chown((dir_.path() + "/theirs").c_str(), 65534, 65534) != 0) {
+    GTEST_SKIP() << "only root can give files away";
+  }
+  std::filesystem::remove(path_);
+  std::filesystem::create_hard_link(dir_.path() + "/theirs", path_);
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, Found(dir_.path(), path_)).status()));
 }
 
 TEST_F(LocalFileTest, ReadsAStretch) {
@@ -173,6 +193,7 @@ TEST_F(LocalFileTest, FailedThatIsALinkOrAFileIsNamed) {
   testing::TempDir outside;
   const std::string failed = dir_.path() + "/failed";
   const auto expect_named = [&](const std::string& path) {
+    ASSERT_EQ(ReadFile(path_), "0123456789");
     LocalFile file = Open();
     for (const absl::Status& status :
          {file.SetAside().status(), file.SetRestAside(2, 7).status()}) {
