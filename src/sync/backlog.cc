@@ -7,7 +7,7 @@ namespace datamanager::sync {
 
 std::optional<int> Backlog::AddDirectory(const std::string& root, const std::string& path) {
   if (const std::optional<int> known = FindDirectory(path); known.has_value()) return known;
-  if (directories_.size() >= directory_limit_) return std::nullopt;
+  if (directories_.size() >= limits_.directories) return std::nullopt;
   const int number = static_cast<int>(directories_.size());
   directories_.push_back({.root = root, .path = path});
   numbers_.emplace(path, number);
@@ -23,9 +23,10 @@ std::optional<int> Backlog::FindDirectory(const std::string& path) const {
 void Backlog::Add(int directory, const capture_file::CompleteStamp& stamp) {
   if (first_walk_) end_ = std::max(end_, stamp.micros);
   if (stamp.micros < begin_ || stamp.micros > end_) return;
-  if (entries_.size() < limit_) {
+  if (entries_.size() < limits_.files) {
     entries_.push_back({stamp.micros, directory, stamp.zone_minutes});
-    if (entries_.size() == limit_) std::make_heap(entries_.begin(), entries_.end(), &IsOlder);
+    if (entries_.size() == limits_.files)
+      std::make_heap(entries_.begin(), entries_.end(), &IsOlder);
     return;
   }
   if (stamp.micros >= entries_.front().micros) {

@@ -19,11 +19,12 @@ namespace datamanager::sync {
 // 16 bytes, from which its name is made again. One thread.
 class Backlog {
  public:
-  static constexpr size_t kLimit = 65536;
-  static constexpr size_t kDirectoryLimit = 4096;
+  struct Limits {
+    size_t files = 65536;
+    size_t directories = 4096;
+  };
 
-  explicit Backlog(size_t limit = kLimit, size_t directory_limit = kDirectoryLimit)
-      : limit_(limit), directory_limit_(directory_limit) {}
+  explicit Backlog(Limits limits) : limits_(limits) {}
 
   struct Directory {
     std::string root;
@@ -63,8 +64,7 @@ class Backlog {
   static bool IsOlder(const Entry& a, const Entry& b) { return a.micros < b.micros; }
   void LeaveOut(int64_t micros);
 
-  const size_t limit_;
-  const size_t directory_limit_;
+  const Limits limits_;
   std::vector<Directory> directories_;
   absl::flat_hash_map<std::string, int> numbers_;
   std::vector<Entry> entries_;  // A heap with the newest on top; sorted, the oldest last.

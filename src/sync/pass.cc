@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
-#include "sync/backlog.h"
 #include "sync/directory_walker.h"
 #include "sync/permission.h"
 
@@ -37,7 +36,8 @@ class Passes::Pass {
         stop_(stop),
         filter_(filter),
         pause_(pause),
-        roots_(ResolveRoots(ops_, passes.RootPaths(), complain_)) {}
+        roots_(ResolveRoots(ops_, passes.RootPaths(), complain_)),
+        backlog_(passes.limits_) {}
 
   PassEnd Run() {
     DirectoryWalker walker(ops_, roots_, complain_, stop_);

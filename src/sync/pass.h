@@ -10,10 +10,12 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
+#include "sync/backlog.h"
 #include "sync/channel.h"
 #include "sync/complaints.h"
 #include "sync/found_file.h"
@@ -32,8 +34,9 @@ using FileFilter = std::function<bool(const FoundFile&, const struct stat&)>;
 class Passes {
  public:
   // All must outlive it.
-  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel)
-      : context_(context), config_(config), channel_(channel) {}
+  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel,
+         Backlog::Limits limits = {})
+      : context_(context), config_(config), channel_(channel), limits_(limits) {}
 
   // Offers everything ready that was there at the call, that nobody has and that does not wait for
   // a retry. What has just been published, the backlog from its oldest file on, other files in the
@@ -85,6 +88,7 @@ class Passes {
   SyncContext& context_;
   const config::SyncConfig& config_;
   Channel<Job>& channel_;
+  const Backlog::Limits limits_;
   Complaints complaints_;
 
   Mutex hints_mutex_;

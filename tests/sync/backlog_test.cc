@@ -41,7 +41,7 @@ TEST_F(BacklogTest, TakesTheOldestFirstWhateverTheOrder) {
   for (size_t i = 0; i < files.size(); ++i) files[i] = static_cast<int64_t>(i) * 1000;
   std::vector<int64_t> shuffled = files;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(1));
-  Backlog backlog;
+  Backlog backlog({});
   EXPECT_EQ(TakeAll(backlog, shuffled), files);
   EXPECT_EQ(walks_, 1);
 }
@@ -51,23 +51,23 @@ TEST_F(BacklogTest, WhatDoesNotFitComesWithTheNextWalks) {
   for (size_t i = 0; i < files.size(); ++i) files[i] = static_cast<int64_t>(i);
   std::vector<int64_t> shuffled = files;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(2));
-  Backlog backlog(100);
+  Backlog backlog({.files = 100});
   EXPECT_EQ(TakeAll(backlog, shuffled), files);
   EXPECT_EQ(walks_, 10);
 }
 
 TEST_F(BacklogTest, FilesOfOneInstantAreTakenTogether) {
-  Backlog backlog(3);
+  Backlog backlog({.files = 3});
   EXPECT_EQ(TakeAll(backlog, {1, 2, 2, 2, 3, 3}), (std::vector<int64_t>{1, 2, 2, 2, 3, 3}));
 }
 
 TEST_F(BacklogTest, MoreFilesOfOneInstantThanFitLeaveNothingElseBehind) {
-  Backlog backlog(2);
+  Backlog backlog({.files = 2});
   EXPECT_EQ(TakeAll(backlog, {1, 2, 2, 2, 3}), (std::vector<int64_t>{1, 2, 2, 3}));
 }
 
 TEST_F(BacklogTest, WhatIsPublishedMeanwhileDoesNotMakeItEndless) {
-  Backlog backlog(2);
+  Backlog backlog({.files = 2});
   const int directory = *backlog.AddDirectory("/root", "/root/dir");
   int64_t newest = 5;
   int taken = 0;
@@ -86,7 +86,7 @@ TEST_F(BacklogTest, WhatIsPublishedMeanwhileDoesNotMakeItEndless) {
 }
 
 TEST_F(BacklogTest, KeepsDirectoriesApartAndTheirNumber) {
-  Backlog backlog(Backlog::kLimit, 2);
+  Backlog backlog({.directories = 2});
   const auto a = backlog.AddDirectory("/root", "/root/a");
   const auto b = backlog.AddDirectory("/root", "/root/b");
   ASSERT_TRUE(a.has_value() && b.has_value());
@@ -112,7 +112,7 @@ TEST_F(BacklogTest, MakesTheNameAgain) {
        }) {
     const auto stamp = capture_file::ParseComplete(name);
     ASSERT_TRUE(stamp.has_value()) << name;
-    Backlog backlog;
+    Backlog backlog({});
     backlog.Add(*backlog.AddDirectory("/root", "/root"), *stamp);
     backlog.Sort();
     EXPECT_EQ(backlog.Take()->name, name);
