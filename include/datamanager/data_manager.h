@@ -83,7 +83,8 @@ class DataManager {
   // for it, then returns UNAVAILABLE, `not connected to the cloud`, with the state, since when and
   // the last error. Ends with CANCELLED when `stop` is requested, on Close, and on a Reconfigure
   // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
-  // refused some of the files; they are under failed/.
+  // refused some of the files; they are under failed/. Files that another process has open for
+  // writing, or that could not be removed afterwards, are not ready: they are not waited for.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
   // Ends capture and sync. Everything captured is on disk when it returns; what was being uploaded

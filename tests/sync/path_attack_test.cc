@@ -420,6 +420,9 @@ TEST_F(PathAttackTest, UploadsResumeWhenThePermissionComesBack) {
   EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().blocked_files == 2; }));
   EXPECT_EQ(sync_->Stats().blocked_directories, 1U);
   RunForSomePasses();
+  // Who waits for all that is ready does not wait for them.
+  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  EXPECT_TRUE(Logged("files/dir are not uploaded"));
   EXPECT_EQ(log_.Count("files/dir are not uploaded", LogLevel::kWarning), 1U);
   EXPECT_EQ(server_->call_count(), 0U);
   Allow("files/dir", 0700);
