@@ -173,12 +173,12 @@ std::string StatusLine(std::chrono::duration<double> elapsed, const ManagerStats
   const UploadStats uploads = UploadsOf(stats);
   return absl::StrFormat(
       "status t=%.1fs captured=%d records=%d bytes=%d missed=%d failed=%d waiting_files=%d "
-      "waiting_bytes=%d uploaded_files=%d uploaded_bytes=%d retries=%d set_aside_files=%d "
-      "evicted_files=%d connection=%s%s",
+      "waiting_bytes=%d blocked_files=%d uploaded_files=%d uploaded_bytes=%d retries=%d "
+      "set_aside_files=%d evicted_files=%d connection=%s%s",
       elapsed.count(), sum.captured, sum.records, sum.bytes, sum.missed, sum.failed, waiting.files,
-      waiting.bytes, uploads.files, uploads.bytes, uploads.retries, SetAsideFiles(stats),
-      EvictedFiles(stats), OneWord(datamanager::ConnectionStateName(stats.connection.state)),
-      Dropped(sum.dropped));
+      waiting.bytes, stats.sync.blocked_files, uploads.files, uploads.bytes, uploads.retries,
+      SetAsideFiles(stats), EvictedFiles(stats),
+      OneWord(datamanager::ConnectionStateName(stats.connection.state)), Dropped(sum.dropped));
 }
 
 std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerStats& stats,

@@ -99,7 +99,8 @@ class DataManager {
   // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
   // refused some of the files, which are under failed/, or so many that the rest are not tried for
   // now; DEADLINE_EXCEEDED when for 5 s only files were left that another process has locked or
-  // open for writing. It names one.
+  // open for writing. It names one. Files that could not be removed afterwards are not ready: they
+  // are not waited for.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
   // Moves what the server refused, and what could not be read, from `failed/` back to where it was
@@ -115,7 +116,8 @@ class DataManager {
   // stays and is uploaded by the next run. Beats everything else: a Sync or Reconfigure under way
   // ends. Returns within 1 s plus `close_timeout`; DEADLINE_EXCEEDED names the collectors whose
   // source did not return: their threads are left alone, and only what those sources themselves
-  // touch must stay alive. The same if the disk hangs: it says which files it holds up. A second call waits for the first and returns the same.
+  // touch must stay alive. The same if the disk hangs: it says which files it holds up. A second
+  // call waits for the first and returns the same.
   virtual absl::Status Close() = 0;
 
   // A snapshot. Does not block.

@@ -56,11 +56,11 @@ struct CaptureRequest {
 // A source fills `out`, which is empty, and returns OK; or it returns an error, which is counted
 // and logged, and is asked again at the next tick. An exception counts as an error.
 //
-// One thread of the library calls it for each collector (API, name, method and parameters), one call
-// at a time, and never again after the call that ended the collector (Reconfigure or Close) has
-// returned, unless that call said that the source hangs: keep what it touches alive until then. A
-// source that serves several collectors, as a camera's may, is called by a thread for each, possibly
-// at once. A call into DataManager from inside a source returns FAILED_PRECONDITION.
+// One thread of the library calls it for each collector (API, name, method and parameters), one
+// call at a time, and never again after the call that ended the collector (Reconfigure or Close)
+// has returned, unless that call said that the source hangs: keep what it touches alive until then.
+// A source that serves several collectors, as a camera's may, is called by a thread for each,
+// possibly at once. A call into DataManager from inside a source returns FAILED_PRECONDITION.
 using ReadingsSource = std::function<absl::Status(const CaptureRequest&, Readings& out)>;
 using ImagesSource = std::function<absl::Status(const CaptureRequest&, Images& out)>;
 using SourceFunction = std::variant<ReadingsSource, ImagesSource>;

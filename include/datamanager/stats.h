@@ -105,9 +105,15 @@ struct SyncStats {
   uint64_t offline_pauses = 0;       // How often uploads rested because the connection was lost.
   uint64_t refusal_pauses = 0;       // How often they rested because the server refused everything.
   uint64_t waiting_retries = 0;      // Files in the retry table at this moment.
+  uint64_t waiting_busy = 0;         // Of these, files that another process works on.
   WaitingRetries retries;            // More of them.
   std::vector<RefusalPause> paused;  // What rests at this moment; at most 5.
-  std::string last_error;            // Of the last upload that failed.
+  // What the last pass that came to its end left alone, for a reason that the log tells once: files
+  // that could not be removed after their upload, cannot be read, or are another user's; and the
+  // directories from which nothing can be removed.
+  uint64_t blocked_files = 0;
+  uint64_t blocked_directories = 0;
+  std::string last_error;  // Of the last upload that failed.
 };
 
 struct FileCount {

@@ -66,6 +66,10 @@ int FileOps::LstatAt(int dir, const char* path, struct stat* result) {
   return ::fstatat(dir, path, result, AT_SYMLINK_NOFOLLOW);
 }
 
+int FileOps::AccessAt(int dir, const char* path, int mode) {
+  return ::faccessat(dir, path, mode, AT_EACCESS | AT_SYMLINK_NOFOLLOW);
+}
+
 int FileOps::Ftruncate(int fd, off_t size) {
   return RetryInterrupted([&] { return ::ftruncate(fd, size); });
 }
@@ -150,6 +154,21 @@ absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int fla
   UniqueFd fd(ops.Open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK, mode));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
   return fd;
+}
+
+absl::StatusOr<UniqueFd> OpenDirectoryWithoutLinks(FileOps& ops, const std::string& path,
+                                                   int flags) {
+  const UniqueFd top(ops.Open("/", O_PATH | O_DIRECTORY, 0));
+  if (!top.valid()) return ErrnoStatus(errno, "open directory", "/");
+  const size_t begin = path.find_first_not_of('/');
+  const char* below = begin == std::string::npos ? "." : path.c_str() + begin;
+  UniqueFd fd(ops.OpenBeneath(top.get(), below, flags | O_DIRECTORY));
+  if (fd.valid()) return fd;
+  if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR) {
+    return absl::NotFoundError(
+        absl::StrCat("open directory ", path, ": something else, or a link, is on the way"));
+  }
+  return ErrnoStatus(errno, "open directory", path);
 }
 
 absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* out) {

@@ -39,6 +39,9 @@ class FileOps {
   virtual ssize_t Pread(int fd, void* data, size_t size, off_t offset);
   virtual int Fstat(int fd, struct stat* result);
   virtual int LstatAt(int dir, const char* path, struct stat* result);
+  // Whether this process may do `mode` (of R_OK, W_OK, X_OK), with the identity that counts for
+  // opening and removing. EROFS on a read-only file system, even to root.
+  virtual int AccessAt(int dir, const char* path, int mode);
   virtual int Ftruncate(int fd, off_t size);
   virtual int Fdatasync(int fd);
   virtual int Fsync(int fd);
@@ -92,6 +95,11 @@ int OpenStepByStep(int dir, const char* path, int flags);
 // Opens `path` without following a link at its end and without waiting for a FIFO.
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags,
                                   mode_t mode = 0);
+
+// The directory at the absolute `path`, if the whole way leads through directories and no link.
+// Also O_PATH may be in `flags`.
+absl::StatusOr<UniqueFd> OpenDirectoryWithoutLinks(FileOps& ops, const std::string& path,
+                                                   int flags);
 
 // Reads exactly `size` bytes; fewer at the file's end is DATA_LOSS.
 absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* out);

@@ -50,7 +50,9 @@ absl::Status Capture::Check(const config::CaptureConfig& config) const {
       [](const auto& collector) { return collector.state == CollectorState::kRunning; });
   if (!any) return absl::OkStatus();
   absl::Status status = MakeDirectories(*options_.ops, config.directory);
-  if (status.ok() && access(config.directory.c_str(), R_OK | W_OK | X_OK) != 0) {
+  // "/.", since the directory may be a link.
+  if (status.ok() && options_.ops->AccessAt(AT_FDCWD, (config.directory + "/.").c_str(),
+                                            R_OK | W_OK | X_OK) != 0) {
     status = ErrnoStatus(errno, "read and write in", config.directory);
   }
   if (status.ok()) return status;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <cstdlib>
 #include <ctime>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,22 +19,30 @@ std::string Segment(std::string_view text) {
   return segment;
 }
 
-std::string Stamp(WallTime start) {
-  const auto micros =
-      std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch()).count();
+std::string Stamp(const struct tm& local, int64_t micros) {
+  return absl::StrFormat("%04d-%02d-%02dT%02d_%02d_%02d.%06d", local.tm_year + 1900,
+                         local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
+                         micros);
+}
+
+std::string Zone(int64_t minutes) {
+  return absl::StrFormat("%c%02d_%02d", minutes < 0 ? '-' : '+', std::abs(minutes) / 60,
+                         std::abs(minutes) % 60);
+}
+
+// The whole seconds, and what is left, of microseconds since the epoch.
+std::pair<time_t, int64_t> Split(int64_t micros) {
   int64_t fraction = micros % 1000000;
   if (fraction < 0) fraction += 1000000;
-  const time_t seconds = static_cast<time_t>((micros - fraction) / 1000000);
+  return {static_cast<time_t>((micros - fraction) / 1000000), fraction};
+}
+
+std::string Stamp(WallTime start) {
+  const auto [seconds, fraction] =
+      Split(std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch()).count());
   struct tm local {};
   localtime_r(&seconds, &local);
-  std::string stamp =
-      absl::StrFormat("%04d-%02d-%02dT%02d_%02d_%02d.%06d", local.tm_year + 1900, local.tm_mon + 1,
-                      local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, fraction);
-  if (local.tm_gmtoff == 0) return stamp + "Z";
-  const int64_t offset = local.tm_gmtoff < 0 ? -local.tm_gmtoff : local.tm_gmtoff;
-  absl::StrAppendFormat(&stamp, "%c%02d_%02d", local.tm_gmtoff < 0 ? '-' : '+', offset / 3600,
-                        offset / 60 % 60);
-  return stamp;
+  return Stamp(local, fraction) + (local.tm_gmtoff == 0 ? "Z" : Zone(local.tm_gmtoff / 60));
 }
 
 // Reads `digits` decimal digits at `text`, and moves it past them.
@@ -52,6 +61,47 @@ bool TakeChar(std::string_view& text, char c) {
   if (text.empty() || text[0] != c) return false;
   text.remove_prefix(1);
   return true;
+}
+
+// Of a whole stamp.
+std::optional<CompleteStamp> ReadStamp(std::string_view text) {
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  int micros = 0;
+  if (!TakeNumber(text, 4, year) || !TakeChar(text, '-') || !TakeNumber(text, 2, month) ||
+      !TakeChar(text, '-') || !TakeNumber(text, 2, day) || !TakeChar(text, 'T') ||
+      !TakeNumber(text, 2, hour) || !TakeChar(text, '_') || !TakeNumber(text, 2, minute) ||
+      !TakeChar(text, '_') || !TakeNumber(text, 2, second) || !TakeChar(text, '.') ||
+      !TakeNumber(text, 6, micros)) {
+    return std::nullopt;
+  }
+  CompleteStamp stamp{.zone_minutes = CompleteStamp::kZulu};
+  int offset = 0;
+  if (!TakeChar(text, 'Z')) {
+    const int sign = TakeChar(text, '-') ? -1 : 1;
+    if (sign > 0 && !TakeChar(text, '+')) return std::nullopt;
+    int hours = 0;
+    int minutes = 0;
+    if (!TakeNumber(text, 2, hours) || !TakeChar(text, '_') || !TakeNumber(text, 2, minutes)) {
+      return std::nullopt;
+    }
+    offset = sign * (hours * 60 + minutes);
+    stamp.zone_minutes = static_cast<int16_t>(offset);
+  }
+  const std::chrono::year_month_day date(std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day)));
+  if (!text.empty() || !date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  const std::chrono::microseconds time =
+      std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(hour) +
+      std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
+      std::chrono::microseconds(micros);
+  stamp.micros = time.count();
+  return stamp;
 }
 
 }  // namespace
@@ -88,39 +138,31 @@ std::optional<WallTime> ParseStamp(std::string_view base_name) {
   } else {
     return std::nullopt;
   }
-  struct tm time {};
-  int micros = 0;
-  if (!TakeNumber(text, 4, time.tm_year) || !TakeChar(text, '-') ||
-      !TakeNumber(text, 2, time.tm_mon) || !TakeChar(text, '-') ||
-      !TakeNumber(text, 2, time.tm_mday) || !TakeChar(text, 'T') ||
-      !TakeNumber(text, 2, time.tm_hour) || !TakeChar(text, '_') ||
-      !TakeNumber(text, 2, time.tm_min) || !TakeChar(text, '_') ||
-      !TakeNumber(text, 2, time.tm_sec) || !TakeChar(text, '.') || !TakeNumber(text, 6, micros)) {
+  const std::optional<CompleteStamp> stamp = ReadStamp(text);
+  if (!stamp.has_value()) return std::nullopt;
+  return WallTime(std::chrono::microseconds(stamp->micros));
+}
+
+std::optional<CompleteStamp> ParseComplete(std::string_view base_name) {
+  if (!IsComplete(base_name)) return std::nullopt;
+  base_name.remove_suffix(kCompleteSuffix.size());
+  const std::optional<CompleteStamp> stamp = ReadStamp(base_name);
+  // "-00_00", which is not what would be made of it, and "+01_75".
+  if (stamp.has_value() && stamp->zone_minutes != CompleteStamp::kZulu &&
+      (base_name.ends_with("-00_00") || base_name[base_name.size() - 2] > '5')) {
     return std::nullopt;
   }
-  int offset = 0;
-  if (!TakeChar(text, 'Z')) {
-    const int sign = TakeChar(text, '-') ? -1 : 1;
-    if (sign > 0 && !TakeChar(text, '+')) return std::nullopt;
-    int hours = 0;
-    int minutes = 0;
-    if (!TakeNumber(text, 2, hours) || !TakeChar(text, '_') || !TakeNumber(text, 2, minutes)) {
-      return std::nullopt;
-    }
-    offset = sign * (hours * 3600 + minutes * 60);
-  }
-  if (!text.empty()) return std::nullopt;
-  time.tm_year -= 1900;
-  time.tm_mon -= 1;
-  // A date that the calendar does not have is moved to one that it has.
-  const struct tm given = time;
-  const time_t seconds = timegm(&time);
-  if (time.tm_year != given.tm_year || time.tm_mon != given.tm_mon ||
-      time.tm_mday != given.tm_mday || time.tm_hour != given.tm_hour ||
-      time.tm_min != given.tm_min || time.tm_sec != given.tm_sec) {
-    return std::nullopt;
-  }
-  return WallTime(std::chrono::seconds(seconds - offset) + std::chrono::microseconds(micros));
+  return stamp;
+}
+
+std::string CompleteName(const CompleteStamp& stamp) {
+  const bool zulu = stamp.zone_minutes == CompleteStamp::kZulu;
+  const auto [seconds, fraction] = Split(stamp.micros);
+  const time_t shifted = seconds + (zulu ? 0 : stamp.zone_minutes * 60);
+  struct tm local {};
+  gmtime_r(&shifted, &local);
+  return absl::StrCat(Stamp(local, fraction), zulu ? "Z" : Zone(stamp.zone_minutes),
+                      ToAbsl(kCompleteSuffix));
 }
 
 std::string CutPath(std::string_view path, uint64_t offset) {

@@ -70,6 +70,17 @@ std::optional<WallTime> ParseStamp(std::string_view base_name);
 // nor recovery takes.
 std::string CutPath(std::string_view path, uint64_t offset);
 
+// The time in a complete file's name, which is all that it takes to make the name again.
+struct CompleteStamp {
+  static constexpr int16_t kZulu = INT16_MIN;
+
+  int64_t micros = 0;        // Since the epoch.
+  int16_t zone_minutes = 0;  // East of UTC, as the name has it; kZulu for "Z".
+};
+// nullopt if CompleteName would not make the same name of it.
+std::optional<CompleteStamp> ParseComplete(std::string_view base_name);
+std::string CompleteName(const CompleteStamp& stamp);
+
 // Where a file below `root` is set aside.
 std::string FailedPath(std::string_view root, std::string_view path);
 

@@ -1,51 +1,88 @@
-// Finds what is ready to be uploaded.
+// Finds the files that sync may upload, by their names.
 #ifndef DATAMANAGER_SRC_SYNC_DIRECTORY_WALKER_H_
 #define DATAMANAGER_SRC_SYNC_DIRECTORY_WALKER_H_
 
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "base/file_ops.h"
-#include "datamanager/clock.h"
 #include "sync/found_file.h"
+#include "sync/roots.h"
 
 namespace datamanager::sync {
 
-struct WalkOptions {
-  FileOps* ops = &FileOps::System();
-  std::string capture_directory;
-  std::vector<std::string> additional_paths;
-  // How long an arbitrary file must have been left alone.
-  std::chrono::milliseconds min_file_age{0};
-  // Asked before anything is known of a file but its name and id: false passes it over.
-  std::function<bool(const FoundFile&)> wanted;
-  // Receives each ready file; false ends the walk.
-  std::function<bool(FoundFile, const struct stat& info)> visit;
-  // Receives what could not be read; the walk goes on.
-  std::function<void(const absl::Status&)> complain;
-  std::stop_token stop;  // Ends the walk, however little there is to visit.
-};
+// Receives what cannot be walked or uploaded, and why; the rest goes on.
+using Complain = std::function<void(const absl::Status&)>;
 
-// Whether a file that is not in progress may be uploaded: a complete capture file at once, another
-// when it is not empty and has been left alone for `min_age`. Pure.
-bool IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
-             WallTime now);
+// Of directories that exist, each once, in this order.
+std::vector<Root> ResolveRoots(FileOps& ops, const std::vector<std::string>& paths,
+                               const Complain& complain);
 
-// Walks the capture directory, then the additional paths. Streams: memory grows with the depth of
-// the tree only. Follows no links below a root, stays out of `failed`, `sequences` and
+// Walks roots in their order, and streams: memory grows with the depth of the tree only, and no
+// file is looked at. Follows no links below a root, stays out of `failed`, `sequences` and
 // `datasetUpload` directly below each root, and enters a root only as a root, so that overlapping
-// paths are walked once. A root that does not exist is passed over. In-progress files are never
-// ready; hard links to another user's file are not ours to remove.
-//
-// False if `visit` or the stop ended the walk.
-bool Walk(const WalkOptions& options, WallTime now);
+// paths are walked once. Passes over in-progress files, over whatever is no regular file, and over
+// directories from which nothing can be removed. One thread.
+class DirectoryWalker {
+ public:
+  // All must outlive it. The stop ends it, however little there is to be told of.
+  DirectoryWalker(FileOps& ops, const std::vector<Root>& roots, const Complain& complain,
+                  std::stop_token stop)
+      : ops_(ops), roots_(roots), complain_(complain), stop_(std::move(stop)) {}
+
+  // What the directory tells of a file.
+  struct Entry {
+    const Root* root = nullptr;
+    const std::string* directory = nullptr;  // Absolute.
+    const char* name = nullptr;
+    FileKind kind = FileKind::kCapture;
+    FileId id;        // Some file systems list other inodes than they report.
+    int parent = -1;  // Open on the directory,
+    const struct stat* directory_info = nullptr;  // and what that says.
+    int* note = nullptr;  // The caller's, one for each directory; -1 at first.
+  };
+  // The next file; valid until the next call. Null at the end, and after the stop.
+  const Entry* Next();
+
+  // Of what was walked so far: files passed over since nothing can be removed from their directory
+  // or since their path is too long, and how many such directories there are.
+  uint64_t blocked_files() const { return blocked_files_; }
+  uint64_t blocked_directories() const { return blocked_directories_; }
+
+ private:
+  struct Level {
+    DirectoryStream stream;
+    struct stat info;
+    size_t parent_length = 0;  // Of the path of the directory above.
+    enum class Removal : uint8_t { kUnknown, kPossible, kImpossible } removal = Removal::kUnknown;
+    int note = -1;
+  };
+
+  void Enter(int parent, const char* name, size_t parent_length);
+  // Whether the entry is a file to be told of; enters directories.
+  bool Look(const dirent& entry);
+  bool CanRemoveFrom(Level& level);
+
+  FileOps& ops_;
+  const std::vector<Root>& roots_;
+  const Complain& complain_;
+  const std::stop_token stop_;
+  size_t next_root_ = 0;
+  std::vector<Level> levels_;
+  std::string path_;  // Of the innermost directory.
+  Entry entry_;
+  uint64_t blocked_files_ = 0;
+  uint64_t blocked_directories_ = 0;
+};
 
 }  // namespace datamanager::sync
 

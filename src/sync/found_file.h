@@ -38,6 +38,7 @@ struct FoundFile {
   std::string path;  // Absolute, below root.
   FileKind kind = FileKind::kCapture;
   FileId id;
+  FileVersion version;  // As it was when it was found.
 };
 
 }  // namespace datamanager::sync

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
+#include "sync/permission.h"
 
 namespace datamanager::sync {
 namespace {
@@ -17,39 +19,81 @@ namespace {
 constexpr int kNameAttempts = 1000;
 constexpr uint64_t kCopyBytes = 64 << 10;
 
-bool SameTime(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 bool Unchanged(const struct stat& a, const struct stat& b) {
-  return FileId::Of(a) == FileId::Of(b) && a.st_size == b.st_size &&
-         SameTime(a.st_mtim, b.st_mtim) && SameTime(a.st_ctim, b.st_ctim);
+  return FileId::Of(a) == FileId::Of(b) && FileVersion::Of(a) == FileVersion::Of(b);
 }
 
-// Names below failed/, the plain one first.
-std::string NumberedName(const std::string& path, int attempt) {
-  return attempt == 0 ? path : absl::StrCat(path, ".", attempt);
+// Names below failed/, the plain one first; a long one gives way to its number.
+std::string NumberedName(std::string_view path, int attempt) {
+  if (attempt == 0) return std::string(path);
+  const std::string number = absl::StrCat(".", attempt);
+  const size_t length = BaseName(path).size() + number.size();
+  if (length > NAME_MAX) path.remove_suffix(length - NAME_MAX);
+  return absl::StrCat(ToAbsl(path), number);
+}
+
+// Opens the directory `name` in the one that `parent` is open on, made if it is missing.
+absl::StatusOr<UniqueFd> EnterDirectory(FileOps& ops, int parent, const std::string& name,
+                                        std::string_view path) {
+  if (ops.MkdirAt(parent, name.c_str(), 0700) == 0) {
+    if (ops.Fsync(parent) != 0) return ErrnoStatus(errno, "flush the directory of", path);
+  } else if (errno != EEXIST) {
+    return ErrnoStatus(errno, "create directory", path);
+  }
+  UniqueFd fd(ops.OpenAt(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+  if (fd.valid()) return fd;
+  if (errno == ELOOP || errno == ENOTDIR) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ToAbsl(path), " is a link, or no directory: remove it, so that files can be set aside"));
+  }
+  return ErrnoStatus(errno, "open directory", path);
 }
 
 }  // namespace
 
 absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
-  absl::StatusOr<UniqueFd> fd = OpenFile(ops, found.path, O_RDONLY);
-  if (!fd.ok()) return fd.status();
-  if (ops.TryLock(fd->get()) != 0) {
-    if (errno == EWOULDBLOCK) {
-      return absl::UnavailableError(absl::StrCat(found.path, " is locked by another process"));
-    }
-    return ErrnoStatus(errno, "lock", found.path);
-  }
+  const std::string& path = found.path;
+  absl::StatusOr<UniqueFd> parent = OpenDirectoryWithoutLinks(ops, ParentPath(path), O_PATH);
+  if (!parent.ok()) return parent.status();
+  const std::string name(BaseName(path));
+  const auto another = [&] {
+    return absl::NotFoundError(absl::StrCat(path, " is another file now"));
+  };
   struct stat info {};
-  struct stat named {};
-  if (ops.Fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "look at", found.path);
-  if (ops.Lstat(found.path.c_str(), &named) != 0) return ErrnoStatus(errno, "look at", found.path);
-  if (FileId::Of(info) != found.id || FileId::Of(named) != found.id || !S_ISREG(info.st_mode)) {
-    return absl::NotFoundError(absl::StrCat(found.path, " is another file now"));
+  // Not even opened, if it is no regular file: a device may do things when it is.
+  if (ops.LstatAt(parent->get(), name.c_str(), &info) != 0) {
+    return ErrnoStatus(errno, "look at", path);
   }
-  return LocalFile(ops, std::move(found), *std::move(fd), info);
+  if (FileId::Of(info) != found.id || !S_ISREG(info.st_mode)) return another();
+  UniqueFd fd(
+      ops.OpenAt(parent->get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  if (!fd.valid()) {
+    if (errno == ELOOP) return another();
+    return ErrnoStatus(errno, "open", path);
+  }
+  if (ops.TryLock(fd.get()) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return absl::UnavailableError(absl::StrCat(path, " is locked by another process"));
+    }
+    return ErrnoStatus(errno, "lock", path);
+  }
+  struct stat named {};
+  if (ops.Fstat(fd.get(), &info) != 0 || ops.LstatAt(parent->get(), name.c_str(), &named) != 0) {
+    return ErrnoStatus(errno, "look at", path);
+  }
+  if (FileId::Of(info) != found.id || FileId::Of(named) != found.id || !S_ISREG(info.st_mode)) {
+    return another();
+  }
+  if (IsLinkToAnothers(info)) {
+    return absl::NotFoundError(absl::StrCat(path, " is a hard link to another user's file"));
+  }
+  const bool known_complete = ops.TryLease(fd.get(), F_RDLCK) == 0;
+  if (!known_complete && errno == EAGAIN) {
+    return absl::UnavailableError(absl::StrCat(path, " is open for writing elsewhere"));
+  }
+  LocalFile file(ops, std::move(found), *std::move(parent), std::move(fd), info);
+  file.known_complete_ = known_complete;
+  return file;
 }
 
 absl::Status LocalFile::Read(uint64_t offset, uint64_t size, char* out) const {
@@ -58,11 +102,25 @@ absl::Status LocalFile::Read(uint64_t offset, uint64_t size, char* out) const {
   return absl::AbortedError("the file became shorter while it was read");
 }
 
-absl::Status LocalFile::CheckUnchanged() const {
+absl::Status LocalFile::CheckParent() const {
+  absl::StatusOr<UniqueFd> there =
+      OpenDirectoryWithoutLinks(*ops_, ParentPath(found_.path), O_PATH);
+  if (!there.ok()) return there.status();
   struct stat opened {};
   struct stat named {};
-  if (ops_->Fstat(fd_.get(), &opened) != 0) return ErrnoStatus(errno, "look at", found_.path);
-  if (ops_->Lstat(found_.path.c_str(), &named) != 0) {
+  if (ops_->Fstat(parent_.get(), &opened) != 0 || ops_->Fstat(there->get(), &named) != 0) {
+    return ErrnoStatus(errno, "look at the directory of", found_.path);
+  }
+  if (FileId::Of(opened) == FileId::Of(named)) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("the directory of ", found_.path, " is another one now"));
+}
+
+absl::Status LocalFile::CheckUnchanged() const {
+  if (absl::Status status = CheckParent(); !status.ok()) return status;
+  struct stat opened {};
+  struct stat named {};
+  if (ops_->Fstat(fd_.get(), &opened) != 0 ||
+      ops_->LstatAt(parent_.get(), name_.c_str(), &named) != 0) {
     return ErrnoStatus(errno, "look at", found_.path);
   }
   if (Unchanged(info_, opened) && Unchanged(info_, named)) return absl::OkStatus();
@@ -70,37 +128,74 @@ absl::Status LocalFile::CheckUnchanged() const {
 }
 
 absl::Status LocalFile::Remove() {
+  // First, so that who opens it from here on is at work on a file of which all else is stored.
+  if (ops_->TryLease(fd_.get(), F_RDLCK) != 0 && errno == EAGAIN) {
+    return absl::UnavailableError("somebody has opened the file for writing");
+  }
   if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
-  if (ops_->Unlink(found_.path.c_str()) != 0) return ErrnoStatus(errno, "remove", found_.path);
+  if (ops_->UnlinkAt(parent_.get(), name_.c_str()) != 0) {
+    return ErrnoStatus(errno, "remove", found_.path);
+  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<LocalFile::Place> LocalFile::MakePlace() const {
+  Place place{.path = capture_file::FailedPath(found_.root, found_.path)};
+  absl::StatusOr<UniqueFd> directory = OpenDirectoryWithoutLinks(*ops_, found_.root, O_RDONLY);
+  if (!directory.ok()) return directory.status();
+  // From `failed` down to the directory that is to hold it.
+  size_t begin = found_.root == "/" ? 1 : found_.root.size() + 1;
+  for (size_t end = place.path.find('/', begin); end != std::string::npos;
+       end = place.path.find('/', begin)) {
+    if (end > begin) {
+      directory = EnterDirectory(*ops_, directory->get(), place.path.substr(begin, end - begin),
+                                 std::string_view(place.path).substr(0, end));
+      if (!directory.ok()) return directory.status();
+    }
+    begin = end + 1;
+  }
+  place.directory = *std::move(directory);
+  return place;
 }
 
 absl::StatusOr<std::string> LocalFile::SetAside() {
   if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
-  const std::string target = capture_file::FailedPath(found_.root, found_.path);
-  if (absl::Status made = MakeDirectories(*ops_, ParentPath(target)); !made.ok()) return made;
+  absl::StatusOr<Place> place = MakePlace();
+  if (!place.ok()) return place.status();
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-    std::string name = NumberedName(target, attempt);
-    if (ops_->RenameNoReplace(found_.path.c_str(), name.c_str()) == 0) {
+    std::string path = NumberedName(place->path, attempt);
+    if (ops_->RenameNoReplaceAt(parent_.get(), name_.c_str(), place->directory.get(),
+                                std::string(BaseName(path)).c_str()) == 0) {
       // A power cut that undoes the move has the file refused, and moved, once more.
-      SyncDirectory(*ops_, ParentPath(name)).IgnoreError();
-      return name;
+      ops_->Fsync(place->directory.get());
+      return path;
+    }
+    if (errno == EXDEV) {
+      absl::StatusOr<std::string> copy = CopyTo(*place, {{.begin = 0, .end = size()}});
+      if (!copy.ok()) return copy;
+      absl::Status removed = Remove();
+      if (removed.ok()) return copy;
+      ops_->UnlinkAt(place->directory.get(), std::string(BaseName(*copy)).c_str());
+      return removed;
     }
     if (errno != EEXIST) return ErrnoStatus(errno, "move to failed/", found_.path);
   }
-  return absl::AlreadyExistsError(absl::StrCat("move to failed/: too many files named ", target));
+  return absl::AlreadyExistsError(
+      absl::StrCat("move to failed/: too many files named ", place->path));
 }
 
-absl::StatusOr<std::string> LocalFile::SetRestAside(uint64_t metadata_size, uint64_t offset) {
-  const std::string target = capture_file::FailedPath(found_.root, found_.path);
-  if (absl::Status made = MakeDirectories(*ops_, ParentPath(target)); !made.ok()) return made;
+absl::StatusOr<std::string> LocalFile::CopyTo(Place& place,
+                                              std::initializer_list<Stretch> stretches) const {
   UniqueFd out;
+  std::string path;
   std::string name;
   for (int attempt = 0; !out.valid(); ++attempt) {
-    name = NumberedName(target, attempt);
-    out = UniqueFd(ops_->Open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    path = NumberedName(place.path, attempt);
+    name = BaseName(path);
+    out = UniqueFd(ops_->OpenAt(place.directory.get(), name.c_str(),
+                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     if (!out.valid() && (errno != EEXIST || attempt == kNameAttempts)) {
-      return ErrnoStatus(errno, "create", name);
+      return ErrnoStatus(errno, "create", path);
     }
   }
   const auto copy = [&](uint64_t begin, uint64_t end) {
@@ -109,20 +204,38 @@ absl::StatusOr<std::string> LocalFile::SetRestAside(uint64_t metadata_size, uint
       const uint64_t count = std::min<uint64_t>(buffer.size(), end - begin);
       if (absl::Status status = Read(begin, count, buffer.data()); !status.ok()) return status;
       const ssize_t written = ops_->Write(out.get(), buffer.data(), count);
-      if (written <= 0) return ErrnoStatus(written < 0 ? errno : ENOSPC, "write", name);
+      if (written <= 0) return ErrnoStatus(written < 0 ? errno : ENOSPC, "write", path);
       begin += static_cast<uint64_t>(written);
     }
     return absl::OkStatus();
   };
-  absl::Status status = copy(0, metadata_size);
-  if (status.ok()) status = copy(offset, size());
-  if (status.ok() && ops_->Fdatasync(out.get()) != 0) status = ErrnoStatus(errno, "flush", name);
-  if (status.ok()) status = SyncDirectory(*ops_, ParentPath(name));
+  absl::Status status;
+  for (const Stretch& stretch : stretches) {
+    if (status.ok()) status = copy(stretch.begin, stretch.end);
+  }
+  if (status.ok() && ops_->Fdatasync(out.get()) != 0) status = ErrnoStatus(errno, "flush", path);
+  if (status.ok() && ops_->Fsync(place.directory.get()) != 0) {
+    status = ErrnoStatus(errno, "flush the directory of", path);
+  }
   if (!status.ok()) {
-    ops_->Unlink(name.c_str());
+    ops_->UnlinkAt(place.directory.get(), name.c_str());
     return status;
   }
-  return name;
+  return path;
+}
+
+absl::StatusOr<std::string> LocalFile::SetRestAside(uint64_t metadata_size, uint64_t offset) {
+  absl::StatusOr<Place> place = MakePlace();
+  if (!place.ok()) return place.status();
+  absl::StatusOr<std::string> copy =
+      CopyTo(*place, {{.begin = 0, .end = metadata_size}, {.begin = offset, .end = size()}});
+  if (copy.ok()) rest_ = {.directory = std::move(place->directory), .path = *copy};
+  return copy;
+}
+
+void LocalFile::DropRest() {
+  // If it stays, it is kept twice: nothing is lost.
+  ops_->UnlinkAt(rest_.directory.get(), std::string(BaseName(rest_.path)).c_str());
 }
 
 }  // namespace datamanager::sync

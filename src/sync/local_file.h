@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -17,10 +18,13 @@
 namespace datamanager::sync {
 
 // Holds the file's lock until it is destroyed, so that no other process uploads, moves or removes
-// it; what it removes or moves it does before it unlocks. One thread at a time.
+// it; what it removes or moves it does before it unlocks. Reaches everything through the
+// descriptors of directories below the root, so that a directory that is swapped for a link never
+// leads it elsewhere. One thread at a time, with all signals blocked.
 class LocalFile {
  public:
-  // NOT_FOUND: gone, or another file by that name. UNAVAILABLE: another process has its lock.
+  // NOT_FOUND: gone, another file by that name, a link on the way, or not ours to take.
+  // UNAVAILABLE: another process has its lock, or has it open for writing.
   static absl::StatusOr<LocalFile> Open(FileOps& ops, FoundFile found);
 
   const FoundFile& found() const { return found_; }
@@ -28,30 +32,62 @@ class LocalFile {
   uint64_t size() const { return static_cast<uint64_t>(info_.st_size); }
   FileOps& ops() const { return *ops_; }
   int fd() const { return fd_.get(); }
+  // Whether nobody is known to have it open for writing. Where the file system cannot tell, only
+  // the file's age can.
+  bool known_complete() const { return known_complete_; }
 
   // Reads exactly `size` bytes. ABORTED if the file has changed and no longer has them.
   absl::Status Read(uint64_t offset, uint64_t size, char* out) const;
 
   // ABORTED if the file is not as it was when it was opened: same file by that name, same size,
-  // same times of change.
+  // same times of change. NOT_FOUND if it is no longer there, or its directory is elsewhere.
   absl::Status CheckUnchanged() const;
-  // Checks that, and removes the file.
+  // Checks that, and removes the file. UNAVAILABLE if somebody has opened it for writing.
   absl::Status Remove();
   // Checks that, and moves the file to `failed/` below its root, keeping its path below the root;
-  // returns where it is. Never overwrites: a taken name gets a number.
+  // returns where it is. Never overwrites: a taken name gets a number. Copies it, where the root is
+  // on another file system.
   absl::StatusOr<std::string> SetAside();
   // Keeps a copy of the file's metadata and of its bytes from `offset` on under `failed/`, where
   // the whole file would be moved to.
   absl::StatusOr<std::string> SetRestAside(uint64_t metadata_size, uint64_t offset);
+  // Removes the copy that SetRestAside has just made.
+  void DropRest();
 
  private:
-  LocalFile(FileOps& ops, FoundFile found, UniqueFd fd, const struct stat& info)
-      : ops_(&ops), found_(std::move(found)), fd_(std::move(fd)), info_(info) {}
+  // A place under `failed/`.
+  struct Place {
+    UniqueFd directory;
+    std::string path;
+  };
+
+  LocalFile(FileOps& ops, FoundFile found, UniqueFd parent, UniqueFd fd, const struct stat& info)
+      : ops_(&ops),
+        found_(std::move(found)),
+        name_(BaseName(found_.path)),
+        parent_(std::move(parent)),
+        fd_(std::move(fd)),
+        info_(info) {}
+
+  // Whether the path leads to the directory that was opened.
+  absl::Status CheckParent() const;
+  // Where the file goes under `failed/`, with the directories made that lead there.
+  absl::StatusOr<Place> MakePlace() const;
+  struct Stretch {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  // Copies stretches of the file to a new file at `place`, durably, or leaves nothing.
+  absl::StatusOr<std::string> CopyTo(Place& place, std::initializer_list<Stretch> stretches) const;
 
   FileOps* ops_;
   FoundFile found_;
+  std::string name_;
+  UniqueFd parent_;
   UniqueFd fd_;
   struct stat info_;
+  bool known_complete_ = true;
+  Place rest_;
 };
 
 }  // namespace datamanager::sync

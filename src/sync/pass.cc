@@ -1,14 +1,17 @@
 #include "sync/pass.h"
 
+#include <fcntl.h>
+
+#include <array>
 #include <chrono>
-#include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "config/directories.h"
+#include "base/strings.h"
+#include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
+#include "sync/permission.h"
 
 namespace datamanager::sync {
 namespace {
@@ -19,8 +22,183 @@ constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::milliseconds kHandOverLimit{10};
 // Hints are only that: what does not fit is found by the next pass.
 constexpr size_t kHintLimit = 256;
+// Directories of the backlog that are kept open. Its files take turns between the collectors.
+constexpr size_t kOpenDirectories = 32;
 
 }  // namespace
+
+class Passes::Pass {
+ public:
+  Pass(Passes& passes, const std::stop_token& stop, const FileFilter& filter,
+       const std::function<void()>& pause)
+      : passes_(passes),
+        ops_(*passes.context_.options.ops),
+        stop_(stop),
+        filter_(filter),
+        pause_(pause),
+        roots_(ResolveRoots(ops_, passes.RootPaths(), complain_)),
+        backlog_(passes.limits_) {}
+
+  PassEnd Run() {
+    DirectoryWalker walker(ops_, roots_, complain_, stop_);
+    CollectBacklog(walker);
+    blocked_files_ = walker.blocked_files();
+    blocked_directories_ = walker.blocked_directories();
+    if (others_) other_walker_.emplace(ops_, roots_, complain_, stop_);
+    // Hints alone do not keep it going: it would not end while anything is captured.
+    bool waiting = true;
+    while (waiting && GoesOn()) {
+      OfferHint();
+      waiting = GoesOn() && OfferOldest();
+      waiting = (GoesOn() && OfferOther()) || waiting;
+      if (GoesOn()) end_ = passes_.OfferRetry(stop_, pause_);
+      pause_();
+    }
+    if (!GoesOn()) return end_;
+    passes_.complaints_.Settle(heard_);
+    passes_.context_.blocked_files = blocked_files_;
+    passes_.context_.blocked_directories = blocked_directories_;
+    return PassEnd::kComplete;
+  }
+
+ private:
+  bool GoesOn() {
+    if (end_ == PassEnd::kComplete && stop_.stop_requested()) end_ = PassEnd::kStopped;
+    return end_ == PassEnd::kComplete;
+  }
+  // Reads through the directories for what is oldest, and for whether there are others.
+  void CollectBacklog(DirectoryWalker& walker);
+  // The stamp of a file that belongs to the backlog. `add`: of one that may come to.
+  std::optional<capture_file::CompleteStamp> StampOf(const DirectoryWalker::Entry& entry, bool add);
+
+  // Each gives one file its turn. False: none is left.
+  void OfferHint();
+  bool OfferOldest();
+  bool OfferOther();
+  void OfferIfReady(FoundFile file, OpenDirectory directory);
+  // Of the backlog. Without a descriptor, if nothing can be offered from it.
+  OpenDirectory Open(int directory);
+
+  Passes& passes_;
+  FileOps& ops_;
+  const std::stop_token& stop_;
+  const FileFilter& filter_;
+  const std::function<void()>& pause_;
+  Complaints::Heard heard_;
+  const Complain complain_ = [this](const absl::Status& status) {
+    if (passes_.complaints_.Hear(ToStd(status.message()), heard_)) {
+      passes_.context_.options.logger->Warning(std::string(status.message()));
+    }
+  };
+  const std::vector<Root> roots_;
+  Backlog backlog_;
+  bool others_ = false;  // Whether there are files that are not the backlog's.
+  std::optional<DirectoryWalker> other_walker_;
+  uint64_t blocked_files_ = 0;
+  uint64_t blocked_directories_ = 0;
+  PassEnd end_ = PassEnd::kComplete;
+
+  struct Opened {
+    int directory = -1;
+    UniqueFd fd;
+    struct stat info {};
+  };
+  std::array<Opened, kOpenDirectories> opened_;
+};
+
+std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
+    const DirectoryWalker::Entry& entry, bool add) {
+  constexpr int kNone = -2;
+  if (entry.kind != FileKind::kCapture) return std::nullopt;
+  if (*entry.note == -1) {
+    *entry.note = (add ? backlog_.AddDirectory(entry.root->path, *entry.directory)
+                       : backlog_.FindDirectory(*entry.directory))
+                      .value_or(kNone);
+  }
+  if (*entry.note == kNone) return std::nullopt;
+  return capture_file::ParseComplete(entry.name);
+}
+
+void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
+  while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    if (const auto stamp = StampOf(*entry, true); stamp.has_value()) {
+      backlog_.Add(*entry->note, *stamp);
+    } else {
+      others_ = true;
+    }
+  }
+  backlog_.Sort();
+}
+
+void Passes::Pass::OfferHint() {
+  const std::optional<std::string> hint = passes_.TakeHint();
+  const std::string& directory = passes_.config_.capture_directory;
+  if (!hint.has_value() || !hint->starts_with(directory + "/")) return;
+  const std::vector<Root> root = ResolveRoots(ops_, {directory}, complain_);
+  if (root.empty()) return;
+  FoundFile file{.root = root.front().path,
+                 .path = root.front().path + hint->substr(directory.size())};
+  const Look look = passes_.LookAt(file);
+  if (look.ready && passes_.IsFree(file)) end_ = passes_.Offer(std::move(file), stop_, pause_);
+}
+
+bool Passes::Pass::OfferOldest() {
+  std::optional<Backlog::File> oldest = backlog_.Take();
+  if (!oldest.has_value() && backlog_.more()) {
+    backlog_.GoOn();
+    DirectoryWalker walker(ops_, roots_, complain_, stop_);
+    CollectBacklog(walker);
+    if (!GoesOn()) return false;
+    oldest = backlog_.Take();
+  }
+  if (!oldest.has_value()) return backlog_.more();
+  const Backlog::Directory& directory = backlog_.directory(oldest->directory);
+  OfferIfReady({.root = directory.root, .path = absl::StrCat(directory.path, "/", oldest->name)},
+               Open(oldest->directory));
+  return true;
+}
+
+bool Passes::Pass::OfferOther() {
+  if (!other_walker_.has_value()) return false;
+  while (const DirectoryWalker::Entry* entry = other_walker_->Next()) {
+    if (StampOf(*entry, false).has_value()) continue;
+    OfferIfReady({.root = entry->root->path,
+                  .path = absl::StrCat(*entry->directory, "/", entry->name),
+                  .kind = entry->kind,
+                  .id = entry->id},
+                 {.fd = entry->parent, .info = entry->directory_info});
+    return true;
+  }
+  other_walker_.reset();
+  return false;
+}
+
+void Passes::Pass::OfferIfReady(FoundFile file, OpenDirectory directory) {
+  // Before it is looked at, if the directory has told which it is.
+  if (directory.fd < 0 || (file.id != FileId{} && !passes_.IsFree(file))) return;
+  const Look look = passes_.LookAt(directory, file);
+  if (!look.blocked.ok()) {
+    ++blocked_files_;
+    complain_(look.blocked);
+  }
+  if (!look.ready || !passes_.IsFree(file) || !filter_(file, look.info)) return;
+  end_ = passes_.Offer(std::move(file), stop_, pause_);
+}
+
+Passes::OpenDirectory Passes::Pass::Open(int directory) {
+  Opened& opened = opened_[static_cast<size_t>(directory) % kOpenDirectories];
+  if (opened.directory != directory) {
+    const std::string& path = backlog_.directory(directory).path;
+    opened.directory = directory;
+    opened.fd.Reset();
+    absl::StatusOr<UniqueFd> fd = OpenDirectoryWithoutLinks(ops_, path, O_PATH);
+    absl::Status status = fd.status();
+    if (fd.ok()) status = CheckDirectory(ops_, fd->get(), path);
+    if (status.ok() && ops_.Fstat(fd->get(), &opened.info) == 0) opened.fd = *std::move(fd);
+    if (!status.ok() && !absl::IsNotFound(status)) complain_(status);
+  }
+  return {.fd = opened.fd.get(), .info = &opened.info};
+}
 
 PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
                     const std::function<void()>& pause) {
@@ -28,54 +206,71 @@ PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
     MutexLock lock(hints_mutex_);
     ++under_way_;
   }
-  PassEnd end = PassEnd::kComplete;
-  const bool whole = WalkAll(
-      [&](const FoundFile& file) {
-        return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, Now()) &&
-               !context_.refusals.Rests(ParentPath(file.path), Now());
-      },
-      [&](FoundFile file, const struct stat& info) {
-        // They take turns, so that none of them holds up the others.
-        if (filter(file, info)) end = Offer(std::move(file), stop, pause);
-        if (end == PassEnd::kComplete) end = OfferHint(stop, pause);
-        if (end == PassEnd::kComplete) end = OfferRetry(stop, pause);
-        pause();
-        return end == PassEnd::kComplete;
-      },
-      stop);
-  if (!whole && end == PassEnd::kComplete) end = PassEnd::kStopped;
+  const PassEnd end = Pass(*this, stop, filter, pause).Run();
   if (end == PassEnd::kComplete) ++context_.passes;
   MutexLock lock(hints_mutex_);
   if (--under_way_ == 0) hints_.clear();
   return end;
 }
 
-bool Passes::WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const {
-  std::vector<std::string> further = config_.additional_paths;
-  for (std::string& path : context_.former_roots.Paths()) further.push_back(std::move(path));
-  return Walk({.ops = context_.options.ops,
-               .capture_directory = config_.capture_directory,
-               .additional_paths = std::move(further),
-               .min_file_age = config_.min_file_age,
-               .wanted = std::move(wanted),
-               .visit = std::move(visit),
-               .complain =
-                   [this](const absl::Status& status) {
-                     context_.options.logger->Debug(absl::StrCat("walk: ", status.ToString()));
-                   },
-               .stop = stop},
-              context_.options.clock->WallNow());
+bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
+  const Complain silently = [](const absl::Status&) {};  // A pass complains.
+  FileOps& ops = *context_.options.ops;
+  const std::vector<Root> roots = ResolveRoots(ops, RootPaths(), silently);
+  DirectoryWalker walker(ops, roots, silently, stop);
+  while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    FoundFile file{.root = entry->root->path,
+                   .path = absl::StrCat(*entry->directory, "/", entry->name),
+                   .kind = entry->kind};
+    const Look look = LookAt({.fd = entry->parent, .info = entry->directory_info}, file);
+    if (look.ready && filter(file, look.info)) return true;
+  }
+  return false;
 }
 
-bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) const {
-  bool any = false;
-  WalkAll([](const FoundFile&) { return true; },
-          [&](const FoundFile& file, const struct stat& info) {
-            any = filter(file, info);
-            return !any;
-          },
-          stop);
-  return any;
+PassEnd Passes::OfferRetry(const std::stop_token& stop, const std::function<void()>& pause) {
+  const std::optional<FoundFile> due = context_.retries.NextDue(Now());
+  if (!due.has_value()) return PassEnd::kComplete;
+  context_.tracker.WaitUntilFree(due->id, Now() + kHandOverLimit, stop);
+  FoundFile file = *due;
+  if (LookAt(file).ready && file.id == due->id) return Offer(std::move(file), stop, pause);
+  context_.retries.Take(*due);  // If it is still there, the next pass meets it.
+  return PassEnd::kComplete;
+}
+
+Passes::Look Passes::LookAt(OpenDirectory directory, FoundFile& file) {
+  FileOps& ops = *context_.options.ops;
+  const Clock& clock = *context_.options.clock;
+  const std::string name(BaseName(file.path));
+  Look look;
+  if (ops.LstatAt(directory.fd, name.c_str(), &look.info) != 0 || !S_ISREG(look.info.st_mode)) {
+    return look;
+  }
+  file.id = FileId::Of(look.info);
+  file.version = FileVersion::Of(look.info);
+  look.blocked =
+      CheckFile(ops, directory.fd, *directory.info, name.c_str(), look.info, ParentPath(file.path));
+  look.ready =
+      look.blocked.ok() && context_.ages.IsReady(file.kind, look.info, config_.min_file_age,
+                                                 clock.WallNow(), clock.MonotonicNow());
+  return look;
+}
+
+Passes::Look Passes::LookAt(FoundFile& file) {
+  FileOps& ops = *context_.options.ops;
+  const std::string directory = ParentPath(file.path);
+  const absl::StatusOr<UniqueFd> fd = OpenDirectoryWithoutLinks(ops, directory, O_PATH);
+  struct stat info {};
+  if (!fd.ok() || ops.Fstat(fd->get(), &info) != 0) return {};
+  if (absl::Status status = CheckDirectory(ops, fd->get(), directory); !status.ok()) {
+    return {.blocked = status};
+  }
+  return LookAt({.fd = fd->get(), .info = &info}, file);
+}
+
+bool Passes::IsFree(const FoundFile& file) const {
+  return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, Now()) &&
+         !context_.refusals.Rests(ParentPath(file.path), Now());
 }
 
 PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,
@@ -85,7 +280,9 @@ PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,
   const RetryState state = context_.retries.Take(file);
   Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
   const auto give_back = [&](PassEnd end) {
-    if (job.state.attempts > 0) context_.retries.Put({job.file, job.state});
+    if (job.state.attempts > 0 || job.state.busy_looks > 0) {
+      context_.retries.Put({job.file, job.state});
+    }
     return end;
   };
   while (true) {
@@ -102,33 +299,24 @@ PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,
   }
 }
 
-PassEnd Passes::OfferHint(const std::stop_token& stop, const std::function<void()>& pause) {
-  FoundFile file{.root = config_.capture_directory, .kind = FileKind::kCapture};
-  {
-    MutexLock lock(hints_mutex_);
-    if (hints_.empty()) return PassEnd::kComplete;
-    file.path = std::move(hints_.front());
-    hints_.pop_front();
-  }
-  struct stat info {};
-  if (context_.options.ops->Lstat(file.path.c_str(), &info) != 0) return PassEnd::kComplete;
-  file.id = FileId::Of(info);
-  if (context_.retries.IsWaiting(file, Now())) return PassEnd::kComplete;
-  return Offer(std::move(file), stop, pause);
-}
-
-PassEnd Passes::OfferRetry(const std::stop_token& stop, const std::function<void()>& pause) {
-  std::optional<FoundFile> file = context_.retries.NextDue(Now());
-  if (!file.has_value()) return PassEnd::kComplete;
-  context_.tracker.WaitUntilFree(file->id, Now() + kHandOverLimit, stop);
-  return Offer(*std::move(file), stop, pause);
-}
-
 void Passes::Hint(const std::string& path) {
-  // A collector of an earlier config may still finish a file in a former capture directory.
-  if (!config::IsSameOrInside(path, config_.capture_directory)) return;
   MutexLock lock(hints_mutex_);
   if (under_way_ > 0 && hints_.size() < kHintLimit) hints_.push_back(path);
+}
+
+std::optional<std::string> Passes::TakeHint() {
+  MutexLock lock(hints_mutex_);
+  if (hints_.empty()) return std::nullopt;
+  std::string path = std::move(hints_.front());
+  hints_.pop_front();
+  return path;
+}
+
+std::vector<std::string> Passes::RootPaths() const {
+  std::vector<std::string> paths = {config_.capture_directory};
+  paths.insert(paths.end(), config_.additional_paths.begin(), config_.additional_paths.end());
+  for (std::string& path : context_.former_roots.Paths()) paths.push_back(std::move(path));
+  return paths;
 }
 
 }  // namespace datamanager::sync

@@ -7,13 +7,17 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
+#include "sync/backlog.h"
 #include "sync/channel.h"
+#include "sync/complaints.h"
 #include "sync/found_file.h"
 #include "sync/sync_context.h"
 #include "sync/upload_worker.h"
@@ -30,11 +34,14 @@ using FileFilter = std::function<bool(const FoundFile&, const struct stat&)>;
 class Passes {
  public:
   // All must outlive it.
-  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel)
-      : context_(context), config_(config), channel_(channel) {}
+  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel,
+         Backlog::Limits limits = {})
+      : context_(context), config_(config), channel_(channel), limits_(limits) {}
 
-  // Walks once and offers everything ready that nobody has and that does not wait for a retry.
-  // Blocks until each has been taken. `pause` is called after each file, and each second while one
+  // Offers everything ready that was there at the call, that nobody has and that does not wait for
+  // a retry. What has just been published, the backlog from its oldest file on, other files in the
+  // order of a walk, and due retries take turns, so that none of them holds up the others. Blocks
+  // until each has been taken. `pause` is called after each turn, and each second while a file
   // waits for a worker.
   PassEnd Run(const std::stop_token& stop, const FileFilter& filter,
               const std::function<void()>& pause) DM_EXCLUDES(hints_mutex_);
@@ -43,26 +50,46 @@ class Passes {
   // taken; `pause` is called each second.
   PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
 
-  // Whether there is any ready file that `filter` lets through, whoever has it.
-  bool AnyReady(const FileFilter& filter, const std::stop_token& stop) const;
+  // Whether there is any ready file that `filter` lets through, whoever has it here. One that
+  // another process is at work on is not ready.
+  bool AnyReady(const FileFilter& filter, const std::stop_token& stop);
 
   // A file has just been published; during a pass it takes its turn. Does not block.
   void Hint(const std::string& path) DM_EXCLUDES(hints_mutex_);
 
  private:
-  using Wanted = std::function<bool(const FoundFile&)>;
-  using Visit = std::function<bool(FoundFile, const struct stat&)>;
-  bool WalkAll(Wanted wanted, Visit visit, const std::stop_token& stop) const;
+  // One call of Run.
+  class Pass;
+
+  // A directory as an offer needs it.
+  struct OpenDirectory {
+    int fd = -1;
+    const struct stat* info = nullptr;
+  };
+  // The looks right before a file is offered: whether it is a file that may be uploaded, and that
+  // is ready. Fills in what the look tells of `file`, whose root, path and kind are given.
+  struct Look {
+    bool ready = false;
+    struct stat info {};
+    absl::Status blocked;  // Why it may not be uploaded.
+  };
+  Look LookAt(OpenDirectory directory, FoundFile& file);
+  // The same for a file of which only the path is known.
+  Look LookAt(FoundFile& file);
+  // Whether it is free: nobody here has it, and it does not wait for a retry.
+  bool IsFree(const FoundFile& file) const;
+
   // Offers one file if nobody has it. kComplete: go on.
   PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
-  // The file published longest ago of those that were hinted at.
-  PassEnd OfferHint(const std::stop_token& stop, const std::function<void()>& pause)
-      DM_EXCLUDES(hints_mutex_);
+  std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
+  std::vector<std::string> RootPaths() const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;
   const config::SyncConfig& config_;
   Channel<Job>& channel_;
+  const Backlog::Limits limits_;
+  Complaints complaints_;
 
   Mutex hints_mutex_;
   int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;

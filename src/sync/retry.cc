@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstDelay{200};
 constexpr std::chrono::milliseconds kLongestDelay = std::chrono::hours(1);
+constexpr std::chrono::milliseconds kLongestBusyDelay = std::chrono::minutes(1);
 constexpr int kMostDoublings = 3;
 // What is kept of an error's text, and how many files a summary names.
 constexpr size_t kErrorBytes = 200;
@@ -38,9 +39,17 @@ RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime
   RetryState after = before;
   if (before.attempts == 0) after.first_failed = now;
   after.attempts = before.attempts + 1;
+  after.busy_looks = 0;
   after.offline = verdict == Verdict::kOffline && !before.was_offline;
   after.was_offline = before.was_offline || verdict == Verdict::kOffline;
   after.due = now + RetryDelay(after.attempts, random);
+  return after;
+}
+
+RetryState AfterBusy(const RetryState& before, MonotonicTime now) {
+  RetryState after = before;
+  after.busy_looks = before.busy_looks + 1;
+  after.due = now + std::min(RetryDelay(after.busy_looks, 1), kLongestBusyDelay);
   return after;
 }
 
@@ -115,6 +124,13 @@ void RetryTable::MakeDue(MonotonicTime now, Condition condition) {
 void RetryTable::Erase(std::map<Key, Entry>::iterator entry) {
   by_due_.erase({entry->second.state.due, entry->first});
   entries_.erase(entry);
+}
+
+size_t RetryTable::CountBusy() const {
+  MutexLock lock(mutex_);
+  return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return entry.second.state.busy_looks > 0;
+  }));
 }
 
 size_t RetryTable::size() const {

@@ -45,6 +45,7 @@ struct ResumePoint {
 struct RetryState {
   int attempts = 0;
   int stalls = 0;            // Tries that a watchdog ended.
+  int busy_looks = 0;        // How often in a row somebody else was at work on it.
   bool was_offline = false;  // Whether any try ended offline.
   bool offline = false;      // Whether the wait ends when the connection is back.
   bool sent = false;         // Whether the last try sent a request that was not acknowledged.
@@ -59,6 +60,10 @@ struct RetryState {
 // file itself may be what breaks the connection. Pure.
 RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
                         double random);
+
+// How finding the file in use by another process changes the state: no try, and a short wait that
+// grows from 200 ms to a minute. Pure.
+RetryState AfterBusy(const RetryState& before, MonotonicTime now);
 
 // The files that wait for their next try. Bounded: a file that finds it full has no entry, and only
 // the next pass meets it again. An entry holds the file's path, by which it is tried without a
@@ -92,6 +97,8 @@ class RetryTable {
   size_t size() const DM_EXCLUDES(mutex_);
   // What waits, with the few files that were tried most often.
   WaitingRetries Summary(MonotonicTime now) const DM_EXCLUDES(mutex_);
+  // How many wait since another process is at work on them.
+  size_t CountBusy() const DM_EXCLUDES(mutex_);
 
  private:
   // An inode is used again, and may have several names, so the name is part of the key.

@@ -16,7 +16,7 @@ namespace datamanager::sync {
 struct Root {
   std::string path;  // Without links.
   FileId id;
-  DirectorySummary::Role role;
+  DirectorySummary::Role role = DirectorySummary::Role::kCapture;
 };
 
 // nullopt, with errno set, if `path` leads to no directory.

@@ -299,8 +299,11 @@ SyncStats Sync::Stats() const {
                   .offline_pauses = context_->offline_pauses,
                   .refusal_pauses = context_->refusals.pauses(),
                   .waiting_retries = context_->retries.size(),
+                  .waiting_busy = context_->retries.CountBusy(),
                   .retries = context_->retries.Summary(now),
-                  .paused = context_->refusals.Paused(now)};
+                  .paused = context_->refusals.Paused(now),
+                  .blocked_files = context_->blocked_files,
+                  .blocked_directories = context_->blocked_directories};
   MutexLock lock(context_->mutex);
   stats.last_error = context_->last_error;
   return stats;

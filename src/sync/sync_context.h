@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
+#include "sync/file_ages.h"
 #include "sync/file_tracker.h"
 #include "sync/former_roots.h"
 #include "sync/refusal_breaker.h"
@@ -61,6 +62,7 @@ struct SyncContext {
   RetryTable retries{options.most_retries};
   RefusalBreaker refusals;
   FormerRoots former_roots;
+  FileAges ages;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;
@@ -69,6 +71,9 @@ struct SyncContext {
   std::atomic<uint64_t> resent{0};
   std::atomic<uint64_t> stalled{0};
   std::atomic<uint64_t> offline_pauses{0};
+  // Of the last pass.
+  std::atomic<uint64_t> blocked_files{0};
+  std::atomic<uint64_t> blocked_directories{0};
   // Set when a failed file found the retry table full: only a pass meets it again, and passes then
   // keep their distance.
   std::atomic<bool> table_was_full{false};

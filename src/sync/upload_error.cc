@@ -14,6 +14,8 @@ std::string_view VerdictName(Verdict verdict) {
       return "refused";
     case Verdict::kGone:
       return "gone";
+    case Verdict::kBusy:
+      return "busy";
     case Verdict::kStopped:
       return "stopped";
   }
@@ -26,9 +28,11 @@ Verdict Judge(const UploadError& error) {
   if (error.stopped && code == absl::StatusCode::kCancelled) return Verdict::kStopped;
   switch (error.origin) {
     case ErrorOrigin::kFile:
-      // The file's name is gone, or its bytes make no sense; all else is the disk's and may pass.
+      // The file's name is gone, its bytes make no sense, or another process is at work on it; all
+      // else is the disk's and may pass.
       if (code == absl::StatusCode::kNotFound) return Verdict::kGone;
       if (code == absl::StatusCode::kDataLoss) return Verdict::kRefused;
+      if (code == absl::StatusCode::kUnavailable) return Verdict::kBusy;
       return Verdict::kTransient;
     case ErrorOrigin::kServer:
       // As in the reference, this one code condemns a file. Every other one may be an overload, a

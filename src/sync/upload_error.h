@@ -14,6 +14,7 @@ enum class Verdict : uint8_t {
   kOffline,    // Try again when the connection is back: it is not the file's fault.
   kRefused,    // Set aside: trying again cannot help.
   kGone,       // Somebody removed the file.
+  kBusy,       // Somebody else works on the file: look again soon. No failure.
   kStopped,    // We gave up ourselves: no try at all.
 };
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "sync/directory_walker.h"
 
 namespace datamanager::sync {
 
@@ -31,17 +30,25 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
   const UploadError nothing{.origin = ErrorOrigin::kFile};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
-    // Gone, or another process has it; whoever that is removes it, or leaves it to the next pass.
-    if (absl::IsNotFound(file.status()) || absl::IsUnavailable(file.status())) return nothing;
-    RetryLater(job, {.resume = job.state.resume,
-                     .sent = job.state.sent,
-                     .what = absl::StrCat("open: ", file.status().ToString())});
+    const Verdict verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
+    if (verdict == Verdict::kBusy) {
+      WaitWhileBusy(job, job.state.resume, file.status().message());
+    } else if (verdict != Verdict::kGone) {
+      RetryLater(job, {.resume = job.state.resume,
+                       .sent = job.state.sent,
+                       .what = absl::StrCat("open: ", file.status().ToString())});
+    }
     return nothing;
   }
   // It may have waited long for a worker, or for its next try, and be in use again. The next pass
   // meets it.
-  if (!IsReady(job.file.kind, file->info(), config_.min_file_age,
-               context_.options.clock->WallNow())) {
+  const WallTime wall_now = context_.options.clock->WallNow();
+  if (!context_.ages.IsReady(job.file.kind, file->info(), config_.min_file_age, wall_now, Now())) {
+    return nothing;
+  }
+  if (!file->known_complete() &&
+      !context_.ages.IsOldEnough(file->info(), config_.min_file_age, wall_now, Now())) {
+    WaitWhileBusy(job, job.state.resume, "it was changed a short while ago");
     return nothing;
   }
   if (job.state.sent) ++context_.resent;
@@ -116,15 +123,18 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   if (removed.ok()) removed = file.Remove();
   if (!removed.ok()) {
     // The next try keeps the rest anew, if there is one: a removal that failed may have happened.
-    if (!rest.empty() && !absl::IsNotFound(file.CheckUnchanged())) {
-      context_.options.ops->Unlink(rest.c_str());
-    }
+    if (!rest.empty() && !absl::IsNotFound(file.CheckUnchanged())) file.DropRest();
     // Gone already: as good. Changed: what is there now has not been uploaded.
     if (absl::IsNotFound(removed)) return;
     // A capture file is known to be stored up to its end, any other is sent again.
     const bool changed = absl::IsAborted(removed);
+    const ResumePoint resume{changed ? 0 : result.resume_offset, FileVersion::Of(file.info())};
+    if (absl::IsUnavailable(removed)) {
+      WaitWhileBusy(job, resume, removed.message());
+      return;
+    }
     RetryLater(job, {.kind = result.kind,
-                     .resume = {changed ? 0 : result.resume_offset, FileVersion::Of(file.info())},
+                     .resume = resume,
                      .sent = !changed && result.kind == DataKind::kArbitrary,
                      .what = Wrap(removed, "stored, but not removed").ToString()});
     return;
@@ -171,8 +181,12 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
   const Verdict verdict = Judge(result.error);
   const ResumePoint resume{result.resume_offset, FileVersion::Of(file.info())};
   if (verdict == Verdict::kGone) return;
+  if (verdict == Verdict::kBusy) {
+    WaitWhileBusy(job, resume, result.error.status.message());
+    return;
+  }
   if (verdict == Verdict::kStopped) {
-    if (job.state.attempts > 0 || result.resume_offset > 0) {
+    if (job.state.attempts > 0 || job.state.busy_looks > 0 || result.resume_offset > 0) {
       RetryState state = job.state;
       state.resume = resume;
       context_.retries.Put({job.file, std::move(state)});
@@ -185,6 +199,16 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
                    .sent = result.error.sent,
                    .stalled = result.error.stalled,
                    .what = absl::StrCat(result.step, ": ", result.error.status.ToString())});
+}
+
+void UploadWorker::WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why) {
+  RetryState state = AfterBusy(job.state, Now());
+  state.resume = resume;
+  if (state.busy_looks == 1) {
+    context_.options.logger->Debug(absl::StrCat(job.file.path, " waits: ", why));
+  }
+  context_.retries.Put({job.file, std::move(state)});  // A full table leaves it to the next pass.
+  context_.Wake();
 }
 
 void UploadWorker::RetryLater(const Job& job, const Failure& failure) {

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "config/effective_config.h"
 #include "sync/channel.h"
 #include "sync/file_tracker.h"
@@ -50,6 +51,8 @@ class UploadWorker {
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
   void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
+  // Another process is at work on the file.
+  void WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why);
   void RetryLater(const Job& job, const Failure& failure);
   // Its directory's uploads rest.
   void Rest(const Job& job, MonotonicTime until);

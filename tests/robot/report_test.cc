@@ -38,6 +38,7 @@ ManagerStats SomeStats() {
   stats.disk.directories = {{.failed = {.files = 3}}, {.failed = {.files = 4}}};
   stats.disk.evicted.files = 8;
   stats.disk.evicted_failed.files = 1;
+  stats.sync.blocked_files = 5;
   stats.connection.state = ConnectionState::kHealthy;
   return stats;
 }
@@ -45,7 +46,7 @@ ManagerStats SomeStats() {
 TEST(StatusLineTest, SumsOverCollectorsAndKinds) {
   EXPECT_EQ(StatusLine(duration<double>(12.04), SomeStats(), {.files = 3, .bytes = 4096}),
             "status t=12.0s captured=117 records=117 bytes=9000 missed=2 failed=1 waiting_files=3 "
-            "waiting_bytes=4096 uploaded_files=3 uploaded_bytes=1600 retries=2 "
+            "waiting_bytes=4096 blocked_files=5 uploaded_files=3 uploaded_bytes=1600 retries=2 "
             "set_aside_files=7 evicted_files=9 connection=healthy");
 }
 

@@ -4,7 +4,9 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
 #include "tests/support/wait_until.h"
@@ -91,20 +93,27 @@ void RobotProcess::FinishAll() {
 }
 
 void RobotProcess::Sync() {
-  sync::Walk({.ops = options_.disk,
-              .capture_directory = config_.capture_directory,
-              .additional_paths = config_.additional_paths,
-              .wanted =
-                  [this](const sync::FoundFile& file) {
-                    return !context_.retries.IsWaiting(file, options_.clock->MonotonicNow());
-                  },
-              .visit =
-                  [this](sync::FoundFile file, const struct stat&) {
-                    Offer(std::move(file));
-                    return true;
-                  },
-              .complain = [](const absl::Status&) {}},
-             options_.clock->WallNow());
+  const sync::Complain silently = [](const absl::Status&) {};
+  FileOps& ops = *options_.disk;
+  const std::vector<sync::Root> roots =
+      sync::ResolveRoots(ops, {config_.capture_directory, options_.files_directory}, silently);
+  // Not a pass, which goes on while the worker is at work.
+  sync::DirectoryWalker walker(ops, roots, silently, {});
+  while (const sync::DirectoryWalker::Entry* entry = walker.Next()) {
+    struct stat info {};
+    if (ops.LstatAt(entry->parent, entry->name, &info) != 0) continue;
+    sync::FoundFile file{.root = entry->root->path,
+                         .path = absl::StrCat(*entry->directory, "/", entry->name),
+                         .kind = entry->kind,
+                         .id = FileId::Of(info),
+                         .version = sync::FileVersion::Of(info)};
+    if (!context_.ages.IsReady(file.kind, info, config_.min_file_age, options_.clock->WallNow(),
+                               options_.clock->MonotonicNow()) ||
+        context_.retries.IsWaiting(file, options_.clock->MonotonicNow())) {
+      continue;
+    }
+    Offer(std::move(file));
+  }
   const MonotonicTime now = options_.clock->MonotonicNow();
   context_.retries.MakeAllDue(now);
   while (std::optional<sync::FoundFile> file = context_.retries.NextDue(now)) {

@@ -30,8 +30,8 @@ std::string Absolute(int dir, const char* path) {
 
 std::string_view CallName(Call call) {
   constexpr std::string_view kNames[] = {
-      "open",  "create", "write",  "pread", "fstat", "lstat", "ftruncate", "fdatasync",
-      "fsync", "rename", "unlink", "mkdir", "flock", "lease", "readdir",   "statvfs"};
+      "open",  "create", "write",  "pread", "fstat", "lstat", "access",  "ftruncate", "fdatasync",
+      "fsync", "rename", "unlink", "mkdir", "flock", "lease", "readdir", "statvfs"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -43,6 +43,7 @@ const std::vector<int>& ErrorsOf(Call call) {
       {Call::kPread, {EIO}},
       {Call::kFstat, {EIO, ENOMEM}},
       {Call::kLstat, {EACCES, EIO, ENOMEM}},
+      {Call::kAccess, {EACCES, EIO, EROFS}},
       {Call::kFtruncate, {EIO, EROFS}},
       {Call::kFdatasync, {EIO, ENOSPC, EDQUOT, EROFS}},
       {Call::kFsync, {EIO, ENOSPC, EROFS}},
@@ -237,6 +238,10 @@ int SimulatedDisk::LstatAt(int dir, const char* path, struct stat* result) {
     if (failed == 0) Disguise(result);
     return failed;
   });
+}
+
+int SimulatedDisk::AccessAt(int dir, const char* path, int mode) {
+  return Do(Call::kAccess, [&] { return FileOps::AccessAt(dir, path, mode); });
 }
 
 int SimulatedDisk::Ftruncate(int fd, off_t size) {

@@ -22,6 +22,7 @@ enum class Call : uint8_t {
   kPread,
   kFstat,
   kLstat,
+  kAccess,
   kFtruncate,
   kFdatasync,
   kFsync,
@@ -95,6 +96,7 @@ class SimulatedDisk final : public FileOps {
   ssize_t Pread(int fd, void* data, size_t size, off_t offset) override;
   int Fstat(int fd, struct stat* result) override;
   int LstatAt(int dir, const char* path, struct stat* result) override;
+  int AccessAt(int dir, const char* path, int mode) override;
   int Ftruncate(int fd, off_t size) override;
   int Fdatasync(int fd) override;
   int Fsync(int fd) override;

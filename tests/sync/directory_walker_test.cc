@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -12,11 +11,11 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "tests/support/lowered_rights.h"
 #include "tests/support/temp_dir.h"
 #include "tests/sync/test_files.h"
 
@@ -25,9 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::hours;
-using std::chrono::seconds;
-
-constexpr uid_t kNobody = 65534;
 
 class WalkTest : public ::testing::Test {
  protected:
@@ -40,70 +36,37 @@ class WalkTest : public ::testing::Test {
     SetAge(Path(path), hours(1));
   }
 
-  WalkOptions Options() {
-    return {.capture_directory = Path("capture"),
-            .additional_paths = additional_,
-            .min_file_age = seconds(10),
-            .wanted = [this](const FoundFile& file) { return !skip_.contains(file.path); },
-            .visit =
-                [this](const FoundFile& file, const struct stat& info) {
-                  EXPECT_EQ(file.id, FileId::Of(info)) << file.path;
-                  EXPECT_TRUE(file.path.starts_with(file.root + "/")) << file.path;
-                  found_.push_back(file);
-                  return true;
-                },
-            .complain = [this](const absl::Status& status) { complaints_.push_back(status); },
-            .stop = stop_.get_token()};
-  }
   // What a walk finds, relative to the directory and sorted.
   std::string Walked() {
     found_.clear();
-    EXPECT_TRUE(Walk(Options(), std::chrono::system_clock::now()));
     std::vector<std::string> names;
-    for (const FoundFile& file : found_) names.push_back(file.path.substr(dir_.path().size() + 1));
+    std::vector<std::string> paths = {Path("capture")};
+    paths.insert(paths.end(), additional_.begin(), additional_.end());
+    const std::vector<Root> roots = ResolveRoots(ops_, paths, complain_);
+    DirectoryWalker walker(ops_, roots, complain_, {});
+    while (const DirectoryWalker::Entry* entry = walker.Next()) {
+      FoundFile file = Found(entry->root->path, *entry->directory + "/" + entry->name);
+      EXPECT_EQ(file.id, entry->id) << file.path;
+      EXPECT_EQ(file.kind, entry->kind) << file.path;
+      EXPECT_TRUE(file.path.starts_with(file.root + "/")) << file.path;
+      names.push_back(file.path.substr(dir_.path().size() + 1));
+      found_.push_back(std::move(file));
+    }
+    blocked_ = walker.blocked_files();
     std::sort(names.begin(), names.end());
     return Join(names);
   }
 
   testing::TempDir dir_;
   std::vector<std::string> additional_;
-  std::set<std::string> skip_;
-  std::stop_source stop_;
+  FileOps& ops_ = FileOps::System();
   std::vector<FoundFile> found_;
+  uint64_t blocked_ = 0;
   std::vector<absl::Status> complaints_;
+  const Complain complain_ = [this](const absl::Status& status) { complaints_.push_back(status); };
 };
 
-TEST(IsReadyTest, Table) {
-  const WallTime now = std::chrono::system_clock::now();
-  const auto in = [now](seconds age) { return std::chrono::system_clock::to_time_t(now - age); };
-  const struct {
-    const char* what;
-    FileKind kind;
-    off_t size;
-    seconds age;
-    bool ready;
-  } kCases[] = {
-      {"a capture file at once", FileKind::kCapture, 10, seconds(0), true},
-      {"a capture file whatever its size", FileKind::kCapture, 0, seconds(0), true},
-      {"a capture file of the future", FileKind::kCapture, 10, seconds(-100), true},
-      {"another when it was left alone", FileKind::kArbitrary, 10, seconds(11), true},
-      {"another not before", FileKind::kArbitrary, 10, seconds(8), false},
-      {"another that is empty never", FileKind::kArbitrary, 0, seconds(1000), false},
-      {"another of the future not", FileKind::kArbitrary, 10, seconds(-100), false},
-  };
-  for (const auto& test : kCases) {
-    struct stat info {};
-    info.st_size = test.size;
-    info.st_mtim.tv_sec = in(test.age);
-    EXPECT_EQ(IsReady(test.kind, info, seconds(10), now), test.ready) << test.what;
-  }
-  struct stat future {};
-  future.st_size = 10;
-  future.st_mtim.tv_sec = in(seconds(-100));
-  EXPECT_TRUE(IsReady(FileKind::kArbitrary, future, seconds(0), now));
-}
-
-TEST_F(WalkTest, OffersWhatIsReady) {
+TEST_F(WalkTest, FindsWhatMayBeUploaded) {
   Write("capture/a/b/c/1.capture");
   Write("capture/a/b/c/2.prog");
   Write("capture/a/b/c/empty.capture", "");
@@ -113,14 +76,11 @@ TEST_F(WalkTest, OffersWhatIsReady) {
   Write("files/3.capture");
   Write("files/4.prog");
   Write("files/capture");
-  WriteFile(Path("files/fresh.txt"), "bytes");
-  WriteFile(Path("files/fresh.capture"), "bytes");
-  WriteFile(Path("files/future.txt"), "bytes");
-  SetAge(Path("files/future.txt"), -hours(1));
   additional_ = {Path("files")};
-  EXPECT_EQ(Walked(),
-            "capture/a/b/c/1.capture capture/a/b/c/empty.capture capture/notes.txt "
-            "files/3.capture files/capture files/fresh.capture files/x/data.bin");
+  EXPECT_EQ(
+      Walked(),
+      "capture/a/b/c/1.capture capture/a/b/c/empty.capture capture/empty.txt capture/notes.txt "
+      "files/3.capture files/capture files/x/data.bin");
   EXPECT_TRUE(complaints_.empty());
   for (const FoundFile& file : found_) {
     EXPECT_EQ(file.kind == FileKind::kCapture, file.path.ends_with(".capture")) << file.path;
@@ -139,13 +99,6 @@ TEST_F(WalkTest, TheCaptureDirectoryComesFirst) {
   EXPECT_EQ(found_[0].path, Path("capture/b.capture"));
   EXPECT_EQ(found_[1].path, Path("files/a.txt"));
   EXPECT_EQ(found_[2].path, Path("more/c.txt"));
-}
-
-TEST_F(WalkTest, WhatIsNotWantedIsPassedOver) {
-  Write("capture/1.capture");
-  Write("capture/2.capture");
-  skip_ = {Path("capture/1.capture")};
-  EXPECT_EQ(Walked(), "capture/2.capture");
 }
 
 TEST_F(WalkTest, DirectoriesOfOthersAreOffLimitsBelowEachRootOnly) {
@@ -227,17 +180,6 @@ TEST_F(WalkTest, OnlyRegularFilesCount) {
   close(fd);
 }
 
-TEST_F(WalkTest, AHardLinkToAnothersFileIsPassedOver) {
-  Write("elsewhere/theirs.txt");
-  Write("elsewhere/ours.txt");
-  if (chown(Path("elsewhere/theirs.txt").c_str(), kNobody, kNobody) != 0) {
-    GTEST_SKIP() << "only root can give files away";
-  }
-  fs::create_hard_link(Path("elsewhere/theirs.txt"), Path("capture/theirs.txt"));
-  fs::create_hard_link(Path("elsewhere/ours.txt"), Path("capture/ours.txt"));
-  EXPECT_EQ(Walked(), "capture/ours.txt");
-}
-
 TEST_F(WalkTest, AMissingRootIsNoError) {
   fs::remove(Path("capture"));
   Write("files/1.txt");
@@ -255,30 +197,53 @@ TEST_F(WalkTest, ARootThatIsAFileIsComplainedAbout) {
   EXPECT_NE(complaints_[0].ToString().find(Path("file.txt")), std::string::npos);
 }
 
-// Root may read everything, so this thread walks as somebody else for a while.
 TEST_F(WalkTest, AnUnreadableDirectoryIsComplainedAboutAndTheRestWalked) {
   Write("capture/a/1.capture");
   Write("capture/locked/2.capture");
   Write("capture/z/3.capture");
-  const fs::perms readable = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                             fs::perms::others_read | fs::perms::others_exec;
-  for (const char* path : {"", "capture", "capture/a", "capture/z"}) {
-    fs::permissions(Path(path), readable);
-  }
   fs::permissions(Path("capture/locked"), fs::perms::none);
-  const bool root = geteuid() == 0;
-  // The system call changes this thread only.
-  if (root) {
-    ASSERT_EQ(syscall(SYS_setresuid, -1, kNobody, -1), 0);
-  }
-  const std::string walked = Walked();
-  if (root) {
-    ASSERT_EQ(syscall(SYS_setresuid, -1, 0, -1), 0);
-  }
+  const testing::LoweredRights lowered;
+  EXPECT_EQ(Walked(), "capture/a/1.capture capture/z/3.capture");
   fs::permissions(Path("capture/locked"), fs::perms::owner_all);
-  EXPECT_EQ(walked, "capture/a/1.capture capture/z/3.capture");
   ASSERT_EQ(complaints_.size(), 1U);
   EXPECT_NE(complaints_[0].ToString().find(Path("capture/locked")), std::string::npos);
+}
+
+TEST_F(WalkTest, ADirectoryThatNothingCanBeRemovedFromIsPassedOver) {
+  Write("capture/a/1.capture");
+  Write("capture/fixed/2.capture");
+  Write("capture/fixed/3.capture");
+  Write("capture/fixed/4.prog");
+  Write("capture/fixed/free/5.capture");
+  fs::permissions(Path("capture/fixed"), fs::perms::owner_read | fs::perms::owner_exec);
+  const testing::LoweredRights lowered;
+  EXPECT_EQ(Walked(), "capture/a/1.capture capture/fixed/free/5.capture");
+  EXPECT_EQ(blocked_, 2U);
+  ASSERT_EQ(complaints_.size(), 1U);
+  EXPECT_NE(complaints_[0].ToString().find(Path("capture/fixed") + " are not uploaded"),
+            std::string::npos)
+      << complaints_[0];
+  fs::permissions(Path("capture/fixed"), fs::perms::owner_all);
+  EXPECT_EQ(Walked(),
+            "capture/a/1.capture capture/fixed/2.capture capture/fixed/3.capture "
+            "capture/fixed/free/5.capture");
+}
+
+TEST_F(WalkTest, AReadOnlyFileSystemIsPassedOver) {
+  class ReadOnly : public FileOps {
+    int AccessAt(int, const char*, int) override {
+      errno = EROFS;
+      return -1;
+    }
+  } read_only;
+  Write("capture/1.capture");
+  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  DirectoryWalker walker(read_only, roots, complain_, {});
+  EXPECT_EQ(walker.Next(), nullptr);
+  EXPECT_EQ(walker.blocked_files(), 1U);
+  EXPECT_EQ(walker.blocked_directories(), 1U);
+  ASSERT_EQ(complaints_.size(), 1U);
+  EXPECT_NE(complaints_[0].ToString().find("mounted read-only"), std::string::npos);
 }
 
 TEST_F(WalkTest, ATreeThatIsTooDeepIsComplainedAbout) {
@@ -292,24 +257,24 @@ TEST_F(WalkTest, ATreeThatIsTooDeepIsComplainedAbout) {
 
 TEST_F(WalkTest, AStopEndsIt) {
   for (int i = 0; i < 10; ++i) Write("capture/" + std::to_string(i) + ".capture");
-  WalkOptions options = Options();
-  int visits = 0;
-  options.visit = [&](const FoundFile&, const struct stat&) {
-    ++visits;
-    stop_.request_stop();
-    return true;
-  };
-  EXPECT_FALSE(Walk(options, std::chrono::system_clock::now()));
-  EXPECT_EQ(visits, 1);
+  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  std::stop_source stop;
+  DirectoryWalker walker(ops_, roots, complain_, stop.get_token());
+  EXPECT_NE(walker.Next(), nullptr);
+  stop.request_stop();
+  EXPECT_EQ(walker.Next(), nullptr);
 }
 
-TEST_F(WalkTest, TheVisitorEndsIt) {
-  for (int i = 0; i < 10; ++i) Write("capture/" + std::to_string(i) + ".capture");
-  WalkOptions options = Options();
-  int visits = 0;
-  options.visit = [&](const FoundFile&, const struct stat&) { return ++visits < 3; };
-  EXPECT_FALSE(Walk(options, std::chrono::system_clock::now()));
-  EXPECT_EQ(visits, 3);
+TEST_F(WalkTest, ARootThatWasReplacedIsNotEntered) {
+  Write("capture/1.capture");
+  Write("elsewhere/secret.capture");
+  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  fs::rename(Path("capture"), Path("aside"));
+  fs::create_directory_symlink(Path("elsewhere"), Path("capture"));
+  EXPECT_EQ(DirectoryWalker(ops_, roots, complain_, {}).Next(), nullptr);
+  fs::remove(Path("capture"));
+  fs::rename(Path("elsewhere"), Path("capture"));
+  EXPECT_EQ(DirectoryWalker(ops_, roots, complain_, {}).Next(), nullptr);
 }
 
 }  // namespace

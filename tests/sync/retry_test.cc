@@ -267,5 +267,29 @@ TEST_F(RetryTableTest, ClearForgetsAll) {
   EXPECT_EQ(table_.NextDueTime(), std::nullopt);
 }
 
+TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {
+  const MonotonicTime now{std::chrono::hours(1)};
+  RetryState state{.attempts = 3, .offline = true, .resume = {.offset = 7}};
+  const int64_t expected_ms[] = {200,   400,   800,   1600,  3200, 6400,
+                                 12800, 25600, 51200, 60000, 60000};
+  for (const int64_t wait : expected_ms) {
+    state = AfterBusy(state, now);
+    EXPECT_EQ(state.due - now, std::chrono::milliseconds(wait));
+  }
+  EXPECT_EQ(state.attempts, 3);
+  EXPECT_TRUE(state.offline);
+  EXPECT_EQ(state.resume.offset, 7U);
+  EXPECT_EQ(AfterFailure(state, Verdict::kTransient, now, 0.5).busy_looks, 0);
+}
+
+TEST(RetryTableBusyTest, CountsWhatIsBusy) {
+  RetryTable table;
+  const FoundFile busy{.path = "/busy", .id = {.device = 1, .inode = 1}};
+  const FoundFile failed{.path = "/failed", .id = {.device = 1, .inode = 2}};
+  table.Put({busy, AfterBusy({}, MonotonicTime())});
+  table.Put({failed, AfterFailure({}, Verdict::kTransient, MonotonicTime(), 0.5)});
+  EXPECT_EQ(table.CountBusy(), 1U);
+}
+
 }  // namespace
 }  // namespace datamanager::sync

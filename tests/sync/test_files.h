@@ -85,7 +85,8 @@ inline FoundFile Found(const std::string& root, const std::string& path) {
       .root = root,
       .path = path,
       .kind = capture_file::IsComplete(BaseName(path)) ? FileKind::kCapture : FileKind::kArbitrary,
-      .id = FileId::Of(info)};
+      .id = FileId::Of(info),
+      .version = FileVersion::Of(info)};
 }
 
 inline wire::DataCaptureMetadata TabularMetadata(const std::string& component = "arm",

@@ -50,6 +50,9 @@ TEST(JudgeTest, EveryCase) {
           case Code::kDataLoss:
             file = Verdict::kRefused;
             break;
+          case Code::kUnavailable:
+            file = Verdict::kBusy;
+            break;
           default:
             break;
         }
@@ -80,12 +83,13 @@ TEST(JudgeTest, OnlyInvalidArgumentAndUnreadableDataAreTerminal) {
 
 TEST(JudgeTest, EveryVerdictHasAName) {
   std::set<std::string> names;
-  for (const Verdict verdict : {Verdict::kStored, Verdict::kTransient, Verdict::kOffline,
-                                Verdict::kRefused, Verdict::kGone, Verdict::kStopped}) {
+  for (const Verdict verdict :
+       {Verdict::kStored, Verdict::kTransient, Verdict::kOffline, Verdict::kRefused, Verdict::kGone,
+        Verdict::kBusy, Verdict::kStopped}) {
     names.emplace(VerdictName(verdict));
   }
   EXPECT_EQ(names, (std::set<std::string>{"stored", "transient", "offline", "refused", "gone",
-                                          "stopped"}));
+                                          "busy", "stopped"}));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/faulty_file_ops.h"
 #include "tests/sync/sync_fixture.h"
 
 namespace datamanager::sync {
@@ -463,7 +464,8 @@ TEST_F(UploadWorkerTest, AFileInUseAgainIsLeftUntilItHasBeenLeftAlone) {
   EXPECT_EQ(server_->stored().back().contents, "one two");
 }
 
-TEST_F(UploadWorkerTest, AFileLockedByAnotherProcessIsLeftAlone) {
+TEST_F(UploadWorkerTest, AFileLockedByAnotherProcessWaits) {
+  impatient_ = false;
   const std::string path = Capture("arm", 3);
   Capture("leg", 1);
   const UniqueFd lock(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -472,10 +474,92 @@ TEST_F(UploadWorkerTest, AFileLockedByAnotherProcessIsLeftAlone) {
   EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "leg:1"; }));
   RunForSomePasses();
   EXPECT_EQ(Waiting(), "arm");
-  EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
   ASSERT_EQ(flock(lock.get(), LOCK_UN), 0);
   RunUntilIdle();
+  EXPECT_EQ(sync_->Stats().waiting_busy, 0U);
   EXPECT_EQ(Uploaded(), "arm:1,2,3 leg:1");
+}
+
+TEST_F(UploadWorkerTest, AFileOpenForWritingElsewhereWaitsAndIsNoFailure) {
+  const std::string path = Drop("log.txt", "begun");
+  UniqueFd writer(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  options_.in_use_timeout = std::chrono::milliseconds(50);
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
+  // It is looked at again, and said once.
+  const int looks = 3;
+  for (int i = 0; i < looks; ++i) EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
+  EXPECT_EQ(server_->call_count(), 0U);
+  EXPECT_EQ(sync_->Stats().arbitrary.retries, 0U);
+  EXPECT_TRUE(Logged("log.txt is open for writing elsewhere"));
+  EXPECT_EQ(log_.Count("log.txt is open for writing elsewhere"), 1U);
+  EXPECT_EQ(log_.Count("failed tries"), 0U);
+  // Who waits for all to be uploaded waits a while for it, and is told.
+  const absl::Status told = SyncNow(Wait::kUploaded);
+  EXPECT_EQ(told.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(told.message().find("log.txt"), std::string::npos) << told;
+  EXPECT_EQ(OnDisk(), "log.txt");
+  ASSERT_EQ(write(writer.get(), " and ended", 10), 10);
+  SetAge(path, std::chrono::hours(1));
+  writer.Reset();
+  RunUntilIdle();
+  EXPECT_EQ(server_->stored().back().contents, "begun and ended");
+  EXPECT_EQ(server_->stored_count(), 1U);
+}
+
+TEST_F(UploadWorkerTest, OpenedForWritingDuringItsUploadItIsNotRemoved) {
+  const std::string path = Drop("log.txt", "begun");
+  UniqueFd writer;
+  server_->OnCall([&, first = true](const UploadCall&) mutable {
+    if (std::exchange(first, false))
+      writer = UniqueFd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    return absl::OkStatus();
+  });
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
+  ASSERT_EQ(write(writer.get(), " and ended", 10), 10);
+  SetAge(path, std::chrono::hours(1));
+  writer.Reset();
+  RunUntilIdle();
+  EXPECT_EQ(server_->stored().back().contents, "begun and ended");
+}
+
+TEST_F(UploadWorkerTest, WhereLeasesCannotTellTheAgeDecides) {
+  testing::FaultyFileOps ops;
+  ops.Fail(testing::FaultyFileOps::Call::kLease, EINVAL);
+  options_.ops = &ops;
+  const std::string old = Capture("old", 1);
+  SetAge(old, std::chrono::hours(1));
+  Capture("young", 1);
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "old:1"; }));
+  RunForSomePasses();
+  EXPECT_EQ(Waiting(), "young");
+  Close();  // Before its disk goes.
+}
+
+// What was stored of it is not what it holds by now.
+TEST_F(UploadWorkerTest, ChangedBetweenTwoTriesItIsSentFromTheStart) {
+  const std::string path =
+      CaptureBytes("cam", CaptureFileBytes(BinaryMetadata(), {Image("one", 1), Image("two", 2)}));
+  server_->OnCall([&, calls = 0](const UploadCall&) mutable {
+    return ++calls > 1 ? absl::InternalError("busy") : absl::OkStatus();
+  });
+  impatient_ = false;
+  config_.scheduled = false;
+  Start();
+  EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().binary.retries >= 1; }));
+  WriteFile(path, CaptureFileBytes(BinaryMetadata(), {Image("new", 3), Image("two", 2)}));
+  server_->OnCall(nullptr);
+  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  std::set<std::string> images;
+  for (const UploadCall& call : server_->stored()) images.insert(call.records.at(0).binary());
+  EXPECT_EQ(images, (std::set<std::string>{"one", "new", "two"}));
+  EXPECT_EQ(OnDisk(), "");
 }
 
 TEST_F(UploadWorkerTest, CountsWhatItDoes) {

@@ -1,0 +1,29 @@
+// Whether a file could be removed once it is stored. What could not is not uploaded at all: it
+// would be uploaded again and again.
+#ifndef DATAMANAGER_SRC_SYNC_PERMISSION_H_
+#define DATAMANAGER_SRC_SYNC_PERMISSION_H_
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/file_ops.h"
+
+namespace datamanager::sync {
+
+// Whether files can be removed from the directory that `fd` is open on; the message says what to
+// do.
+absl::Status CheckDirectory(FileOps& ops, int fd, const std::string& directory);
+
+// Whether this file in it can be, and can be read, and is not another user's that somebody linked
+// there. Asks the system only where `info` leaves doubt.
+absl::Status CheckFile(FileOps& ops, int fd, const struct stat& directory_info, const char* name,
+                       const struct stat& info, const std::string& directory);
+
+// Whether the file is a hard link to another user's.
+bool IsLinkToAnothers(const struct stat& info);
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_PERMISSION_H_
