@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <random>
+#include <string_view>
 
 #include "base/mutex.h"
 #include "ingest_server/fault_spec.h"
@@ -15,6 +16,10 @@ namespace ingest {
 struct Faults {
   std::chrono::nanoseconds delay{0};
   grpc::StatusCode failure = grpc::StatusCode::OK;  // OK: none.
+  bool stall = false;
+  // A failure or a stall strikes when so many messages of a stream's content have been read, or all
+  // if it has no more: before the first one, in the middle, and right before it would be stored.
+  int after_messages = 0;
   bool drop_after_store = false;
 };
 
@@ -29,7 +34,9 @@ class FaultInjector {
   // request.
   void FailNext(int count, grpc::StatusCode code) DM_EXCLUDES(mutex_);
 
-  Faults ForNextCall() DM_EXCLUDES(mutex_);
+  // For a call whose metadata has these names.
+  Faults ForNextCall(std::string_view component_name, std::string_view file_name)
+      DM_EXCLUDES(mutex_);
 
  private:
   double Draw() DM_REQUIRES(mutex_);  // From [0, 1).

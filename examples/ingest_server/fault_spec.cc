@@ -19,7 +19,9 @@ namespace {
 using datamanager::ToAbsl;
 
 constexpr char kDelay[] = "delay";
+constexpr char kStall[] = "stall";
 constexpr char kDropAfterStore[] = "drop-after-store";
+constexpr char kMatch[] = "match";
 
 struct CodeName {
   std::string_view name;
@@ -53,7 +55,7 @@ std::optional<grpc::StatusCode> FindCode(std::string_view name) {
 }
 
 std::string DescribeUnknown(std::string_view name) {
-  std::vector<std::string> known = {kDelay, kDropAfterStore};
+  std::vector<std::string> known = {kDelay, kStall, kDropAfterStore, kMatch};
   for (const CodeName& code : kCodes) known.emplace_back(code.name);
   const std::string nearest = datamanager::NearestName(name, known);
   std::string text = absl::StrCat("there is no fault \"", ToAbsl(name), "\"");
@@ -92,15 +94,22 @@ absl::Status ParseDelay(std::string_view text, FaultSpec& spec) {
 
 absl::Status ParsePart(std::string_view name, std::string_view value, FaultSpec& spec) {
   if (name == kDelay) return ParseDelay(value, spec);
+  if (name == kMatch) {
+    if (value.empty()) return absl::InvalidArgumentError("the text to match is missing");
+    spec.match = std::string(value);
+    return absl::OkStatus();
+  }
   const std::optional<grpc::StatusCode> code = FindCode(name);
-  if (!code && name != kDropAfterStore) return absl::InvalidArgumentError(DescribeUnknown(name));
+  if (!code && name != kStall && name != kDropAfterStore) {
+    return absl::InvalidArgumentError(DescribeUnknown(name));
+  }
 
   const absl::StatusOr<double> probability = ParseProbability(value);
   if (!probability.ok()) return probability.status();
   if (code) {
     spec.failures.push_back({*code, *probability});
   } else {
-    spec.drop_after_store = *probability;
+    (name == kStall ? spec.stall : spec.drop_after_store) = *probability;
   }
   return absl::OkStatus();
 }
@@ -123,12 +132,17 @@ absl::StatusOr<FaultSpec> FaultSpec::Parse(std::string_view text) {
     if (!status.ok()) return datamanager::Wrap(status, absl::StrCat("\"", part, "\""));
   }
 
-  double sum = 0;
+  if (!spec.match.empty() && seen.size() == 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", ToAbsl(text), "\": there is no fault for \"match\" to restrict"));
+  }
+  double sum = spec.stall;
   for (const Failure& failure : spec.failures) sum += failure.probability;
   // Ten times 0.1 is a little more or less than 1.
   if (sum > 1 + 1e-9) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "\"", ToAbsl(text), "\": the probabilities of the codes add up to ", sum, ", more than 1"));
+        "\"", ToAbsl(text), "\": the probabilities of the codes and of a stall add up to ", sum,
+        ", more than 1"));
   }
   return spec;
 }

@@ -5,6 +5,7 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,17 +20,23 @@ struct FaultSpec {
     double probability = 0;
   };
 
-  // Ends a call with one of these, before anything is stored. The probabilities add up to at
-  // most 1.
+  // Ends a call with one of these, before anything is stored. The probabilities, with that of a
+  // stall, add up to at most 1.
   std::vector<Failure> failures;
+  // How often a call is never answered: it ends when its client or the server does. Nothing is
+  // stored.
+  double stall = 0;
   // How long a call waits before it is handled; each one draws from this range.
   std::chrono::nanoseconds delay_min{0};
   std::chrono::nanoseconds delay_max{0};
   // How often an upload is stored for good and the connection broken instead of an answer.
   double drop_after_store = 0;
+  // Only uploads whose file or component name contains this are hit; empty: all.
+  std::string match;
 
-  // Comma-separated: `CODE=PROBABILITY` (`unavailable=0.1`), `delay=MIN..MAX` (`delay=5ms..50ms`),
-  // `drop-after-store=PROBABILITY`. An error names the part that is wrong, and why.
+  // Comma-separated: `CODE=PROBABILITY` (`unavailable=0.1`), `stall=PROBABILITY`, `delay=MIN..MAX`
+  // (`delay=5ms..50ms`), `drop-after-store=PROBABILITY`, `match=TEXT`. An error names the part that
+  // is wrong, and why.
   static absl::StatusOr<FaultSpec> Parse(std::string_view text);
 };
 

@@ -53,6 +53,13 @@ int main(int argc, char** argv) {
   int signal = 0;
   sigwait(&signals, &signal);
   (*server)->Shutdown();
+  const ingest::FaultCounts faults = (*server)->fault_counts();
+  if (faults.failures + faults.stalls + faults.drops > 0) {
+    std::fprintf(stderr, "ingest_server: faults: failures=%llu stalls=%llu drops=%llu\n",
+                 static_cast<unsigned long long>(faults.failures),
+                 static_cast<unsigned long long>(faults.stalls),
+                 static_cast<unsigned long long>(faults.drops));
+  }
   std::fputs("ingest_server: stopped\n", stderr);
   return 0;
 }

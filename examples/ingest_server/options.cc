@@ -20,10 +20,14 @@ only once it is durable.
   --store DIR     where to keep it: DIR/ingest.db (see its view `received`) and DIR/blobs
   --print-port    print the port, alone on the first line of standard output
   --fail SPEC     misbehave; comma-separated:
-                    CODE=PROBABILITY        fail with a gRPC status: unavailable=0.1
+                    CODE=PROBABILITY        fail with a gRPC status: unavailable=0.1; a stream at
+                                            its beginning, in the middle or at its end
+                    stall=PROBABILITY       never answer, until the client or the server ends
                     delay=MIN..MAX          wait before each call: delay=5ms..50ms
                     drop-after-store=PROBABILITY
                                             store, then break the connection
+                    match=TEXT              only uploads whose file or component name has TEXT
+                  At the end, standard error tells how often each struck.
   --help          print this
 )";
 

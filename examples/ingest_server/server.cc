@@ -47,7 +47,7 @@ IngestServer::~IngestServer() { Shutdown(); }
 
 void IngestServer::Shutdown(std::chrono::milliseconds grace) {
   if (server_ == nullptr) return;
-  service_.StopDelays();
+  service_.StopWaiting();
   server_->Shutdown(std::chrono::system_clock::now() + grace);
 }
 

@@ -39,6 +39,9 @@ class IngestServer {
   // Remains open after Shutdown.
   const IngestStore& store() const { return *store_; }
 
+  // How often faults have struck.
+  FaultCounts fault_counts() const { return service_.fault_counts(); }
+
   void SetFaults(FaultSpec faults) { faults_.SetSpec(std::move(faults)); }
   // The next `count` calls fail with `code` before anything is stored.
   void FailNext(int count, grpc::StatusCode code) { faults_.FailNext(count, code); }

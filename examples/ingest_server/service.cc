@@ -1,6 +1,7 @@
 #include "ingest_server/service.h"
 
 #include <cstdio>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,9 +10,9 @@
 #include "base/strings.h"
 #include "google/protobuf/util/json_util.h"
 #include "ingest_server/break_connection.h"
-#include "json/json.h"
 #include "ingest_server/message_limit.h"
 #include "ingest_server/stream_reader.h"
+#include "json/json.h"
 
 namespace ingest {
 namespace {
@@ -29,9 +30,24 @@ using viam::app::datasync::v1::StreamingDataCaptureUploadRequest;
 using viam::app::datasync::v1::StreamingDataCaptureUploadResponse;
 using viam::app::datasync::v1::UploadMetadata;
 
+// How often a stalled call looks whether its client is still there: a synchronous call has no other
+// way to know.
+constexpr std::chrono::milliseconds kStallCheck{10};
+
+// As a count of messages: there are no more.
+constexpr int kAllMessages = std::numeric_limits<int>::max();
+
 // The codes of absl are those of gRPC.
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+grpc::Status NotStored(const absl::Status& status) {
+  // A client that goes away is nothing special.
+  if (!absl::IsCancelled(status)) {
+    std::fprintf(stderr, "ingest_server: not stored: %s\n", status.ToString().c_str());
+  }
+  return ToGrpc(status);
 }
 
 std::string UploadKey(const grpc::ServerContext& context) {
@@ -147,16 +163,21 @@ auto ReceiveMetadata(StreamReader<Request>& stream, MetadataOf metadata_of)
   return *metadata;
 }
 
-// The rest of a stream, for each message of which `bytes_of` yields a pointer, or null.
-template <typename Request, typename BytesOf>
+// The rest of a stream, for each message of which `bytes_of` yields a pointer, or null. `progress`
+// takes the number of messages read before each one, and kAllMessages at the end.
+template <typename Request, typename Progress, typename BytesOf>
 absl::StatusOr<Blob> ReceiveBlob(const IngestStore& store, StreamReader<Request>& stream,
-                                 BytesOf bytes_of) {
+                                 const Progress& progress, BytesOf bytes_of) {
   auto blob = store.NewBlob();
   if (!blob.ok()) return blob.status();
-  while (true) {
+  for (int messages = 0;; ++messages) {
+    if (absl::Status status = progress(messages); !status.ok()) return status;
     const absl::StatusOr<const Request*> message = stream.Next();
     if (!message.ok()) return message.status();
-    if (*message == nullptr) return (*blob)->Finish();
+    if (*message == nullptr) {
+      if (absl::Status status = progress(kAllMessages); !status.ok()) return status;
+      return (*blob)->Finish();
+    }
     const std::string* bytes = bytes_of(**message);
     if (bytes == nullptr) {
       return absl::InvalidArgumentError("each message after the first must have content");
@@ -165,78 +186,88 @@ absl::StatusOr<Blob> ReceiveBlob(const IngestStore& store, StreamReader<Request>
   }
 }
 
-absl::StatusOr<Upload> ReceiveFile(const IngestStore& store,
-                                   StreamReader<FileUploadRequest> stream) {
-  absl::StatusOr<UploadMetadata> metadata =
-      ReceiveMetadata(stream, [](const FileUploadRequest& message) {
-        return message.has_metadata() ? &message.metadata() : nullptr;
-      });
-  if (!metadata.ok()) return metadata.status();
-  if (absl::Status status = CheckType(*metadata, DataType::DATA_TYPE_FILE); !status.ok()) {
+template <typename Progress>
+absl::StatusOr<Upload> ReceiveFile(const IngestStore& store, const UploadMetadata& metadata,
+                                   StreamReader<FileUploadRequest>& stream,
+                                   const Progress& progress) {
+  if (absl::Status status = CheckType(metadata, DataType::DATA_TYPE_FILE); !status.ok()) {
     return status;
   }
-  absl::StatusOr<Blob> blob = ReceiveBlob(store, stream, [](const FileUploadRequest& message) {
-    return message.has_file_contents() ? &message.file_contents().data() : nullptr;
-  });
+  absl::StatusOr<Blob> blob =
+      ReceiveBlob(store, stream, progress, [](const FileUploadRequest& message) {
+        return message.has_file_contents() ? &message.file_contents().data() : nullptr;
+      });
   if (!blob.ok()) return blob.status();
-  return Upload{.metadata = *std::move(metadata),
-                .items = {{.kind = Kind::kFile, .blob = *std::move(blob)}}};
+  return Upload{.metadata = metadata, .items = {{.kind = Kind::kFile, .blob = *std::move(blob)}}};
 }
 
+template <typename Progress>
 absl::StatusOr<Upload> ReceiveStreamedCapture(
-    const IngestStore& store, StreamReader<StreamingDataCaptureUploadRequest> stream) {
-  absl::StatusOr<DataCaptureUploadMetadata> metadata =
-      ReceiveMetadata(stream, [](const StreamingDataCaptureUploadRequest& message) {
-        return message.has_metadata() ? &message.metadata() : nullptr;
-      });
-  if (!metadata.ok()) return metadata.status();
-  if (!metadata->has_upload_metadata()) {
+    const IngestStore& store, const DataCaptureUploadMetadata& metadata,
+    StreamReader<StreamingDataCaptureUploadRequest>& stream, const Progress& progress) {
+  if (!metadata.has_upload_metadata()) {
     return absl::InvalidArgumentError("metadata.upload_metadata is missing");
   }
   if (absl::Status status =
-          CheckType(metadata->upload_metadata(), DataType::DATA_TYPE_BINARY_SENSOR);
+          CheckType(metadata.upload_metadata(), DataType::DATA_TYPE_BINARY_SENSOR);
       !status.ok()) {
     return status;
   }
-  absl::StatusOr<Item> item = ToItem(Kind::kBinary, metadata->sensor_metadata());
+  absl::StatusOr<Item> item = ToItem(Kind::kBinary, metadata.sensor_metadata());
   if (!item.ok()) return item.status();
   absl::StatusOr<Blob> blob =
-      ReceiveBlob(store, stream, [](const StreamingDataCaptureUploadRequest& message) {
+      ReceiveBlob(store, stream, progress, [](const StreamingDataCaptureUploadRequest& message) {
         return message.has_data() ? &message.data() : nullptr;
       });
   if (!blob.ok()) return blob.status();
   item->blob = *std::move(blob);
-  return Upload{.metadata = std::move(*metadata->mutable_upload_metadata()),
-                .items = {*std::move(item)}};
+  return Upload{.metadata = metadata.upload_metadata(), .items = {*std::move(item)}};
 }
 
 }  // namespace
 
 template <typename Response, typename Receive>
-grpc::Status IngestService::Handle(grpc::ServerContext& context, Response& response,
-                                   Receive receive) {
-  const Faults faults = faults_.ForNextCall();
-  if (!Delay(faults.delay)) return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
-  if (faults.failure != grpc::StatusCode::OK) return {faults.failure, "an injected fault"};
-
-  absl::StatusOr<Upload> upload = receive();
-  if (upload.ok()) upload->key = UploadKey(context);
-  const absl::StatusOr<int64_t> id = upload.ok() ? store_.Add(*upload) : upload.status();
-  if (!id.ok()) {
-    // A client that goes away is nothing special.
-    if (!absl::IsCancelled(id.status())) {
-      std::fprintf(stderr, "ingest_server: not stored: %s\n", id.status().ToString().c_str());
-    }
-    return ToGrpc(id.status());
+grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMetadata& metadata,
+                                   Response& response, Receive receive) {
+  const Faults faults = faults_.ForNextCall(metadata.component_name(), metadata.file_name());
+  if (faults.delay.count() != 0 && !WaitUntil(std::chrono::steady_clock::now() + faults.delay)) {
+    return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
   }
-  if (faults.drop_after_store && !BreakConnection(context.peer())) context.TryCancel();
+  absl::Status struck;
+  absl::StatusOr<Upload> upload =
+      receive([&](int messages) { return struck = Strike(context, faults, messages); });
+  if (!struck.ok()) return ToGrpc(struck);
+  if (!upload.ok()) return NotStored(upload.status());
+
+  upload->key = UploadKey(context);
+  const absl::StatusOr<int64_t> id = store_.Add(*upload);
+  if (!id.ok()) return NotStored(id.status());
+  if (faults.drop_after_store) {
+    ++drops_;
+    if (!BreakConnection(context.peer())) context.TryCancel();
+  }
   response.set_binary_data_id(absl::StrCat(*id));
   return grpc::Status::OK;
 }
 
-bool IngestService::Delay(std::chrono::nanoseconds duration) {
-  if (duration.count() == 0) return true;
-  const datamanager::MonotonicTime end = std::chrono::steady_clock::now() + duration;
+absl::Status IngestService::Strike(const grpc::ServerContext& context, const Faults& faults,
+                                   int messages) {
+  if (messages < faults.after_messages) return absl::OkStatus();
+  if (faults.stall) {
+    ++stalls_;
+    while (!context.IsCancelled()) {
+      if (!WaitUntil(std::chrono::steady_clock::now() + kStallCheck)) {
+        return absl::UnavailableError("the server is shutting down");
+      }
+    }
+    return absl::CancelledError("the client did not wait for the end of a stall");
+  }
+  if (faults.failure == grpc::StatusCode::OK) return absl::OkStatus();
+  ++failures_;
+  return {static_cast<absl::StatusCode>(faults.failure), "an injected fault"};
+}
+
+bool IngestService::WaitUntil(datamanager::MonotonicTime end) {
   datamanager::MutexLock lock(mutex_);
   never_.WaitUntil(mutex_, stop_.get_token(), end, [] { return false; });
   return !stop_.stop_requested();
@@ -245,23 +276,38 @@ bool IngestService::Delay(std::chrono::nanoseconds duration) {
 grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
                                               const DataCaptureUploadRequest* request,
                                               DataCaptureUploadResponse* response) {
-  return Handle(*context, *response, [&] { return ReceiveCapture(store_, *request); });
+  return Handle(*context, request->metadata(), *response,
+                [&](const Progress& progress) -> absl::StatusOr<Upload> {
+                  if (absl::Status status = progress(kAllMessages); !status.ok()) return status;
+                  return ReceiveCapture(store_, *request);
+                });
 }
 
 grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
                                        grpc::ServerReader<FileUploadRequest>* reader,
                                        FileUploadResponse* response) {
-  return Handle(*context, *response, [&] {
-    return ReceiveFile(store_, StreamReader<FileUploadRequest>(*context, *reader));
+  StreamReader<FileUploadRequest> stream(*context, *reader);
+  const absl::StatusOr<UploadMetadata> metadata =
+      ReceiveMetadata(stream, [](const FileUploadRequest& message) {
+        return message.has_metadata() ? &message.metadata() : nullptr;
+      });
+  if (!metadata.ok()) return NotStored(metadata.status());
+  return Handle(*context, *metadata, *response, [&](const Progress& progress) {
+    return ReceiveFile(store_, *metadata, stream, progress);
   });
 }
 
 grpc::Status IngestService::StreamingDataCaptureUpload(
     grpc::ServerContext* context, grpc::ServerReader<StreamingDataCaptureUploadRequest>* reader,
     StreamingDataCaptureUploadResponse* response) {
-  return Handle(*context, *response, [&] {
-    return ReceiveStreamedCapture(
-        store_, StreamReader<StreamingDataCaptureUploadRequest>(*context, *reader));
+  StreamReader<StreamingDataCaptureUploadRequest> stream(*context, *reader);
+  const absl::StatusOr<DataCaptureUploadMetadata> metadata =
+      ReceiveMetadata(stream, [](const StreamingDataCaptureUploadRequest& message) {
+        return message.has_metadata() ? &message.metadata() : nullptr;
+      });
+  if (!metadata.ok()) return NotStored(metadata.status());
+  return Handle(*context, metadata->upload_metadata(), *response, [&](const Progress& progress) {
+    return ReceiveStreamedCapture(store_, *metadata, stream, progress);
   });
 }
 

@@ -4,7 +4,10 @@
 
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <stop_token>
 
 #include "base/mutex.h"
@@ -17,14 +20,23 @@ namespace ingest {
 // Request metadata that names an upload. A repeat with the same one is acknowledged, not stored.
 inline constexpr char kUploadKey[] = "datamanager-upload-key";
 
+// How often faults have struck.
+struct FaultCounts {
+  uint64_t failures = 0;
+  uint64_t stalls = 0;
+  uint64_t drops = 0;  // Stored, and not answered.
+};
+
 // Answers OK only once all of an upload is on media. Thread-safe.
 class IngestService final : public viam::app::datasync::v1::DataSyncService::Service {
  public:
   // Both must outlive it.
   IngestService(IngestStore& store, FaultInjector& faults) : store_(store), faults_(faults) {}
 
-  // Ends delays under way, so that their calls do not hold up the end of the server.
-  void StopDelays() { stop_.request_stop(); }
+  // Ends delays and stalls, so that their calls do not hold up the end of the server.
+  void StopWaiting() { stop_.request_stop(); }
+
+  FaultCounts fault_counts() const { return {failures_, stalls_, drops_}; }
 
   grpc::Status DataCaptureUpload(
       grpc::ServerContext* context,
@@ -39,15 +51,26 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
       viam::app::datasync::v1::StreamingDataCaptureUploadResponse* response) override;
 
  private:
-  // What the three calls have in common; `receive` yields a checked Upload or an error.
+  // Called with how many messages of content have been read. An error ends the call.
+  using Progress = std::function<absl::Status(int messages)>;
+
+  // What the three calls have in common; `receive` takes a Progress and yields a checked Upload or
+  // an error.
   template <typename Response, typename Receive>
-  grpc::Status Handle(grpc::ServerContext& context, Response& response, Receive receive);
-  // False if the delay was ended early.
-  bool Delay(std::chrono::nanoseconds duration) DM_EXCLUDES(mutex_);
+  grpc::Status Handle(grpc::ServerContext& context,
+                      const viam::app::datasync::v1::UploadMetadata& metadata, Response& response,
+                      Receive receive);
+  // The failure or stall of a call, if it is time for it.
+  absl::Status Strike(const grpc::ServerContext& context, const Faults& faults, int messages);
+  // False if the server shuts down before `end`.
+  bool WaitUntil(datamanager::MonotonicTime end) DM_EXCLUDES(mutex_);
 
   IngestStore& store_;
   FaultInjector& faults_;
   std::stop_source stop_;
+  std::atomic<uint64_t> failures_ = 0;
+  std::atomic<uint64_t> stalls_ = 0;
+  std::atomic<uint64_t> drops_ = 0;
 
   datamanager::Mutex mutex_;
   datamanager::CondVar never_;

@@ -11,6 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr char kUsage[] =
     R"(robot --config FILE [--run-for DURATION] [--capture-dir DIR] [--status-every DURATION]
+      [--upload-stall-timeout DURATION]
 
 Captures what the components of a machine config say, and uploads it if the config has a cloud
 section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
@@ -19,6 +20,9 @@ section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
   --run-for DURATION       then stop capture, upload for up to 10 s, and end; default: until a signal
   --capture-dir DIR        in place of the config's capture_dir
   --status-every DURATION  print a line "status key=value ..." to standard output as often
+  --upload-stall-timeout DURATION
+                           give up an upload that moves nothing for this long, and try it again
+                           later; default: 30s
 
 Signals:
   SIGTERM, SIGINT  end: what is captured stays on disk, and the next run uploads it. Ending takes
@@ -89,7 +93,7 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       return options;
     }
     const bool known = flag == "--config" || flag == "--run-for" || flag == "--capture-dir" ||
-                       flag == "--status-every";
+                       flag == "--status-every" || flag == "--upload-stall-timeout";
     if (!known) {
       fault("unknown argument " + Quoted(arguments[i]) + "; see robot --help");
       continue;
@@ -108,6 +112,8 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       options.capture_dir = value;
     } else if (flag == "--run-for") {
       set_duration(flag, value, options.run_for);
+    } else if (flag == "--upload-stall-timeout") {
+      set_duration(flag, value, options.upload_stall_timeout);
     } else {
       set_duration(flag, value, options.status_every);
     }

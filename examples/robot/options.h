@@ -17,6 +17,8 @@ struct Options {
   std::optional<std::chrono::milliseconds> run_for;  // Absent: until a signal.
   std::string capture_dir;                           // Empty: as the config says.
   std::optional<std::chrono::milliseconds> status_every;
+  // DataManagerOptions::upload_stall_timeout; absent: its default.
+  std::optional<std::chrono::milliseconds> upload_stall_timeout;
   datamanager::LogLevel log_level = datamanager::LogLevel::kInfo;
   bool help = false;
 };

@@ -71,6 +71,9 @@ absl::Status Robot::Start() {
   absl::StatusOr<Plan> plan = Load();
   if (!plan.ok()) return plan.status();
   datamanager::DataManagerOptions options{.logger = log_};
+  if (options_.upload_stall_timeout) {
+    options.upload_stall_timeout = *options_.upload_stall_timeout;
+  }
   if (plan->cloud.app_address.empty()) {
     Say("no cloud with an app_address in the config: it only captures");
   } else {

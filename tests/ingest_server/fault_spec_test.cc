@@ -11,7 +11,8 @@ using std::chrono::milliseconds;
 
 TEST(FaultSpecTest, TakesAllParts) {
   const auto spec = FaultSpec::Parse(
-      "unavailable=0.1,delay=5ms..1.5s,drop-after-store=1,data_loss=0.9,internal=0");
+      "unavailable=0.1,delay=5ms..1.5s,drop-after-store=1,data_loss=0.7,internal=0,stall=0.2,"
+      "match=a=b c");
   ASSERT_TRUE(spec.ok()) << spec.status();
   ASSERT_EQ(spec->failures.size(), 3u);
   EXPECT_EQ(spec->failures[0].code, grpc::StatusCode::UNAVAILABLE);
@@ -20,6 +21,8 @@ TEST(FaultSpecTest, TakesAllParts) {
   EXPECT_EQ(spec->delay_min, milliseconds(5));
   EXPECT_EQ(spec->delay_max, milliseconds(1500));
   EXPECT_EQ(spec->drop_after_store, 1);
+  EXPECT_EQ(spec->stall, 0.2);
+  EXPECT_EQ(spec->match, "a=b c");
 }
 
 TEST(FaultSpecTest, ByDefaultNothingFails) {
@@ -27,6 +30,8 @@ TEST(FaultSpecTest, ByDefaultNothingFails) {
   EXPECT_TRUE(spec.failures.empty());
   EXPECT_EQ(spec.delay_max, milliseconds(0));
   EXPECT_EQ(spec.drop_after_store, 0);
+  EXPECT_EQ(spec.stall, 0);
+  EXPECT_EQ(spec.match, "");
 }
 
 struct Wrong {
@@ -55,8 +60,12 @@ INSTANTIATE_TEST_SUITE_P(
               "\"unavailble=0.1\": there is no fault \"unavailble\"; "
               "did you mean \"unavailable\"?"},
         Wrong{"Ok", "ok=0.1", "there is no fault \"ok\""},
-        Wrong{"Stall", "stall=0.1", "there is no fault \"stall\""},
-        Wrong{"Match", "match=cpu", "there is no fault \"match\""},
+        Wrong{"Stalls", "stalls=0.1", "did you mean \"stall\"?"},
+        Wrong{"StallTooOften", "stall=1.5", "\"1.5\" is not a probability from 0 to 1"},
+        Wrong{"MatchNothing", "internal=1,match=", "\"match=\": the text to match is missing"},
+        Wrong{"MatchAlone", "match=cpu", "there is no fault for \"match\" to restrict"},
+        Wrong{"MatchTwice", "internal=1,match=a,match=b", "\"match\" is given twice"},
+        Wrong{"SumWithStalls", "internal=0.6,stall=0.5", "of a stall add up to 1.1, more than 1"},
         Wrong{"NotANumber", "internal=often", "\"often\" is not a probability from 0 to 1"},
         Wrong{"EmptyNumber", "internal=", "\"\" is not a probability"},
         Wrong{"NaN", "internal=nan", "\"nan\" is not a probability"},

@@ -88,11 +88,12 @@ TEST_F(MainTest, HelpIsNoError) {
 }
 
 TEST_F(MainTest, WrongFlagsAreExitCode2) {
-  Program program({"--listen", "127.0.0.1:0", "--store", Store(), "--fail", "stall=0.1"});
+  Program program({"--listen", "127.0.0.1:0", "--store", Store(), "--fail", "stal=0.1"});
   EXPECT_EQ(program.ExitCode(), 2);
-  EXPECT_EQ(program.rest(),
-            "ingest_server: --fail: \"stall=0.1\": there is no fault \"stall\"\n"
-            "Try ingest_server --help.\n");
+  EXPECT_EQ(
+      program.rest(),
+      "ingest_server: --fail: \"stal=0.1\": there is no fault \"stal\"; did you mean \"stall\"?\n"
+      "Try ingest_server --help.\n");
 }
 
 TEST_F(MainTest, PortInUseIsExitCode1) {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "ingest_server/server.h"
+#include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
@@ -106,6 +107,17 @@ class ServiceTest : public ::testing::Test {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_PRED_FORMAT2(::testing::IsSubstring, text, status.error_message());
     EXPECT_TRUE(Rows().empty());
+  }
+
+  bool StallsReach(uint64_t count) {
+    return datamanager::testing::WaitUntil([&] { return server_->fault_counts().stalls >= count; });
+  }
+
+  // Neither a row nor a byte of content.
+  void ExpectNothingKept() {
+    EXPECT_TRUE(Rows().empty());
+    EXPECT_EQ(datamanager::testing::FilesBelow(temp_.path() + "/blobs"),
+              std::vector<std::string>{});
   }
 
   std::vector<Received> Rows() { return server_->store().Rows().value(); }
@@ -265,7 +277,7 @@ TEST_F(ServiceTest, CancelledStreamIsNotStored) {
     EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
   server_->Shutdown();  // Waits for the calls, which may outlast the client's part.
-  EXPECT_TRUE(Rows().empty());
+  ExpectNothingKept();
 }
 
 TEST_F(ServiceTest, MessageOverTheLimitIsNotStored) {
@@ -328,6 +340,95 @@ TEST_F(ServiceTest, DropAfterStoreLosesTheAnswerOnly) {
     return stub_->DataCaptureUpload(&context, Tabular(1), &response_).ok();
   }));
   EXPECT_EQ(Rows().size(), 1u);
+}
+
+TEST_F(ServiceTest, AStalledCallEndsWithItsClient) {
+  server_->SetFaults({.stall = 1, .match = "cpu"});
+  grpc::ClientContext context;
+  std::thread client([&] {
+    EXPECT_EQ(stub_->DataCaptureUpload(&context, Tabular(1), &response_).error_code(),
+              grpc::StatusCode::CANCELLED);
+  });
+  ASSERT_TRUE(StallsReach(1));
+  // Others are served meanwhile.
+  EXPECT_TRUE(UploadFile({FileMetadata(), FilePiece("x")}).ok());
+  context.TryCancel();
+  client.join();
+  server_->SetFaults({});
+  EXPECT_TRUE(Upload(Tabular(1)).ok());
+  EXPECT_EQ(Rows().size(), 2u);  // The file, and what was not stalled.
+}
+
+TEST_F(ServiceTest, AStalledCallEndsWithItsConnection) {
+  server_->SetFaults({.stall = 1, .match = "cpu"});
+  std::thread client(
+      [&] { EXPECT_EQ(Upload(Tabular(1)).error_code(), grpc::StatusCode::UNAVAILABLE); });
+  ASSERT_TRUE(StallsReach(1));
+  server_->SetFaults({.drop_after_store = 1});
+  EXPECT_EQ(Upload(Binary("x")).error_code(), grpc::StatusCode::UNAVAILABLE);
+  client.join();
+  server_->Shutdown();
+  EXPECT_EQ(Rows().size(), 1u);
+}
+
+TEST_F(ServiceTest, ShutdownEndsStalls) {
+  server_->SetFaults({.stall = 1});
+  std::vector<std::thread> clients;
+  clients.emplace_back([this] { EXPECT_FALSE(Upload(Tabular(1)).ok()); });
+  clients.emplace_back([this] { EXPECT_FALSE(UploadFile({FileMetadata(), FilePiece("x")}).ok()); });
+  clients.emplace_back([this] {
+    EXPECT_FALSE(UploadStream({StreamMetadata(), StreamPiece("x")}).ok());
+  });
+  EXPECT_TRUE(StallsReach(3));
+  server_->Shutdown();
+  for (std::thread& client : clients) client.join();
+  ExpectNothingKept();
+}
+
+TEST_F(ServiceTest, AStreamThatStallsInTheMiddleLeavesNothing) {
+  // So many that all moments to stall at come up; and short, so that flow control never holds up
+  // the client.
+  server_->SetFaults({.stall = 1});
+  std::vector<FileUploadRequest> messages(4, FilePiece("piece"));
+  messages.front() = FileMetadata();
+  constexpr uint64_t kStreams = 50;
+  for (uint64_t i = 0; i < kStreams; ++i) {
+    grpc::ClientContext context;
+    FileUploadResponse response;
+    auto writer = stub_->FileUpload(&context, &response);
+    for (const auto& message : messages) writer->Write(message);
+    writer->WritesDone();
+    ASSERT_TRUE(StallsReach(i + 1));
+    context.TryCancel();
+    EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  server_->Shutdown();
+  ExpectNothingKept();
+}
+
+TEST_F(ServiceTest, AStreamThatFailsInTheMiddleLeavesNothing) {
+  server_->SetFaults({.failures = {{grpc::StatusCode::INTERNAL, 1}}});
+  std::vector<StreamingDataCaptureUploadRequest> messages(6, StreamPiece(std::string(65000, 'x')));
+  messages.front() = StreamMetadata();
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(UploadStream(messages).error_code(), grpc::StatusCode::INTERNAL);
+  }
+  EXPECT_EQ(server_->fault_counts().failures, 50u);
+  ExpectNothingKept();
+  server_->SetFaults({});
+  EXPECT_TRUE(UploadStream(messages).ok());
+  EXPECT_EQ(Rows().size(), 1u);
+}
+
+TEST_F(ServiceTest, MatchHitsOnlyWhatItNames) {
+  server_->SetFaults({.failures = {{grpc::StatusCode::ABORTED, 1}}, .match = "map.bin"});
+  EXPECT_EQ(UploadFile({FileMetadata()}).error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_TRUE(Upload(Tabular(1)).ok());
+  EXPECT_TRUE(UploadStream({StreamMetadata()}).ok());
+  server_->SetFaults({.failures = {{grpc::StatusCode::ABORTED, 1}}, .match = "cam"});
+  EXPECT_EQ(Upload(Binary("x")).error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(UploadStream({StreamMetadata()}).error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_TRUE(UploadFile({FileMetadata()}).ok());
 }
 
 TEST_F(ServiceTest, ShutdownEndsADelay) {

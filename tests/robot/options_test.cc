@@ -36,14 +36,16 @@ TEST(ParseDurationTest, RefusesTheRestAndQuotesIt) {
 }
 
 TEST(ParseOptionsTest, ReadsEveryFlagInBothForms) {
-  const absl::StatusOr<Options> options = ParseOptions(
-      {"--config", "robot.json", "--run-for=30s", "--capture-dir", "/c", "--status-every=500ms"},
-      "debug");
+  const absl::StatusOr<Options> options =
+      ParseOptions({"--config", "robot.json", "--run-for=30s", "--capture-dir", "/c",
+                    "--status-every=500ms", "--upload-stall-timeout=5s"},
+                   "debug");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->config, "robot.json");
   EXPECT_EQ(options->run_for, milliseconds(30'000));
   EXPECT_EQ(options->capture_dir, "/c");
   EXPECT_EQ(options->status_every, milliseconds(500));
+  EXPECT_EQ(options->upload_stall_timeout, milliseconds(5'000));
   EXPECT_EQ(options->log_level, datamanager::LogLevel::kDebug);
 }
 
@@ -52,6 +54,7 @@ TEST(ParseOptionsTest, DefaultsToRunningQuietlyUntilASignal) {
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_FALSE(options->run_for);
   EXPECT_FALSE(options->status_every);
+  EXPECT_FALSE(options->upload_stall_timeout);
   EXPECT_EQ(options->capture_dir, "");
   EXPECT_EQ(options->log_level, datamanager::LogLevel::kInfo);
 }
