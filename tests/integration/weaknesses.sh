@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# The faults of the reference, and the tests that show that the same situation goes well here. Checks
+# that every test named exists, so that the table stays true. `-` stands before what is not built yet,
+# and before what no test shows.
+# Usage: weaknesses.sh SOURCE_DIRECTORY
+set -euo pipefail
+
+table=$(cat <<'ROWS'
+Loss and damage
+  .prog left by a crash stays for ever | LeftBehindTest.WhatAKilledProcessLeftIsUploadedByTheNext KeeperTest.RecoversWhatDeadProcessesLeft ProcessesTest.OnlyTheFilesOfTheDeadAreTaken
+  nothing is flushed to the medium | KeeperTest.FlushesThenRenamesThenFlushesTheDirectory KeeperOfLiveFilesTest.AreFlushedDataThenNameThenDirectories PowerLoss.LeavesWhatWasPromised
+  offline, buffered records die with the process | WriterTest.WritesEachRecordAtOnce CaptureAndSyncTest.WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItIsBack
+  the queue is not drained by Close or Flush | CaptureTest.CloseLeavesNothingInProgress CaptureTest.FlushPublishesEveryOpenFile CollectorTest.WritesWhatTheSourceReturnsAfterTheStop
+  the first write error ends the writer | DiskFaultTest.IsOutlived CollectorTest.AFullDiskCostsTheRecordsThatItHasNoRoomFor
+  a failed create, write or flush leaks a descriptor and leaves a .prog | FaultSweep.NoFaultOfTheDiskBreaksARule FaultSweep.FindsADescriptorThatIsLeftOpen
+  colliding names merge or replace files | WriterTest.TakesTheNextFreeMicrosecond WriterTest.PublishesOverNobody ClockJumpTest.NeverOverwritesAFile
+  failed/ is overwritten | LocalFileTest.SettingAsideNeverOverwrites FailedFilesTest.NeverOverwrites
+  `:` in capture_dir: capture and sync use different paths | PathAttackTest.CaptureDirectoryWithAColonAndSpaces
+  a cut tabular file is deleted after its good part was uploaded | UploadWorkerTest.OfACutFileTheWholeRecordsAreUploadedAndTheRestIsKept BadFileTest.CutItsWholeRecordsArriveAndTheRestIsKept
+  a cut picture is uploaded as if whole | BadFileTest.ACutPictureIsKeptAndNotSent
+  a zero-filled tail reads as empty records | ReaderTest.TakesAZeroFilledTailForNoRecords UploadCaptureFileTest.AZeroFilledTailIsNoRecord RecoveryTest.CutsBeforeARecordWithZerosInside
+  a corrupt length allocates 32 GiB | ReaderTest.BelievesNoLengthThatTheFileCannotHold UploadCaptureFileTest.AHugeLengthBehindARecordEndsTheFileThere
+  a file changed or replaced during its upload is deleted | UploadWorkerTest.ChangedDuringTheUploadItStaysAndIsUploadedAgain UploadWorkerTest.ReplacedDuringTheUploadTheNewOneStaysAndIsUploaded UploadWorkerTest.OpenedForWritingDuringItsUploadItIsNotRemoved FaultSweep.FindsThatAChangedFileIsRemoved
+  an interrupted dataset upload is found by nobody | - not built yet: dataset uploads
+  a changed capture dir strands open sequences | - not built yet: sequences
+  one bad control reading ends all sequences | - not built yet: capture control
+  the deleter takes any name with .capture in it | RetentionTest.OnlyWhatCaptureHasPublishedIsACandidate
+  the deleter takes failed/ like the rest | RetentionTest.WhatWasSetAsideGoesFirst
+  an error in the size walk cancels deletion | RetentionTest.WhatCannotBeReadDoesNotEndDeletion
+Duplicates
+  no key: a lost reply, a crash or a failed removal stores twice | BadServerTest.EveryLostAnswerIsARepeatWithTheSameKey CaptureAndSyncTest.ALostReplyAndANewProcessStoreOnce FaultSweep.FindsThatNoKeyIsSent
+  a failed removal uploads again on every walk | PathAttackTest.UploadsResumeWhenThePermissionComesBack WalkTest.ADirectoryThatNothingCanBeRemovedFromIsPassedOver
+  a retry resends payloads already accepted | UploadWorkerTest.AResumedFileSendsNoRequestTwice UploadCaptureFileTest.ResumesFromTheFirstUnacknowledgedRequest
+  uploads from a path bypass the tracker | - not built yet: UploadDataFromPath
+  two spellings of a path upload a file twice | WalkTest.OverlappingRootsAreWalkedOnceWhateverTheOrder OrderTest.AHintBelowALinkToTheCaptureDirectoryIsTheFileThatIsWalked
+  of two equal collector entries one is never closed | CollectorsTest.OfEqualEntriesTheFirstStays
+  old and new collector overlap in one directory | CaptureTest.NeverCallsASourceTwiceAtOnceHoweverOftenItIsRestarted
+Stalls
+  one core gives no worker | EffectiveConfigTest.Defaults
+  backing-off workers hold their slots | FairnessTest.AnyNumberOfFailingFilesCostTheHealthyNothingButTheirTries SchedulerTest.SlowBadFilesDoNotHoldUpTheOthers
+  no jitter in the retries | RetryDelayTest.JitterIsFull
+  calls have no deadline | StreamTest.GivesUpOnAServerThatStopsReading StreamTest.GivesUpOnAServerThatNeverReplies UnaryTest.EndsAtItsDeadline HalfOpenTest.IsFoundWithoutAnyCall
+  a file removed or emptied meanwhile is retried for ever | UploadArbitraryFileTest.RemovedMeanwhileItIsGone UploadWorkerTest.RemovedDuringTheUploadIsAsGood
+  a directory behind a link, a name that is not UTF-8 are retried for ever | PathAttackTableTest.HarmsNothing UploadArbitraryFileTest.ANameThatIsNotUtf8IsRefusedWithAReason
+  a bad varint is retried for ever | UploadWorkerTest.WhatCannotBeReadIsSetAside BadFileTest.GarbageIsSetAsideAndTheOthersFlow
+  a tabular request over the server's limit is retried for ever | UploadCaptureFileTest.RequestsStayBelow4MiB BadSourceTest.ReadingsThatNoServerAcceptsAreRefusedWhenCaptured
+  a stream rejected early never shows its status | StreamTest.TellsWhyTheServerEndedItEarly UploadCaptureFileTest.AServerThatEndsTheStreamEarlyIsHeard
+  links are followed, a FIFO blocks a worker | PathAttackTableTest.HarmsNothing PathAttackTest.SwapRace LocalFileTest.WhatIsNoRegularFileIsNotEvenOpened
+  a linked root is sent as a file | WalkTest.ARootThatIsALinkIsResolved
+  Sync holds a lock: Close and Reconfigure wait | CloseTest.IsFastWhileUploadsHangAndEndsCallsOfSync SyncCallTest.AReconfigureOfSyncEndsItAndUploadsAnew
+  Reconfigure walks the disk under the lock | - no test: a thread of its own walks
+  closing a collector waits for its source | CaptureTest.CloseNamesTheSourceThatHangs CaptureTest.ReconfigureGivesUpOnASourceThatHangs
+  an IDLE channel is asked by nobody to connect | ConnectionTest.ScheduledSyncWakesAnIdleChannel ConnectivityTest.WaitUntilReadyWakesAnIdleChannel
+  a future mtime is never ready | FileAgesTest.AFileOfTheFutureIsAgedFromWhenItWasFirstSeen OrderTest.AFileOfTheFutureIsUploadedOnceItHasBeenSeenLongEnough
+  user directories named failed, sequences, ... are never synced | WalkTest.DirectoriesOfOthersAreOffLimitsBelowEachRootOnly
+  a capture file outside the capture dir climbs out of failed/ | LocalFileTest.SetsAsideWithItsPathBelowTheRoot LocalFileTest.SetsAsideAcrossFileSystemsByACopy
+  the control tick starts refused collectors, or panics | - not built yet: capture control
+Wrong replies, leaks, races, noise
+  a dataset upload says OK when it failed | - not built yet: dataset uploads
+  the client leaves the resource name out | - not built yet: the gRPC front
+  Sync says OK though uploads fail | SyncTest.KUploadedTellsOfRefusals SyncTest.KUploadedWaitsForRetries
+  deleted paths stay marked as in use | RetentionTest.WhatAnUploadHasIsPassedOver
+  the map of logged errors grows without bound | RepeatFilterTest.ForgetsTheOldestOfManyTexts
+  connection fields are read without synchronisation | ConnectivityTest.TellsOfAServerThatComesGoesAndComesBack
+  capture_buffer_size has no effect | EffectiveConfigTest.WhatHasNoEffectIsWarnedAbout
+  the disk usage told may be another volume's | DiskSummaryTest.EachDirectoryTellsOfItsOwnVolume
+  failed/ keeps the stale-data warning alive | DiskSummaryTest.WhatWasSetAsideIsNotStale
+  an unreadable capture file counts as tabular | UploadWorkerTest.WhatCannotBeReadIsSetAside
+  untrusted mode leaves additional_sync_paths free | - no test: as in the reference
+  the control and the selective sensor log each tick | - not built yet: capture control, selective sync
+  one short name in two APIs is taken at random | - not built yet: capture control
+ROWS
+)
+
+tests=$(cat "$1"/tests/*/*.cc |
+  perl -0ne 'print "$1.$2\n" while /\bTEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)/g' | sort -u)
+rows=0
+missing=0
+while IFS='|' read -r fault proof; do
+  [[ -n $proof ]] || continue
+  rows=$((rows + 1))
+  [[ $proof != " - "* ]] || continue
+  for name in $proof; do
+    if ! grep -qxF "$name" <<<"$tests"; then
+      echo "there is no test $name, which is to show:$fault" >&2
+      missing=$((missing + 1))
+    fi
+  done
+done <<<"$table"
+echo "$rows faults, $missing tests missing"
+((rows > 0 && missing == 0))
