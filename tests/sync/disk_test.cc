@@ -11,6 +11,7 @@
 #include "capture_file/file_name.h"
 #include "sync/former_roots.h"
 #include "tests/support/faulty_file_ops.h"
+#include "tests/support/gate.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
@@ -30,6 +31,7 @@ class DiskTest : public SyncFixture {
   DiskTest() {
     options_.ops = &ops_;
     ops_.SetVolume([this](struct statvfs& volume) {
+      volume_gate_.Pass();
       volume.f_frsize = 1 << 20;
       volume.f_blocks = 1000;
       volume.f_bavail = available_;
@@ -69,6 +71,7 @@ class DiskTest : public SyncFixture {
   config::RetentionConfig retention_;
   FaultyFileOps ops_;
   std::atomic<uint64_t> available_{500};
+  testing::Gate volume_gate_;  // Closed, it holds whoever asks for the usage.
   std::unique_ptr<Disk> disk_;
 };
 
@@ -136,6 +139,19 @@ TEST_F(DiskTest, MentionsStaleDataIfSyncShouldNotRun) {
   CaptureAged(1h);
   StartDisk();
   EXPECT_TRUE(Logged("debug: Capture data may not be syncing"));
+}
+
+TEST_F(DiskTest, ALookThatHangsHoldsUpNoReconfigure) {
+  volume_gate_.Close();
+  StartDisk();
+  ASSERT_TRUE(WaitUntil([&] { return volume_gate_.waiting() > 0; }));
+  retention_.every_nth = 2;
+  const absl::Status status = disk_->Reconfigure(config_, retention_, In(20ms));
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(disk_->Stats().looks, 0u);
+  EXPECT_TRUE(Logged("a look at the disk hangs in it; its thread was left alone"));
+  volume_gate_.Open();
+  LookTwice();
 }
 
 TEST_F(DiskTest, StatsTellWhatWaitsAndHowLongAgoThatWasSeen) {

@@ -289,6 +289,7 @@ TEST_F(RetentionTest, WhatCannotBeRemovedIsSaidAndTheNextGoesInItsPlace) {
   ops_.Fail(FaultyFileOps::Call::kUnlink, EPERM, 1);
   const RetentionResult result = Pass();
   EXPECT_EQ(Left(files), "kEk");
+  EXPECT_EQ(Evicted(result), 1u);
   EXPECT_NE(result.error.message().find(files[0]), absl::string_view::npos) << result.error;
 }
 

@@ -357,6 +357,16 @@ TEST_F(UploadWorkerTest, OfACutFileTheWholeRecordsAreUploadedAndTheRestIsKept) {
   EXPECT_TRUE(Logged("warning: uploaded the whole records of " + path));
 }
 
+TEST_F(UploadWorkerTest, AZeroFilledTailOfAPictureSendsThatOnce) {
+  CaptureBytes(
+      "cam", CaptureFileBytes(BinaryMetadata("cam"), {Image("picture")}) + std::string(4096, '\0'));
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "cam:7B");
+  EXPECT_EQ(server_->call_count(), 1U);
+  EXPECT_EQ(OnDisk(), "failed/cam");
+}
+
 TEST_F(UploadWorkerTest, WhenTheRestCannotBeKeptTheFileStays) {
   const std::string metadata = Framed(TabularMetadata("arm"));
   CaptureBytes("arm", metadata + Framed(Reading(1)) + "\x7f");
