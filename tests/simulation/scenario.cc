@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -230,10 +231,19 @@ bool Scenario::Drain() {
     });
   });
   LookForTornFiles();
-  constexpr int kPasses = 4;
-  for (int pass = 0; pass < kPasses && !Waiting(places_).empty(); ++pass) process_->Sync();
-  const std::vector<std::string> left = Waiting(places_);
-  return recovered && std::all_of(left.begin(), left.end(), IsWithoutAByte);
+  // By time and not by passes: recovery may hold a file for a moment after it has published it.
+  constexpr std::chrono::seconds kLongest{3};
+  const auto drained = [this] {
+    const std::vector<std::string> left = Waiting(places_);
+    return std::all_of(left.begin(), left.end(), IsWithoutAByte);
+  };
+  const bool stored = testing::WaitUntil(
+      [&] {
+        if (!drained()) process_->Sync();
+        return drained();
+      },
+      kLongest);
+  return recovered && stored;
 }
 
 void Scenario::LookForTornFiles() {
