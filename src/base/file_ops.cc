@@ -6,7 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -24,6 +26,11 @@ auto RetryInterrupted(Call call) {
   auto result = call();
   while (result < 0 && errno == EINTR) result = call();
   return result;
+}
+
+WallTime ToWallTime(const timespec& time) {
+  return WallTime(std::chrono::duration_cast<WallTime::duration>(
+      std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
 }
 
 }  // namespace
@@ -150,6 +157,10 @@ DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags
   return stream;
 }
 
+WallTime ModifiedAt(const struct stat& info) { return ToWallTime(info.st_mtim); }
+
+WallTime ChangedAt(const struct stat& info) { return ToWallTime(info.st_ctim); }
+
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags, mode_t mode) {
   UniqueFd fd(ops.Open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK, mode));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
@@ -200,6 +211,32 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
     return DiskError(ENOTDIR, "create directory", path);
   }
   return DiskError(error, "create directory", path);
+}
+
+absl::StatusOr<UniqueFd> MakeDirectoriesBelow(FileOps& ops, const std::string& root,
+                                              std::string_view relative) {
+  absl::StatusOr<UniqueFd> directory = OpenDirectoryWithoutLinks(ops, root, O_RDONLY);
+  std::string path = root;
+  while (directory.ok() && !relative.empty()) {
+    const std::string name(relative.substr(0, relative.find('/')));
+    relative.remove_prefix(std::min(relative.size(), name.size() + 1));
+    if (name.empty()) continue;
+    absl::StrAppend(&path, path == "/" ? "" : "/", name);
+    const int parent = directory->get();
+    if (ops.MkdirAt(parent, name.c_str(), 0700) == 0) {
+      if (ops.Fsync(parent) != 0) return ErrnoStatus(errno, "flush the directory of", path);
+    } else if (errno != EEXIST) {
+      return ErrnoStatus(errno, "create directory", path);
+    }
+    UniqueFd fd(ops.OpenAt(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+    if (!fd.valid() && (errno == ELOOP || errno == ENOTDIR)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          path, " is a link, or no directory: remove it, so that files can be moved there"));
+    }
+    if (!fd.valid()) return ErrnoStatus(errno, "open directory", path);
+    directory = std::move(fd);
+  }
+  return directory;
 }
 
 absl::Status SyncDirectory(FileOps& ops, const std::string& directory) {

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "datamanager/clock.h"
 
 namespace datamanager {
 
@@ -92,6 +93,10 @@ DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags
 // What FileOps::OpenBeneath does where the kernel has no openat2.
 int OpenStepByStep(int dir, const char* path, int flags);
 
+// When the file was last written to; when it was last changed in any way, published or moved too.
+WallTime ModifiedAt(const struct stat& info);
+WallTime ChangedAt(const struct stat& info);
+
 // Opens `path` without following a link at its end and without waiting for a FIFO.
 absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int flags,
                                   mode_t mode = 0);
@@ -106,6 +111,12 @@ absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* 
 
 // Makes `path` and what is missing above it, with mode 0700.
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
+
+// Opens the directory `relative` below the directory `root`, and makes what is missing of it, step
+// by step and durably: no link on the way is followed. FAILED_PRECONDITION names one, and whatever
+// else is in the way.
+absl::StatusOr<UniqueFd> MakeDirectoriesBelow(FileOps& ops, const std::string& root,
+                                              std::string_view relative);
 
 // Makes the entries of `directory` durable.
 absl::Status SyncDirectory(FileOps& ops, const std::string& directory);

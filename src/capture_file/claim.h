@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -13,6 +14,9 @@
 #include "base/unique_fd.h"
 
 namespace datamanager::capture_file {
+
+// How long a file must have been left alone where the file system does not tell who has it open.
+inline constexpr std::chrono::minutes kLeftBehindAge{5};
 
 // Ours as long as `fd` is open: it holds the lock.
 struct Claim {

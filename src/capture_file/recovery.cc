@@ -12,13 +12,7 @@
 namespace datamanager::capture_file {
 namespace {
 
-constexpr std::chrono::minutes kLeftBehindAge{5};
 constexpr std::chrono::milliseconds kSettledAge{200};
-
-WallTime ModificationTime(const struct stat& info) {
-  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec) +
-                  std::chrono::nanoseconds(info.st_mtim.tv_nsec));
-}
 
 bool Unchanged(const struct stat& a, const struct stat& b) {
   return FileId::Of(a) == FileId::Of(b) && a.st_size == b.st_size &&
@@ -42,7 +36,7 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
       }
       break;
     case Claim::Outcome::kOurs:
-      if (clock_.WallNow() - ModificationTime(claim->info) < kSettledAge &&
+      if (clock_.WallNow() - ModifiedAt(claim->info) < kSettledAge &&
           UnchangedFor(path, claim->info) < kSettledAge) {
         return Recovery{.outcome = RecoveryOutcome::kJustWritten};
       }

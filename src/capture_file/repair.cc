@@ -16,8 +16,6 @@
 namespace datamanager::capture_file {
 namespace {
 
-constexpr std::chrono::minutes kSettledAge{5};
-
 // Copies what lies from `offset` on to a new file, and makes that durable.
 absl::Status Keep(FileOps& ops, int fd, uint64_t offset, uint64_t size, const std::string& path) {
   absl::StatusOr<UniqueFd> kept = OpenFile(ops, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -42,7 +40,7 @@ absl::StatusOr<Repair> RepairFile(FileOps& ops, const std::string& path, WallTim
       return absl::FailedPreconditionError(
           absl::StrCat(path, " is in use: a process has it open; nothing was changed"));
     case Claim::Outcome::kUnknown:
-      if (now - std::chrono::system_clock::from_time_t(claim->info.st_mtime) < kSettledAge) {
+      if (now - ModifiedAt(claim->info) < kLeftBehindAge) {
         return absl::FailedPreconditionError(absl::StrCat(
             path,
             " may be in use: this file system does not tell, and the file was changed less "

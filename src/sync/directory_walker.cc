@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstdlib>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,45 +18,29 @@ namespace {
 // Each level holds a descriptor.
 constexpr size_t kMaxDepth = 64;
 
-// Whether a directory directly below a root is not for upload. An additional path may be the
-// capture directory of another data manager, so the names count below every root.
-bool IsOffLimits(std::string_view name) {
-  return name == capture_file::kFailedDirectory || name == capture_file::kSequencesDirectory ||
-         name == capture_file::kDatasetUploadDirectory;
-}
-
 bool Contains(const std::vector<Root>& roots, FileId id) {
   return std::any_of(roots.begin(), roots.end(), [&](const Root& root) { return root.id == id; });
 }
 
 }  // namespace
 
-std::vector<Root> ResolveRoots(FileOps& ops, const std::vector<std::string>& paths,
-                               const Complain& complain) {
-  std::vector<Root> roots;
-  for (const std::string& path : paths) {
-    const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr),
-                                                          &std::free);
-    struct stat info {};
-    if (resolved == nullptr || ops.Lstat(resolved.get(), &info) != 0) {
-      if (errno != ENOENT) complain(ErrnoStatus(errno, "resolve", path));
-      continue;
-    }
-    if (!S_ISDIR(info.st_mode)) {
-      complain(ErrnoStatus(ENOTDIR, "walk", path));
-    } else if (!Contains(roots, FileId::Of(info))) {
-      roots.push_back({.path = resolved.get(), .id = FileId::Of(info)});
-    }
+Area AreaOf(std::string_view directory) {
+  if (directory == capture_file::kFailedDirectory) return Area::kFailed;
+  if (directory == capture_file::kSequencesDirectory ||
+      directory == capture_file::kDatasetUploadDirectory) {
+    return Area::kOther;
   }
-  return roots;
+  return Area::kWaiting;
 }
 
 const DirectoryWalker::Entry* DirectoryWalker::Next() {
   while (!stop_.stop_requested()) {
     if (levels_.empty()) {
       if (next_root_ == roots_.size()) return nullptr;
-      path_ = roots_[next_root_++].path;
-      Enter(AT_FDCWD, path_.c_str(), 0);
+      const Root& next = roots_[next_root_++];
+      if (options_.enters && !options_.enters(next)) continue;
+      path_ = next.path;
+      Enter(AT_FDCWD, path_.c_str(), 0, Area::kWaiting);
       continue;
     }
     const dirent* entry = ops_.ReadDirectory(levels_.back().stream.get());
@@ -73,10 +55,11 @@ const DirectoryWalker::Entry* DirectoryWalker::Next() {
   return nullptr;
 }
 
-void DirectoryWalker::Enter(int parent, const char* name, size_t parent_length) {
+void DirectoryWalker::Enter(int parent, const char* name, size_t parent_length, Area area) {
   Level level{.stream = OpenDirectory(ops_, parent, name, O_NOFOLLOW),
               .info = {},
-              .parent_length = parent_length};
+              .parent_length = parent_length,
+              .area = area};
   bool entered = false;
   if (level.stream == nullptr) {
     // Gone meanwhile, or something else has taken its place.
@@ -87,7 +70,7 @@ void DirectoryWalker::Enter(int parent, const char* name, size_t parent_length) 
     complain_(ErrnoStatus(errno, "look at", path_));
   } else if (levels_.empty()) {
     // A root may have been replaced since it was resolved.
-    entered = FileId::Of(level.info) == roots_[next_root_ - 1].id;
+    entered = FileId::Of(level.info) == root().id;
   } else if (levels_.size() > kMaxDepth) {
     complain_(absl::OutOfRangeError(
         absl::StrCat("directory too deep: ", path_, " is not walked; move it nearer to its root")));
@@ -112,7 +95,9 @@ bool DirectoryWalker::Look(const dirent& entry) {
     if (ops_.LstatAt(parent, entry.d_name, &info) != 0) return false;
     type = IFTODT(info.st_mode);
   }
-  if (type != DT_DIR && (type != DT_REG || capture_file::IsInProgress(name))) return false;
+  if (type != DT_DIR && type != DT_REG) return false;
+  const bool uploads = options_.what == WalkOf::kUploads;
+  if (type == DT_REG && uploads && capture_file::IsInProgress(name)) return false;
   if (path_.size() + 1 + name.size() >= PATH_MAX) {
     if (type == DT_REG) ++blocked_files_;
     complain_(absl::OutOfRangeError(
@@ -120,20 +105,24 @@ bool DirectoryWalker::Look(const dirent& entry) {
     return false;
   }
   if (type == DT_DIR) {
-    if (levels_.size() == 1 && IsOffLimits(name)) return false;
+    const Area area = levels_.size() == 1 ? AreaOf(name) : level.area;
+    if (uploads && area != Area::kWaiting) return false;
+    if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
     const size_t length = path_.size();
     absl::StrAppend(&path_, "/", ToAbsl(name));
-    Enter(parent, entry.d_name, length);
+    Enter(parent, entry.d_name, length, area);
     return false;
   }
-  if (!CanRemoveFrom(level)) {
+  if (options_.what == WalkOf::kFailed && level.area != Area::kFailed) return false;
+  if (uploads && !CanRemoveFrom(level)) {
     ++blocked_files_;
     return false;
   }
   entry_ = {
-      .root = &roots_[next_root_ - 1],
+      .root = &root(),
       .directory = &path_,
       .name = entry.d_name,
+      .area = level.area,
       .kind = capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary,
       .id = {level.info.st_dev, entry.d_ino},
       .parent = parent,

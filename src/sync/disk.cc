@@ -1,7 +1,6 @@
 #include "sync/disk.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -239,13 +238,13 @@ void Disk::Watch::Look() {
 void Disk::Watch::DropEmptyFormerRoots(const std::vector<DirectorySummary>& directories) {
   FormerRoots& former = state_->context->former_roots;
   for (const std::string& path : former.Paths()) {
-    const std::optional<Root> root =
+    const absl::StatusOr<Root> root =
         FindRoot(*state_->context->options.ops, path, DirectorySummary::Role::kFormer);
     const auto summary = std::find_if(directories.begin(), directories.end(),
                                       [&](const DirectorySummary& candidate) {
-                                        return root.has_value() && candidate.path == root->path;
+                                        return root.ok() && candidate.path == root->path;
                                       });
-    const bool gone = !root.has_value() && errno == ENOENT;
+    const bool gone = absl::IsNotFound(root.status());
     const bool empty = summary != directories.end() && IsEmpty(*summary);
     if (!gone && !empty) continue;
     former.Drop(path);
@@ -328,11 +327,13 @@ absl::StatusOr<RetriedFiles> Disk::RetryFailed() {
     return absl::FailedPreconditionError("there is no config yet that says where to look");
   }
   SyncContext& context = *state_->context;
-  RetriedFiles result;
   const std::stop_token stop = closing_.get_token();
-  for (const Root& root : RootsOf(*context.options.ops, *config, context.former_roots)) {
-    RetryFailedBelow(context, root.path, stop, result);
-  }
+  std::vector<std::string> unreachable;
+  const std::vector<Root> roots =
+      RootsOf(*context.options.ops, *config, context.former_roots,
+              [&](const absl::Status& status) { unreachable.push_back(status.ToString()); });
+  RetriedFiles result = RetryFailedFiles(context, roots, stop);
+  result.errors.insert(result.errors.begin(), unreachable.begin(), unreachable.end());
   if (stop.stop_requested()) return absl::CancelledError("the data manager is being closed");
   // Whoever asks for it has reason to believe that the server takes them.
   if (result.moved > 0) context.refusals.MakeDue(context.options.clock->MonotonicNow());

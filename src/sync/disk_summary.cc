@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
-#include "sync/file_tree.h"
+#include "sync/directory_walker.h"
 #include "sync/roots.h"
 
 namespace datamanager::sync {
@@ -27,21 +27,24 @@ std::string AgeText(std::chrono::milliseconds age) {
   return absl::StrFormat("%.1f min", std::chrono::duration<double, std::ratio<60>>(age).count());
 }
 
+size_t IndexOf(const std::vector<Root>& roots, const Root& root) {
+  return static_cast<size_t>(&root - roots.data());
+}
+
 // Counts one file after another.
 class Counter {
  public:
   Counter(SyncContext& context, Timeline& timeline, DirectorySummary& summary)
       : ops_(*context.options.ops), timeline_(timeline), summary_(summary) {}
 
-  void Add(const TreeFile& file) {
-    const Area area = AreaOf(file.relative);
+  void Add(const DirectoryWalker::Entry& file) {
     struct stat info {};
-    if (area == Area::kOther || ops_.LstatAt(file.directory, file.name, &info) != 0) return;
-    if (area == Area::kFailed) {
+    if (file.area == Area::kOther || ops_.LstatAt(file.parent, file.name, &info) != 0) return;
+    if (file.area == Area::kFailed) {
       Count(summary_.failed, info);
       return;
     }
-    const WallTime time = capture_file::ParseStamp(file.name).value_or(ChangeTime(info));
+    const WallTime time = capture_file::ParseStamp(file.name).value_or(ChangedAt(info));
     if (capture_file::IsInProgress(file.name)) {
       Count(summary_.in_progress, info);
       std::optional<WallTime>& oldest = summary_.oldest_in_progress;
@@ -49,10 +52,10 @@ class Counter {
       return;
     }
     // Of the others, empty ones are not uploaded.
-    if (!capture_file::IsComplete(file.name) && info.st_size == 0) return;
+    if (file.kind == FileKind::kArbitrary && info.st_size == 0) return;
     Count(summary_.waiting, info);
     const auto age =
-        std::chrono::duration_cast<std::chrono::milliseconds>(timeline_.AgeOf(file.path, time));
+        std::chrono::duration_cast<std::chrono::milliseconds>(timeline_.AgeOf(file.Path(), time));
     if (summary_.oldest_waiting.has_value() && age <= summary_.oldest_waiting_age) return;
     summary_.oldest_waiting = time;
     summary_.oldest_waiting_age = age;
@@ -69,36 +72,30 @@ class Counter {
 std::optional<std::vector<DirectorySummary>> Summarize(SyncContext& context, Timeline& timeline,
                                                        const config::SyncConfig& config,
                                                        const std::stop_token& stop) {
-  const std::vector<Root> roots = RootsOf(*context.options.ops, config, context.former_roots);
-  std::vector<FileId> ids;
-  for (const Root& root : roots) ids.push_back(root.id);
+  FileOps& ops = *context.options.ops;
   std::vector<DirectorySummary> summaries;
+  const DirectoryWalker* walker = nullptr;
+  std::vector<Root> roots;
+  const Complain complain = [&](const absl::Status& status) {
+    if (walker != nullptr) summaries[IndexOf(roots, walker->root())].complete = false;
+    context.options.logger->Debug(absl::StrCat("disk summary: ", status.ToString()));
+  };
+  roots = RootsOf(ops, config, context.former_roots, complain);
   for (const Root& root : roots) {
     DirectorySummary summary{.path = root.path, .role = root.role};
     struct statvfs volume {};
-    if (context.options.ops->Statvfs(summary.path.c_str(), &volume) == 0) {
+    if (ops.Statvfs(summary.path.c_str(), &volume) == 0) {
       summary.volume_bytes = volume.f_blocks * volume.f_frsize;
       summary.volume_available_bytes = volume.f_bavail * volume.f_frsize;
     }
-    Counter counter(context, timeline, summary);
-    const bool whole = WalkTree({.ops = context.options.ops,
-                                 .root = summary.path,
-                                 .other_roots = ids,
-                                 .visit =
-                                     [&counter](const TreeFile& file) {
-                                       counter.Add(file);
-                                       return true;
-                                     },
-                                 .complain =
-                                     [&](const absl::Status& status) {
-                                       summary.complete = false;
-                                       context.options.logger->Debug(
-                                           absl::StrCat("disk summary: ", status.ToString()));
-                                     },
-                                 .stop = stop});
-    if (!whole) return std::nullopt;
     summaries.push_back(std::move(summary));
   }
+  DirectoryWalker everything(ops, roots, complain, stop, {.what = WalkOf::kEverything});
+  walker = &everything;
+  while (const DirectoryWalker::Entry* file = everything.Next()) {
+    Counter(context, timeline, summaries[IndexOf(roots, *file->root)]).Add(*file);
+  }
+  if (stop.stop_requested()) return std::nullopt;
   return summaries;
 }
 

@@ -10,7 +10,7 @@
 #include "base/strings.h"
 #include "capture_file/file_name.h"
 #include "capture_file/reader.h"
-#include "sync/file_tree.h"
+#include "sync/directory_walker.h"
 
 namespace datamanager::sync {
 namespace {
@@ -20,23 +20,6 @@ constexpr size_t kErrorLimit = 100;
 constexpr int kNameAttempts = 1000;
 // Whoever sets a file aside lets go of it right after.
 constexpr std::chrono::milliseconds kHandOverLimit{100};
-
-// Opens the directory `relative` below `root`, and makes what is missing of it.
-absl::StatusOr<UniqueFd> OpenOrMake(FileOps& ops, int root, std::string_view relative) {
-  UniqueFd directory(ops.OpenAt(root, ".", O_RDONLY | O_DIRECTORY, 0));
-  while (directory.valid() && !relative.empty()) {
-    const size_t slash = relative.find('/');
-    const std::string name(relative.substr(0, slash));
-    relative.remove_prefix(slash == std::string_view::npos ? relative.size() : slash + 1);
-    if (ops.MkdirAt(directory.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-      return ErrnoStatus(errno, "create directory", name);
-    }
-    directory =
-        UniqueFd(ops.OpenAt(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
-  }
-  if (!directory.valid()) return ErrnoStatus(errno, "open directory", relative);
-  return directory;
-}
 
 // "x.capture.2", as a name that was taken under failed/ became, is "x.capture" again. Other files
 // keep their number: it may always have been part of their names.
@@ -49,16 +32,17 @@ std::string FormerName(std::string_view name) {
   return std::string(capture_file::IsComplete(plain) ? plain : name);
 }
 
+std::string FailedDirectory(const Root& root) {
+  return absl::StrCat(root.path == "/" ? "" : root.path, "/",
+                      ToAbsl(capture_file::kFailedDirectory));
+}
+
 class Mover {
  public:
-  Mover(SyncContext& context, int root, std::stop_token stop, RetriedFiles& result)
-      : context_(context),
-        ops_(*context.options.ops),
-        root_(root),
-        stop_(std::move(stop)),
-        result_(result) {}
+  Mover(SyncContext& context, std::stop_token stop, RetriedFiles& result)
+      : context_(context), ops_(*context.options.ops), stop_(std::move(stop)), result_(result) {}
 
-  void Move(const TreeFile& file) {
+  void Move(const DirectoryWalker::Entry& file) {
     absl::Status status = TryMove(file);
     if (status.ok()) {
       ++result_.moved;
@@ -66,14 +50,13 @@ class Mover {
     }
     ++result_.left;
     if (result_.errors.size() < kErrorLimit) {
-      result_.errors.push_back(absl::StrCat(ToAbsl(file.path), ": ", status.ToString()));
+      result_.errors.push_back(absl::StrCat(file.Path(), ": ", status.ToString()));
     }
   }
 
  private:
-  absl::Status TryMove(const TreeFile& file) {
-    const UniqueFd fd(
-        ops_.OpenAt(file.directory, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
+  absl::Status TryMove(const DirectoryWalker::Entry& file) {
+    const UniqueFd fd(ops_.OpenAt(file.parent, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
     struct stat info {};
     if (!fd.valid() || ops_.Fstat(fd.get(), &info) != 0) return absl::ErrnoToStatus(errno, "open");
     if (!S_ISREG(info.st_mode)) return absl::FailedPreconditionError("is no regular file");
@@ -85,19 +68,17 @@ class Mover {
       return absl::UnavailableError("is in use");
     }
     struct stat named {};
-    if (ops_.LstatAt(file.directory, file.name, &named) != 0 || FileId::Of(named) != id) {
+    if (ops_.LstatAt(file.parent, file.name, &named) != 0 || FileId::Of(named) != id) {
       return absl::NotFoundError("is another file now");
     }
     const std::string name = FormerName(file.name);
     if (capture_file::IsComplete(name)) {
       if (absl::Status status = CheckRecord(fd.get(), info); !status.ok()) return status;
     }
-    // failed/<directory>/<name>
-    std::string_view directory = file.relative;
-    directory.remove_suffix(std::string_view(file.name).size());
-    directory.remove_prefix(capture_file::kFailedDirectory.size() + 1);
-    if (!directory.empty()) directory.remove_suffix(1);
-    absl::StatusOr<UniqueFd> target = OpenOrMake(ops_, root_, directory);
+    // <root>/failed/<directory>
+    const std::string_view directory =
+        std::string_view(*file.directory).substr(FailedDirectory(*file.root).size());
+    absl::StatusOr<UniqueFd> target = MakeDirectoriesBelow(ops_, file.root->path, directory);
     if (!target.ok()) return target.status();
     if (absl::Status status = Rename(file, target->get(), name); !status.ok()) return status;
     // A power cut that undoes the move has it under failed/ once more, where nothing is lost.
@@ -115,10 +96,10 @@ class Mover {
         "holds no whole record; what it held is stored, or it never held one");
   }
 
-  absl::Status Rename(const TreeFile& file, int target, std::string name) {
+  absl::Status Rename(const DirectoryWalker::Entry& file, int target, std::string name) {
     const std::optional<WallTime> stamp = capture_file::ParseStamp(name);
     for (int attempt = 1; attempt <= kNameAttempts; ++attempt) {
-      if (ops_.RenameNoReplaceAt(file.directory, file.name, target, name.c_str()) == 0) {
+      if (ops_.RenameNoReplaceAt(file.parent, file.name, target, name.c_str()) == 0) {
         return absl::OkStatus();
       }
       if (errno != EEXIST) return absl::ErrnoToStatus(errno, "move");
@@ -130,35 +111,22 @@ class Mover {
 
   SyncContext& context_;
   FileOps& ops_;
-  const int root_;  // Its descriptor.
   const std::stop_token stop_;
   RetriedFiles& result_;
 };
 
 }  // namespace
 
-void RetryFailedBelow(SyncContext& context, const std::string& root, const std::stop_token& stop,
-                      RetriedFiles& result) {
-  FileOps& ops = *context.options.ops;
-  const auto complain = [&result](const absl::Status& status) {
+RetriedFiles RetryFailedFiles(SyncContext& context, const std::vector<Root>& roots,
+                              const std::stop_token& stop) {
+  RetriedFiles result;
+  const Complain complain = [&result](const absl::Status& status) {
     if (result.errors.size() < kErrorLimit) result.errors.push_back(status.ToString());
   };
-  const UniqueFd fd(ops.Open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
-  if (!fd.valid()) {
-    if (errno != ENOENT) complain(ErrnoStatus(errno, "open directory", root));
-    return;
-  }
-  Mover mover(context, fd.get(), stop, result);
-  WalkTree({.ops = &ops,
-            .root = root,
-            .only = capture_file::kFailedDirectory,
-            .visit =
-                [&](const TreeFile& file) {
-                  if (AreaOf(file.relative) == Area::kFailed) mover.Move(file);
-                  return true;
-                },
-            .complain = complain,
-            .stop = stop});
+  Mover mover(context, stop, result);
+  DirectoryWalker walker(*context.options.ops, roots, complain, stop, {.what = WalkOf::kFailed});
+  while (const DirectoryWalker::Entry* file = walker.Next()) mover.Move(*file);
+  return result;
 }
 
 }  // namespace datamanager::sync

@@ -9,11 +9,6 @@ namespace {
 // clock and the other, makes less of a difference.
 constexpr std::chrono::milliseconds kStep{500};
 
-WallTime ModifiedAt(const struct stat& info) {
-  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec) +
-                  std::chrono::nanoseconds(info.st_mtim.tv_nsec));
-}
-
 }  // namespace
 
 bool FileAges::IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,

@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "capture_file/copy.h"
 #include "capture_file/file_name.h"
 #include "sync/permission.h"
 
@@ -17,7 +16,10 @@ namespace datamanager::sync {
 namespace {
 
 constexpr int kNameAttempts = 1000;
-constexpr uint64_t kCopyBytes = 64 << 10;
+
+absl::Status BecameShorter() {
+  return absl::AbortedError("the file became shorter while it was read");
+}
 
 bool Unchanged(const struct stat& a, const struct stat& b) {
   return FileId::Of(a) == FileId::Of(b) && FileVersion::Of(a) == FileVersion::Of(b);
@@ -30,23 +32,6 @@ std::string NumberedName(std::string_view path, int attempt) {
   const size_t length = BaseName(path).size() + number.size();
   if (length > NAME_MAX) path.remove_suffix(length - NAME_MAX);
   return absl::StrCat(ToAbsl(path), number);
-}
-
-// Opens the directory `name` in the one that `parent` is open on, made if it is missing.
-absl::StatusOr<UniqueFd> EnterDirectory(FileOps& ops, int parent, const std::string& name,
-                                        std::string_view path) {
-  if (ops.MkdirAt(parent, name.c_str(), 0700) == 0) {
-    if (ops.Fsync(parent) != 0) return ErrnoStatus(errno, "flush the directory of", path);
-  } else if (errno != EEXIST) {
-    return ErrnoStatus(errno, "create directory", path);
-  }
-  UniqueFd fd(ops.OpenAt(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
-  if (fd.valid()) return fd;
-  if (errno == ELOOP || errno == ENOTDIR) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        ToAbsl(path), " is a link, or no directory: remove it, so that files can be set aside"));
-  }
-  return ErrnoStatus(errno, "open directory", path);
 }
 
 }  // namespace
@@ -99,7 +84,7 @@ absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
 absl::Status LocalFile::Read(uint64_t offset, uint64_t size, char* out) const {
   absl::Status status = ReadExactly(*ops_, fd_.get(), static_cast<off_t>(offset), size, out);
   if (!absl::IsDataLoss(status)) return status;
-  return absl::AbortedError("the file became shorter while it was read");
+  return BecameShorter();
 }
 
 absl::Status LocalFile::CheckParent() const {
@@ -141,19 +126,10 @@ absl::Status LocalFile::Remove() {
 
 absl::StatusOr<LocalFile::Place> LocalFile::MakePlace() const {
   Place place{.path = capture_file::FailedPath(found_.root, found_.path)};
-  absl::StatusOr<UniqueFd> directory = OpenDirectoryWithoutLinks(*ops_, found_.root, O_RDONLY);
+  const size_t below = found_.root == "/" ? 1 : found_.root.size() + 1;
+  absl::StatusOr<UniqueFd> directory =
+      MakeDirectoriesBelow(*ops_, found_.root, ParentPath(place.path).substr(below));
   if (!directory.ok()) return directory.status();
-  // From `failed` down to the directory that is to hold it.
-  size_t begin = found_.root == "/" ? 1 : found_.root.size() + 1;
-  for (size_t end = place.path.find('/', begin); end != std::string::npos;
-       end = place.path.find('/', begin)) {
-    if (end > begin) {
-      directory = EnterDirectory(*ops_, directory->get(), place.path.substr(begin, end - begin),
-                                 std::string_view(place.path).substr(0, end));
-      if (!directory.ok()) return directory.status();
-    }
-    begin = end + 1;
-  }
   place.directory = *std::move(directory);
   return place;
 }
@@ -198,20 +174,12 @@ absl::StatusOr<std::string> LocalFile::CopyTo(Place& place,
       return ErrnoStatus(errno, "create", path);
     }
   }
-  const auto copy = [&](uint64_t begin, uint64_t end) {
-    std::vector<char> buffer(std::min(kCopyBytes, end - begin));
-    while (begin < end) {
-      const uint64_t count = std::min<uint64_t>(buffer.size(), end - begin);
-      if (absl::Status status = Read(begin, count, buffer.data()); !status.ok()) return status;
-      const ssize_t written = ops_->Write(out.get(), buffer.data(), count);
-      if (written <= 0) return ErrnoStatus(written < 0 ? errno : ENOSPC, "write", path);
-      begin += static_cast<uint64_t>(written);
-    }
-    return absl::OkStatus();
-  };
   absl::Status status;
   for (const Stretch& stretch : stretches) {
-    if (status.ok()) status = copy(stretch.begin, stretch.end);
+    if (!status.ok()) break;
+    status = capture_file::CopyBytes(*ops_, fd_.get(), stretch.begin, stretch.end - stretch.begin,
+                                     out.get());
+    if (absl::IsDataLoss(status)) status = BecameShorter();
   }
   if (status.ok() && ops_->Fdatasync(out.get()) != 0) status = ErrnoStatus(errno, "flush", path);
   if (status.ok() && ops_->Fsync(place.directory.get()) != 0) {

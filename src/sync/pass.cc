@@ -36,7 +36,7 @@ class Passes::Pass {
         stop_(stop),
         filter_(filter),
         pause_(pause),
-        roots_(ResolveRoots(ops_, passes.RootPaths(), complain_)),
+        roots_(passes.Roots(complain_)),
         backlog_(passes.limits_) {}
 
   PassEnd Run() {
@@ -134,10 +134,9 @@ void Passes::Pass::OfferHint() {
   const std::optional<std::string> hint = passes_.TakeHint();
   const std::string& directory = passes_.config_.capture_directory;
   if (!hint.has_value() || !hint->starts_with(directory + "/")) return;
-  const std::vector<Root> root = ResolveRoots(ops_, {directory}, complain_);
-  if (root.empty()) return;
-  FoundFile file{.root = root.front().path,
-                 .path = root.front().path + hint->substr(directory.size())};
+  const absl::StatusOr<Root> root = FindRoot(ops_, directory, DirectorySummary::Role::kCapture);
+  if (!root.ok()) return;
+  FoundFile file{.root = root->path, .path = root->path + hint->substr(directory.size())};
   const Look look = passes_.LookAt(file);
   if (look.ready && passes_.IsFree(file)) end_ = passes_.Offer(std::move(file), stop_, pause_);
 }
@@ -162,11 +161,9 @@ bool Passes::Pass::OfferOther() {
   if (!other_walker_.has_value()) return false;
   while (const DirectoryWalker::Entry* entry = other_walker_->Next()) {
     if (StampOf(*entry, false).has_value()) continue;
-    OfferIfReady({.root = entry->root->path,
-                  .path = absl::StrCat(*entry->directory, "/", entry->name),
-                  .kind = entry->kind,
-                  .id = entry->id},
-                 {.fd = entry->parent, .info = entry->directory_info});
+    OfferIfReady(
+        {.root = entry->root->path, .path = entry->Path(), .kind = entry->kind, .id = entry->id},
+        {.fd = entry->parent, .info = entry->directory_info});
     return true;
   }
   other_walker_.reset();
@@ -216,12 +213,10 @@ PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
 bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
   const Complain silently = [](const absl::Status&) {};  // A pass complains.
   FileOps& ops = *context_.options.ops;
-  const std::vector<Root> roots = ResolveRoots(ops, RootPaths(), silently);
+  const std::vector<Root> roots = Roots(silently);
   DirectoryWalker walker(ops, roots, silently, stop);
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
-    FoundFile file{.root = entry->root->path,
-                   .path = absl::StrCat(*entry->directory, "/", entry->name),
-                   .kind = entry->kind};
+    FoundFile file{.root = entry->root->path, .path = entry->Path(), .kind = entry->kind};
     const Look look = LookAt({.fd = entry->parent, .info = entry->directory_info}, file);
     if (look.ready && filter(file, look.info)) return true;
   }
@@ -312,11 +307,8 @@ std::optional<std::string> Passes::TakeHint() {
   return path;
 }
 
-std::vector<std::string> Passes::RootPaths() const {
-  std::vector<std::string> paths = {config_.capture_directory};
-  paths.insert(paths.end(), config_.additional_paths.begin(), config_.additional_paths.end());
-  for (std::string& path : context_.former_roots.Paths()) paths.push_back(std::move(path));
-  return paths;
+std::vector<Root> Passes::Roots(const Complain& complain) const {
+  return RootsOf(*context_.options.ops, config_, context_.former_roots, complain);
 }
 
 }  // namespace datamanager::sync

@@ -19,6 +19,7 @@
 #include "sync/channel.h"
 #include "sync/complaints.h"
 #include "sync/found_file.h"
+#include "sync/roots.h"
 #include "sync/sync_context.h"
 #include "sync/upload_worker.h"
 
@@ -50,8 +51,7 @@ class Passes {
   // taken; `pause` is called each second.
   PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
 
-  // Whether there is any ready file that `filter` lets through, whoever has it here. One that
-  // another process is at work on is not ready.
+  // Whether there is any ready file that `filter` lets through, whoever has it.
   bool AnyReady(const FileFilter& filter, const std::stop_token& stop);
 
   // A file has just been published; during a pass it takes its turn. Does not block.
@@ -82,7 +82,7 @@ class Passes {
   // Offers one file if nobody has it. kComplete: go on.
   PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
   std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
-  std::vector<std::string> RootPaths() const;
+  std::vector<Root> Roots(const Complain& complain) const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;

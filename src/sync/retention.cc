@@ -1,7 +1,5 @@
 #include "sync/retention.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -9,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
-#include "sync/file_tree.h"
+#include "sync/directory_walker.h"
 #include "sync/local_file.h"
 #include "sync/roots.h"
 
@@ -57,16 +55,15 @@ RetentionPass::RetentionPass(SyncContext& context, Timeline& timeline,
       config_(config),
       stop_(std::move(stop)),
       batch_(batch) {
-  const std::vector<Root> all = RootsOf(ops_, walked, context.former_roots);
+  roots_ = RootsOf(ops_, walked, context.former_roots, complain_);
   // Not there yet.
-  if (all.empty() || all.front().role != DirectorySummary::Role::kCapture) return;
-  for (const Root& root : all) {
-    root_ids_.push_back(root.id);
-    // On another volume it takes no room of this one.
-    const bool evictable =
-        root.role != DirectorySummary::Role::kAdditional && root.id.device == all.front().id.device;
-    if (evictable) roots_.push_back(root.path);
-  }
+  if (!roots_.empty() && roots_.front().role != DirectorySummary::Role::kCapture) roots_.clear();
+}
+
+// On another volume it takes no room of this one.
+bool RetentionPass::IsEvictable(const Root& root) const {
+  return root.role != DirectorySummary::Role::kAdditional &&
+         root.id.device == roots_.front().id.device;
 }
 
 absl::Status RetentionPass::ReadUsage() {
@@ -81,40 +78,30 @@ absl::Status RetentionPass::ReadUsage() {
 
 bool RetentionPass::Walk(const std::function<void(Candidate)>& visit,
                          const std::function<void(uint64_t)>& add) {
-  for (size_t root = 0; root < roots_.size(); ++root) {
-    const auto look = [&](const TreeFile& file) {
-      struct stat info {};
-      const Area area = AreaOf(file.relative);
-      const bool look_at = add != nullptr || area == Area::kFailed;
-      if (look_at && ops_.LstatAt(file.directory, file.name, &info) != 0) return true;  // Gone.
-      if (add != nullptr) add(BytesOnDisk(info));
-      std::optional<WallTime> stamp;
-      if (area == Area::kFailed) {
-        stamp = ChangeTime(info);
-      } else if (area == Area::kWaiting && capture_file::IsComplete(file.name)) {
-        stamp = capture_file::ParseStamp(file.name);
-      }
-      if (!stamp.has_value()) return true;
-      timeline_.Remember(file.path, *stamp);
-      visit({.waiting = area == Area::kWaiting,
-             .place = timeline_.PlaceOf(file.path, *stamp),
-             .root = root,
-             .relative = std::string(file.relative)});
-      return true;
-    };
-    const bool whole = WalkTree({.ops = &ops_,
-                                 .root = roots_[root],
-                                 .other_roots = root_ids_,
-                                 .visit = look,
-                                 .complain =
-                                     [this](const absl::Status& status) {
-                                       context_.options.logger->Debug(
-                                           absl::StrCat("retention: ", status.ToString()));
-                                     },
-                                 .stop = stop_});
-    if (!whole) return false;
+  DirectoryWalker walker(ops_, roots_, complain_, stop_,
+                         {.what = WalkOf::kEverything,
+                          .enters = [this](const Root& root) { return IsEvictable(root); }});
+  while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    struct stat info {};
+    const bool set_aside = entry->area == Area::kFailed;
+    const bool look_at = add != nullptr || set_aside;
+    if (look_at && ops_.LstatAt(entry->parent, entry->name, &info) != 0) continue;  // Gone.
+    if (add != nullptr) add(BytesOnDisk(info));
+    std::optional<WallTime> stamp;
+    if (set_aside) {
+      stamp = ChangedAt(info);
+    } else if (entry->area == Area::kWaiting && entry->kind == FileKind::kCapture) {
+      stamp = capture_file::ParseStamp(entry->name);
+    }
+    if (!stamp.has_value()) continue;
+    const std::string path = entry->Path();
+    timeline_.Remember(path, *stamp);
+    visit({.waiting = !set_aside,
+           .place = timeline_.PlaceOf(path, *stamp),
+           .root = static_cast<size_t>(entry->root - roots_.data()),
+           .relative = entry->RelativePath()});
   }
-  return true;
+  return !stop_.stop_requested();
 }
 
 void RetentionPass::RememberAhead() {
@@ -146,12 +133,12 @@ std::vector<RetentionPass::Candidate> RetentionPass::NextBatch(bool first) {
 }
 
 bool RetentionPass::Evict(const Candidate& candidate) {
-  FoundFile file{.root = roots_[candidate.root],
-                 .path = absl::StrCat(roots_[candidate.root], "/", candidate.relative),
+  const std::string& root = roots_[candidate.root].path;
+  FoundFile file{.root = root,
+                 .path = absl::StrCat(root, "/", candidate.relative),
                  .kind = FileKind::kCapture};
   struct stat info {};
   if (ops_.Lstat(file.path.c_str(), &info) != 0) return false;  // Uploaded meanwhile.
-  if (info.st_nlink > 1 && info.st_uid != geteuid()) return false;
   file.id = FileId::Of(info);
   const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   if (!claim.has_value()) return false;

@@ -14,8 +14,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "config/effective_config.h"
 #include "datamanager/stats.h"
+#include "sync/roots.h"
 #include "sync/sync_context.h"
 #include "sync/timeline.h"
 
@@ -92,6 +94,7 @@ class RetentionPass {
   // The oldest after `last_`, from old to young.
   std::vector<Candidate> NextBatch(bool first);
   bool Evict(const Candidate& candidate);
+  bool IsEvictable(const Root& root) const;
 
   SyncContext& context_;
   FileOps& ops_;
@@ -100,8 +103,10 @@ class RetentionPass {
   const config::RetentionConfig& config_;
   const std::stop_token stop_;
   const size_t batch_;
-  std::vector<std::string> roots_;
-  std::vector<FileId> root_ids_;
+  const Complain complain_ = [this](const absl::Status& status) {
+    context_.options.logger->Debug(absl::StrCat("retention: ", status.ToString()));
+  };
+  std::vector<Root> roots_;  // All that are walked; the capture directory first.
   DiskUsage usage_;
   RetentionResult result_;
   std::optional<Candidate> last_;    // Dealt with.

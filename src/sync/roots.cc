@@ -8,26 +8,30 @@
 #include <memory>
 #include <utility>
 
+#include "base/strings.h"
+
 namespace datamanager::sync {
 
-std::optional<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySummary::Role role) {
+absl::StatusOr<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySummary::Role role) {
   const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr),
                                                         &std::free);
   struct stat info {};
-  if (resolved == nullptr || ops.Lstat(resolved.get(), &info) != 0) return std::nullopt;
-  if (!S_ISDIR(info.st_mode)) {
-    errno = ENOTDIR;
-    return std::nullopt;
+  if (resolved == nullptr || ops.Lstat(resolved.get(), &info) != 0) {
+    return ErrnoStatus(errno, "resolve", path);
   }
+  if (!S_ISDIR(info.st_mode)) return ErrnoStatus(ENOTDIR, "walk", path);
   return Root{.path = resolved.get(), .id = FileId::Of(info), .role = role};
 }
 
-std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config,
-                          const FormerRoots& former) {
+std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config, const FormerRoots& former,
+                          const Complain& complain) {
   std::vector<Root> roots;
   const auto add = [&](const std::string& path, DirectorySummary::Role role) {
-    std::optional<Root> root = FindRoot(ops, path, role);
-    if (!root.has_value()) return;
+    absl::StatusOr<Root> root = FindRoot(ops, path, role);
+    if (!root.ok()) {
+      if (!absl::IsNotFound(root.status())) complain(root.status());
+      return;
+    }
     const bool known = std::any_of(roots.begin(), roots.end(),
                                    [&](const Root& other) { return other.id == root->id; });
     if (!known) roots.push_back(*std::move(root));

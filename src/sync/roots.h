@@ -2,10 +2,12 @@
 #ifndef DATAMANAGER_SRC_SYNC_ROOTS_H_
 #define DATAMANAGER_SRC_SYNC_ROOTS_H_
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "config/effective_config.h"
 #include "datamanager/stats.h"
@@ -19,13 +21,16 @@ struct Root {
   DirectorySummary::Role role = DirectorySummary::Role::kCapture;
 };
 
-// nullopt, with errno set, if `path` leads to no directory.
-std::optional<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySummary::Role role);
+// Receives what cannot be walked or uploaded, and why; the rest goes on.
+using Complain = std::function<void(const absl::Status&)>;
+
+// NOT_FOUND if there is nothing at `path`; another error if that is no directory, or out of reach.
+absl::StatusOr<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySummary::Role role);
 
 // The capture directory, the additional paths, the former capture directories: those that exist,
 // each once though several paths may lead there. What is both additional and former is additional.
-std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config,
-                          const FormerRoots& former);
+std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config, const FormerRoots& former,
+                          const Complain& complain);
 
 }  // namespace datamanager::sync
 

@@ -10,7 +10,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/strings.h"
-#include "sync/file_tree.h"
 #include "sync/local_file.h"
 #include "sync/pass.h"
 
@@ -122,8 +121,23 @@ std::shared_ptr<Scheduler> Sync::current() const {
 
 absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime deadline) {
   if (context_->options.uploader == nullptr) return absl::OkStatus();
-  const std::shared_ptr<Scheduler> before = current();
-  if (before != nullptr && before->config() == config) return absl::OkStatus();
+  std::shared_ptr<Scheduler> before;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return absl::CancelledError("sync is closed");
+    before = scheduler_;
+    if (before != nullptr && before->config() == config) return absl::OkStatus();
+    replacing_ = true;
+  }
+  const absl::Status replaced = Replace(before, config, deadline);
+  MutexLock lock(mutex_);
+  replacing_ = false;
+  changed_.NotifyAll();
+  return replaced;
+}
+
+absl::Status Sync::Replace(const std::shared_ptr<Scheduler>& before,
+                           const config::SyncConfig& config, MonotonicTime deadline) {
   if (before != nullptr) {
     context_->options.logger->Info("sync config changes: sync starts anew");
     // Stays current until it is replaced, so that a call of SyncNow in between is cancelled too.
@@ -212,7 +226,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   // changed since.
   const WallTime cutoff = clock.WallNow();
   const auto was_there = [cutoff](const FoundFile&, const struct stat& info) {
-    return ChangeTime(info) <= cutoff;
+    return ChangedAt(info) <= cutoff;
   };
   const uint64_t refused_before = context_->refused();
   std::optional<MonotonicTime> in_use_until;
@@ -262,6 +276,15 @@ absl::Status Sync::Stop(MonotonicTime deadline) {
   std::shared_ptr<Scheduler> scheduler;
   {
     MutexLock lock(mutex_);
+    const bool free = changed_.WaitUntil(mutex_, deadline, [this] {
+      mutex_.AssertHeld();
+      return !replacing_;
+    });
+    if (!free) {
+      return absl::DeadlineExceededError(
+          "the disk hangs: a change of the config waits for threads of sync, which were left "
+          "alone");
+    }
     scheduler = std::exchange(scheduler_, nullptr);
   }
   if (scheduler == nullptr) return absl::OkStatus();

@@ -54,11 +54,16 @@ class Sync {
   std::shared_ptr<Scheduler> current() const DM_EXCLUDES(mutex_);
   absl::Status WaitForConnection(const std::stop_token& stop) const;
   absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
+  absl::Status Replace(const std::shared_ptr<Scheduler>& before, const config::SyncConfig& config,
+                       MonotonicTime deadline) DM_EXCLUDES(mutex_);
   absl::Status Stop(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
   const std::shared_ptr<SyncContext> context_;
   mutable Mutex mutex_;
+  CondVar changed_;
   std::shared_ptr<Scheduler> scheduler_ DM_GUARDED_BY(mutex_);
+  // Reconfigure waits for the threads of scheduler_: nobody else may.
+  bool replacing_ DM_GUARDED_BY(mutex_) = false;
   bool closed_ DM_GUARDED_BY(mutex_) = false;
 };
 

@@ -46,11 +46,14 @@ void Tell(int seq) {
 int Ours(const std::string& directory, int run) {
   auto logger = *dm::Logger::Create(
       [](const dm::LogEntry& entry) { std::fprintf(stderr, "%s\n", entry.message.c_str()); });
+  std::atomic<int> told{0};  // Outlives whoever counts.
   auto capture = *dm::capture::Capture::Create({.logger = logger});
   dm::Sources sources;
   // The one before is in the file when the source is asked again.
-  sources.AddReadings(kApi, "it", [run, seq = 0](const auto&, dm::Readings& out) mutable {
+  sources.AddReadings(kApi, "it", [run, &told, seq = 0](const auto&, dm::Readings& out) mutable {
     if (seq > 0) Tell(seq - 1);
+    told = seq;
+    told.notify_one();
     out.Set("run", run);
     out.Set("seq", seq++);
     return absl::OkStatus();
@@ -61,8 +64,9 @@ int Ours(const std::string& directory, int run) {
       .api = kApi, .name = "it", .method = "Readings", .interval = milliseconds(1)};
   const auto soon = [] { return std::chrono::steady_clock::now() + std::chrono::seconds(20); };
   if (!capture->Reconfigure(config, sources, soon())) return 1;
-  while (!end) {
-    std::this_thread::sleep_for(milliseconds(7));
+  // A few records a file.
+  for (int next = 5; !end; next = told + 5) {
+    for (int seen = told; seen < next && !end; seen = told) told.wait(seen);
     if (!capture->Flush(soon(), {}).ok()) return 1;
   }
   const bool closed = capture->Close(soon(), soon()).ok();
@@ -103,7 +107,8 @@ int Foreign(const std::string& directory, int run) {
       fields["seq"].set_number_value(seq);
       bytes += Framed(record);
     }
-    // As a buffer is written out: wherever it happens to be full.
+    // As a buffer is written out: wherever it happens to be full, and slowly, so that others look
+    // at the file in the middle. It waits for nothing.
     for (std::string_view rest = bytes; !rest.empty();) {
       const std::string_view piece = rest.substr(0, 100);
       if (::write(fd, piece.data(), piece.size()) != static_cast<ssize_t>(piece.size())) return 1;

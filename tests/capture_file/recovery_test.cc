@@ -282,6 +282,19 @@ TEST_F(RecoveryWithoutLeasesTest, DoesNotBelieveTheWallClock) {
   }
 }
 
+TEST_F(RecoveryWithoutLeasesTest, TheLockAloneTellsOfItsOwner) {
+  Leave(TabularFile(1));
+  {
+    const Owner owner(in_progress_, Owner::Lock::kYes);
+    EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+    clock_.Advance(std::chrono::hours(1));
+    EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
+  }
+  EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "the first look at a file that may be anybody's";
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+}
+
 TEST_F(RecoveryWithoutLeasesTest, AFileThatChangesIsInUse) {
   std::string content = TabularFile(1);
   Leave(content);

@@ -1,25 +1,13 @@
 // Close beats everything, and leaves everything captured on disk.
 #include "tests/integration/world.h"
 #include "tests/support/faulty_file_ops.h"
+#include "tests/support/hanging_reads.h"
 
 namespace datamanager::testing {
 namespace {
 
 // What a busy machine may add to a limit.
 constexpr std::chrono::seconds kSlack{3};
-
-// Reads of files wait at a gate.
-class HangingReads final : public FileOps {
- public:
-  Gate& gate() { return gate_; }
-  ssize_t Pread(int fd, void* data, size_t size, off_t offset) override {
-    gate_.Pass();
-    return FileOps::Pread(fd, data, size, offset);
-  }
-
- private:
-  Gate gate_;
-};
 
 // A disk for one test. A thread that was left alone may use it after the test.
 template <typename Disk>
@@ -254,6 +242,29 @@ TEST_F(CloseTest, ACollectorWhoseWriteHangsIsNamed) {
   ASSERT_TRUE(IsOk(Reconfigure()));
   ASSERT_TRUE(IsOk(SyncAll()));
   EXPECT_GE(ReceivedBy("cpu").size(), captured);
+}
+
+TEST_F(CloseTest, IsNotHeldUpByAReconfigureThatWaitsForUploadsThatHangInTheDisk) {
+  AddSensor("cpu", 100);
+  CaptureOffline("cpu", 3);
+  ASSERT_FALSE(HasFatalFailure());
+  auto& disk = LastingDisk<HangingReads>();
+  ops_ = &disk;
+  config_.capture_disabled = true;
+  options_.close_timeout = 200ms;
+  disk.gate().Close();
+  Start();
+  ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  config_.maximum_num_sync_threads = 3;
+  std::jthread reconfigure([&] { Reconfigure().IgnoreError(); });
+  ASSERT_TRUE(WaitForLog("sync starts anew"));
+  absl::Status result;
+  EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1200ms + kSlack);
+  EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
+  EXPECT_TRUE(Has(result.ToString(), "left alone"));
+  disk.gate().Open();
+  reconfigure.join();
+  ExpectTheNextRunUploads("cpu");
 }
 
 TEST_F(CloseTest, UploadsThatHangInTheDiskAreLeftAlone) {

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
 #include "tests/support/wait_until.h"
@@ -96,14 +95,14 @@ void RobotProcess::Sync() {
   const sync::Complain silently = [](const absl::Status&) {};
   FileOps& ops = *options_.disk;
   const std::vector<sync::Root> roots =
-      sync::ResolveRoots(ops, {config_.capture_directory, options_.files_directory}, silently);
+      sync::RootsOf(ops, config_, context_.former_roots, silently);
   // Not a pass, which goes on while the worker is at work.
   sync::DirectoryWalker walker(ops, roots, silently, {});
   while (const sync::DirectoryWalker::Entry* entry = walker.Next()) {
     struct stat info {};
     if (ops.LstatAt(entry->parent, entry->name, &info) != 0) continue;
     sync::FoundFile file{.root = entry->root->path,
-                         .path = absl::StrCat(*entry->directory, "/", entry->name),
+                         .path = entry->Path(),
                          .kind = entry->kind,
                          .id = FileId::Of(info),
                          .version = sync::FileVersion::Of(info)};

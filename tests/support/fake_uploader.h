@@ -87,6 +87,11 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     stall_next_ = count;
   }
+  // The next calls find the connection lost, which is back by the time they have told so.
+  void LoseConnectionForAMoment(int calls) {
+    MutexLock lock(mutex_);
+    lost_next_ = calls;
+  }
   // Sees every call once it is complete, one at a time, before it is answered; an error is its
   // answer. May call anything here but this. Null takes it away, and waits for a call under way.
   void OnCall(std::function<absl::Status(const UploadCall&)> hook) {
@@ -285,6 +290,7 @@ class FakeUploader final : public sync::Uploader {
 
     MutexLock lock(mutex_);
     bool stalled = false;
+    bool ready = ready_;
     if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
       changed_.Wait(mutex_, stop, [this] {
@@ -299,6 +305,10 @@ class FakeUploader final : public sync::Uploader {
       call.status = absl::UnavailableError("connection refused");
     } else if (!early.ok()) {
       call.status = early;
+    } else if (lost_next_ > 0) {
+      --lost_next_;
+      ready = false;
+      call.status = absl::UnavailableError("connection refused");
     } else if (stall_next_ > 0) {
       --stall_next_;
       stalled = true;
@@ -318,7 +328,8 @@ class FakeUploader final : public sync::Uploader {
       }
     }
     calls_.push_back(call);
-    return {.status = call.status, .channel_ready = ready_, .sent = true, .stalled = stalled};
+    return {
+        .status = call.status, .channel_ready = ready && ready_, .sent = true, .stalled = stalled};
   }
 
   const std::string part_id_;
@@ -337,6 +348,7 @@ class FakeUploader final : public sync::Uploader {
   absl::StatusCode fail_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   int lose_next_ DM_GUARDED_BY(mutex_) = 0;
   int stall_next_ DM_GUARDED_BY(mutex_) = 0;
+  int lost_next_ DM_GUARDED_BY(mutex_) = 0;
   std::optional<size_t> break_after_ DM_GUARDED_BY(mutex_);
   absl::StatusCode break_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   bool blocking_ DM_GUARDED_BY(mutex_) = false;

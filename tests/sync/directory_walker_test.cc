@@ -36,16 +36,19 @@ class WalkTest : public ::testing::Test {
     SetAge(Path(path), hours(1));
   }
 
+  std::vector<Root> Roots() {
+    return RootsOf(ops_, {.capture_directory = Path("capture"), .additional_paths = additional_},
+                   FormerRoots(), complain_);
+  }
+
   // What a walk finds, relative to the directory and sorted.
   std::string Walked() {
     found_.clear();
     std::vector<std::string> names;
-    std::vector<std::string> paths = {Path("capture")};
-    paths.insert(paths.end(), additional_.begin(), additional_.end());
-    const std::vector<Root> roots = ResolveRoots(ops_, paths, complain_);
+    const std::vector<Root> roots = Roots();
     DirectoryWalker walker(ops_, roots, complain_, {});
     while (const DirectoryWalker::Entry* entry = walker.Next()) {
-      FoundFile file = Found(entry->root->path, *entry->directory + "/" + entry->name);
+      FoundFile file = Found(entry->root->path, entry->Path());
       EXPECT_EQ(file.id, entry->id) << file.path;
       EXPECT_EQ(file.kind, entry->kind) << file.path;
       EXPECT_TRUE(file.path.starts_with(file.root + "/")) << file.path;
@@ -237,7 +240,7 @@ TEST_F(WalkTest, AReadOnlyFileSystemIsPassedOver) {
     }
   } read_only;
   Write("capture/1.capture");
-  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  const std::vector<Root> roots = Roots();
   DirectoryWalker walker(read_only, roots, complain_, {});
   EXPECT_EQ(walker.Next(), nullptr);
   EXPECT_EQ(walker.blocked_files(), 1U);
@@ -257,7 +260,7 @@ TEST_F(WalkTest, ATreeThatIsTooDeepIsComplainedAbout) {
 
 TEST_F(WalkTest, AStopEndsIt) {
   for (int i = 0; i < 10; ++i) Write("capture/" + std::to_string(i) + ".capture");
-  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  const std::vector<Root> roots = Roots();
   std::stop_source stop;
   DirectoryWalker walker(ops_, roots, complain_, stop.get_token());
   EXPECT_NE(walker.Next(), nullptr);
@@ -268,7 +271,7 @@ TEST_F(WalkTest, AStopEndsIt) {
 TEST_F(WalkTest, ARootThatWasReplacedIsNotEntered) {
   Write("capture/1.capture");
   Write("elsewhere/secret.capture");
-  const std::vector<Root> roots = ResolveRoots(ops_, {Path("capture")}, complain_);
+  const std::vector<Root> roots = Roots();
   fs::rename(Path("capture"), Path("aside"));
   fs::create_directory_symlink(Path("elsewhere"), Path("capture"));
   EXPECT_EQ(DirectoryWalker(ops_, roots, complain_, {}).Next(), nullptr);

@@ -24,9 +24,10 @@ class FailedFilesTest : public ::testing::Test {
   }
   std::string At(const std::string& relative) const { return root_ + "/" + relative; }
   RetriedFiles Retry(std::stop_token stop = {}) {
-    RetriedFiles result;
-    RetryFailedBelow(*context_, root_, stop, result);
-    return result;
+    const absl::StatusOr<Root> root = FindRoot(ops_, root_, DirectorySummary::Role::kCapture);
+    EXPECT_TRUE(root.ok()) << root.status();
+    const std::vector<Root> roots = {*root};
+    return RetryFailedFiles(*context_, roots, stop);
   }
   static std::string FirstError(const RetriedFiles& result) {
     return result.errors.empty() ? "" : result.errors.front();

@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/support/hanging_reads.h"
 #include "tests/sync/sync_fixture.h"
 
 namespace datamanager::sync {
@@ -495,6 +496,29 @@ TEST_F(SyncTest, CloseEndsAStreamAndAFlush) {
   const auto took = TimeOf([&] { Close(); });
   EXPECT_LT(took, seconds(1));
   EXPECT_EQ(OnDisk(), "big.bin");
+}
+
+// Threads are joined by one caller at a time.
+TEST_F(SyncTest, CloseLeavesTheThreadsToAReconfigureThatWaitsForThem) {
+  testing::HangingReads disk;
+  options_.ops = &disk;
+  Capture("arm", 1);
+  disk.gate().Close();
+  Start();
+  ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  config_.workers = 3;
+  absl::Status reconfigured;
+  std::jthread reconfigure(
+      [&] { reconfigured = sync_->Reconfigure(config_, testing::PatienceEnds()); });
+  ASSERT_TRUE(WaitUntil([&] { return log_.Has("sync starts anew"); }));
+  const absl::Status closed = sync_->Close(testing::In(milliseconds(20)));
+  EXPECT_EQ(closed.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(closed.message().find("a change of the config waits"), std::string::npos) << closed;
+  disk.gate().Open();
+  reconfigure.join();
+  EXPECT_EQ(reconfigured.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(server_->stored_count(), 0U);
+  Close();
 }
 
 TEST_F(SyncTest, AfterCloseNothingRuns) {
