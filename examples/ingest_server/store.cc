@@ -104,7 +104,8 @@ absl::StatusOr<std::unique_ptr<IngestStore>> IngestStore::Open(const std::string
   const std::string blobs = BlobDirectory(directory);
   for (const std::string& path : {directory, blobs}) {
     absl::Status status = datamanager::MakeDirectories(FileOps::System(), path);
-    if (status.ok()) status = datamanager::SyncDirectory(FileOps::System(), datamanager::ParentPath(path));
+    if (status.ok())
+      status = datamanager::SyncDirectory(FileOps::System(), datamanager::ParentPath(path));
     if (!status.ok()) return status;
   }
   BlobWriter::RemoveAbandoned(blobs);
