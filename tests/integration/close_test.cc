@@ -18,6 +18,17 @@ Disk& LastingDisk() {
 
 class CloseTest : public World {
  protected:
+  // Of the sensor "cpu".
+  void StartAnUploadThatHangs(HangingReads& disk) {
+    AddSensor("cpu", 100);
+    ASSERT_NO_FATAL_FAILURE(CaptureOffline("cpu", 3));
+    ops_ = &disk;
+    config_.capture_disabled = true;
+    options_.close_timeout = 200ms;
+    disk.gate().Close();
+    Start();
+    ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  }
   std::chrono::nanoseconds TimeOf(const std::function<void()>& action) {
     const auto begin = std::chrono::steady_clock::now();
     action();
@@ -245,16 +256,8 @@ TEST_F(CloseTest, ACollectorWhoseWriteHangsIsNamed) {
 }
 
 TEST_F(CloseTest, IsNotHeldUpByAReconfigureThatWaitsForUploadsThatHangInTheDisk) {
-  AddSensor("cpu", 100);
-  CaptureOffline("cpu", 3);
-  ASSERT_FALSE(HasFatalFailure());
   auto& disk = LastingDisk<HangingReads>();
-  ops_ = &disk;
-  config_.capture_disabled = true;
-  options_.close_timeout = 200ms;
-  disk.gate().Close();
-  Start();
-  ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  ASSERT_NO_FATAL_FAILURE(StartAnUploadThatHangs(disk));
   config_.maximum_num_sync_threads = 3;
   std::jthread reconfigure([&] { Reconfigure().IgnoreError(); });
   ASSERT_TRUE(WaitForLog("sync starts anew"));
@@ -268,16 +271,8 @@ TEST_F(CloseTest, IsNotHeldUpByAReconfigureThatWaitsForUploadsThatHangInTheDisk)
 }
 
 TEST_F(CloseTest, UploadsThatHangInTheDiskAreLeftAlone) {
-  AddSensor("cpu", 100);
-  CaptureOffline("cpu", 3);
-  ASSERT_FALSE(HasFatalFailure());
   auto& disk = LastingDisk<HangingReads>();
-  ops_ = &disk;
-  config_.capture_disabled = true;
-  options_.close_timeout = 200ms;
-  disk.gate().Close();
-  Start();
-  ASSERT_TRUE(WaitUntil([&] { return disk.gate().waiting() == 1; }));
+  ASSERT_NO_FATAL_FAILURE(StartAnUploadThatHangs(disk));
   absl::Status result;
   EXPECT_LT(TimeOf([&] { result = manager_->Close(); }), 1200ms + kSlack);
   EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
