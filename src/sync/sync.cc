@@ -154,25 +154,20 @@ absl::Status Sync::Replace(const std::shared_ptr<Scheduler>& before,
       context_->retries.Clear();
     }
   }
+  // Current before it starts, so that whoever closes sync from here on stops it, too.
   auto scheduler = std::make_shared<Scheduler>(context_, config);
-  absl::Status started = scheduler->Start();
-  if (!started.ok()) {
-    scheduler->RequestStop();
-    scheduler->Join(deadline);
-    scheduler = nullptr;
-  }
   {
     MutexLock lock(mutex_);
-    if (!closed_) {
-      scheduler_ = scheduler;
-      return started;
-    }
+    if (closed_) return absl::CancelledError("sync was closed meanwhile");
+    scheduler_ = scheduler;
   }
-  if (scheduler != nullptr) {
-    scheduler->RequestStop();
-    scheduler->Join(deadline);
-  }
-  return absl::CancelledError("sync was closed meanwhile");
+  absl::Status started = scheduler->Start();
+  if (started.ok()) return started;
+  scheduler->RequestStop();
+  scheduler->Join(deadline);
+  MutexLock lock(mutex_);
+  scheduler_ = nullptr;
+  return started;
 }
 
 absl::Status Sync::WaitForConnection(const std::stop_token& stop) const {
