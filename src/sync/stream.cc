@@ -35,6 +35,7 @@ UploadError StreamedUpload::Send(std::string first, capture_file::Extent extent,
     if (!status.ok()) return file_error(std::move(status));
     if (!stream_->Write(std::move(message))) return End();
     offset += size;
+    if (context_.progress != nullptr) context_.progress->Add(size);
   }
   if (absl::Status status = file_.CheckUnchanged(); !status.ok()) {
     return file_error(std::move(status));
@@ -44,6 +45,7 @@ UploadError StreamedUpload::Send(std::string first, capture_file::Extent extent,
 
 UploadError StreamedUpload::End() {
   CallResult call = stream_->Finish();
+  response_ = std::move(call.response);
   return {.status = std::move(call.status),
           .channel_ready = call.channel_ready,
           .stopped = context_.stop.stop_requested(),

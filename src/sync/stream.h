@@ -26,6 +26,8 @@ class StreamedUpload {
                  CallOptions options);
 
   UploadError Send(std::string first, capture_file::Extent extent, const FrameHead& frame_head);
+  // The serialized reply, if that succeeded.
+  const std::string& response() const { return response_; }
 
  private:
   UploadError End();
@@ -33,6 +35,7 @@ class StreamedUpload {
   const UploadContext& context_;
   const LocalFile& file_;
   const std::unique_ptr<UploadStream> stream_;
+  std::string response_;
 };
 
 }  // namespace datamanager::sync

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "capture_file/reader.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "sync/mime_type.h"
 #include "sync/stream.h"
 #include "sync/upload_key.h"
 #include "sync/uploads.h"
@@ -34,20 +35,6 @@ constexpr int kRequestMetadata = 1;
 constexpr int kRequestRecords = 2;
 constexpr int kPacketMetadata = 1;
 constexpr int kPacketData = 2;
-
-// What the MIME type of a payload says about its extension; empty if nothing.
-std::string_view ExtensionOf(std::string_view mime_type) {
-  constexpr std::pair<std::string_view, std::string_view> kExtensions[] = {
-      {"image/jpeg", ".jpeg"},        {"image/png", ".png"},
-      {"image/vnd.viam.dep", ".dep"}, {"image/vnd.viam.rgba", ".rgba"},
-      {"pointcloud/pcd", ".pcd"},     {"video/mp4", ".mp4"},
-      {"audio/wav", ".wav"},          {"audio/mpeg", ".mp3"},
-  };
-  for (const auto& [known, extension] : kExtensions) {
-    if (known == mime_type) return extension;
-  }
-  return "";
-}
 
 wire::UploadMetadata ToUploadMetadata(wire::DataCaptureMetadata&& stored,
                                       const std::string& part_id) {
