@@ -291,6 +291,7 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     bool stalled = false;
     bool ready = ready_;
+    std::string response;
     if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
       changed_.Wait(mutex_, stop, [this] {
@@ -322,14 +323,20 @@ class FakeUploader final : public sync::Uploader {
       } else {
         ++repeats_;
       }
+      wire::viam::app::datasync::v1::FileUploadResponse reply;
+      reply.set_binary_data_id("id-" + call.key);
+      if (call.method == sync::UploadMethod::kFileUpload) response = reply.SerializeAsString();
       if (lose_next_ > 0) {
         --lose_next_;
         call.status = absl::UnavailableError("the reply was lost");
       }
     }
     calls_.push_back(call);
-    return {
-        .status = call.status, .channel_ready = ready && ready_, .sent = true, .stalled = stalled};
+    return {.status = call.status,
+            .channel_ready = ready && ready_,
+            .sent = true,
+            .stalled = stalled,
+            .response = call.status.ok() ? std::move(response) : ""};
   }
 
   const std::string part_id_;
