@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr char kUsage[] =
     R"(robot --config FILE [--run-for DURATION] [--capture-dir DIR] [--status-every DURATION]
-      [--upload-stall-timeout DURATION]
+      [--upload-stall-timeout DURATION] [--listen ADDRESS]
 
 Captures what the components of a machine config say, and uploads it if the config has a cloud
 section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
@@ -23,6 +23,10 @@ section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
   --upload-stall-timeout DURATION
                            give up an upload that moves nothing for this long, and try it again
                            later; default: 30s
+  --listen ADDRESS         serve viam.service.datamanager.v1.DataManagerService and gRPC's health
+                           service on HOST:PORT, where port 0 lets the system choose, or unix:PATH.
+                           There is no authentication: whoever reaches the address may use it. A
+                           line "serving on ADDRESS" tells the port.
 
 Signals:
   SIGTERM, SIGINT  end: what is captured stays on disk, and the next run uploads it. Ending takes
@@ -93,7 +97,8 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       return options;
     }
     const bool known = flag == "--config" || flag == "--run-for" || flag == "--capture-dir" ||
-                       flag == "--status-every" || flag == "--upload-stall-timeout";
+                       flag == "--status-every" || flag == "--upload-stall-timeout" ||
+                       flag == "--listen";
     if (!known) {
       fault("unknown argument " + Quoted(arguments[i]) + "; see robot --help");
       continue;
@@ -108,6 +113,8 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       fault(flag + " needs a value");
     } else if (flag == "--config") {
       options.config = value;
+    } else if (flag == "--listen") {
+      options.listen = value;
     } else if (flag == "--capture-dir") {
       options.capture_dir = value;
     } else if (flag == "--run-for") {

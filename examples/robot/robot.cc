@@ -63,6 +63,7 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   }
   if (!sources.ok()) return sources;
   plan.config = *std::move(machine->data_manager);
+  plan.name = machine->data_manager_name;
   if (!options_.capture_dir.empty()) plan.config.capture_dir = options_.capture_dir;
   return plan;
 }
@@ -84,11 +85,27 @@ absl::Status Robot::Start() {
   absl::StatusOr<std::unique_ptr<DataManager>> manager = DataManager::Create(std::move(options));
   if (!manager.ok()) return manager.status();
   manager_ = *std::move(manager);
+  // First, so that nothing is captured if it cannot listen.
+  if (absl::Status status = Serve(plan->name); !status.ok()) return status;
   absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
   if (!status.ok()) return status;
   plan_ = *std::move(plan);
   start_ = steady_clock::now();
   if (options_.status_every) next_status_ = start_ + *options_.status_every;
+  return absl::OkStatus();
+}
+
+absl::Status Robot::Serve(const std::string& name) {
+  if (options_.listen.empty()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(options_.listen, *manager_, name);
+  if (!front.ok()) return front.status();
+  front_ = *std::move(front);
+  if (IsOpenToOthers(options_.listen)) {
+    Warn("other machines can reach " + front_->address() +
+         ", and there is no authentication: whoever does may have the robot upload and take its "
+         "statistics; listen on 127.0.0.1 or a unix socket");
+  }
+  Say("serving on " + front_->address());
   return absl::OkStatus();
 }
 
@@ -103,6 +120,10 @@ void Robot::Reload() {
   if (plan->cloud.id != plan_.cloud.id || plan->cloud.app_address != plan_.cloud.app_address) {
     Warn("the changed cloud section counts from the next start of the robot");
     plan->cloud = plan_.cloud;
+  }
+  if (front_ != nullptr && plan->name != plan_.name) {
+    Warn("the data manager's changed name counts from the next start of the robot");
+    plan->name = plan_.name;
   }
   plan_ = *std::move(plan);
   Say("config reloaded");
@@ -175,6 +196,7 @@ int Robot::Run() {
   const ManagerStats while_running = manager_->Stats();
   bool clean = true;
   if (number == 0) clean = Drain();
+  front_ = nullptr;
   clean = Succeeded(manager_->Close()) && clean;
   PrintSummary(while_running);
   return clean ? 0 : 1;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "datamanager/data_manager.h"
+#include "robot/front.h"
 #include "robot/options.h"
 #include "robot/signals.h"
 #include "robot/sources/robot_sources.h"
@@ -30,11 +31,13 @@ class Robot {
   struct Plan {
     datamanager::CloudConfig cloud;  // Without an address: only captures.
     datamanager::Config config;
+    std::string name;  // Of the data manager.
     RobotSources sources;
   };
 
   absl::StatusOr<Plan> Load() const;
   absl::Status Start();
+  absl::Status Serve(const std::string& name);
   void Reload();
   void RetryFailed();
   // The next signal, or 0 at `deadline`. Prints the status line whenever it is due.
@@ -50,6 +53,7 @@ class Robot {
   Signals& signals_;
   Plan plan_;  // In force.
   std::unique_ptr<datamanager::DataManager> manager_;
+  std::unique_ptr<Front> front_;  // If anybody is served. Gone before its manager.
   TimePoint start_;
   TimePoint next_status_ = TimePoint::max();
 };

@@ -136,6 +136,8 @@ struct MachineConfig {
   // What the data manager's service entry and all `service_configs` say. Absent if no data manager
   // is declared.
   std::optional<Config> data_manager;
+  // The short name of its service entry.
+  std::string data_manager_name;
   // What was accepted though it looks wrong, a line each: unknown attributes with the nearest known
   // name, credentials that are not used, thresholds above 1, attributes without effect. Reconfigure
   // logs the last two by itself, since a Config need not come from here.

@@ -140,6 +140,7 @@ void MachineConfigReader::ReadService(ObjectReader& entry) {
                                                ToAbsl(config::kDataManagerApi)));
   } else {
     machine_.data_manager.emplace();
+    machine_.data_manager_name = name;
     if (auto attributes = entry.Object("attributes", config::Fractions::kCut)) {
       machine_.data_manager = config::ReadServiceAttributes(*attributes);
     }

@@ -91,9 +91,8 @@ class Service final : public v1::DataManagerService::CallbackService {
   grpc::ServerUnaryReactor* Sync(grpc::CallbackServerContext* /*context*/,
                                  const v1::SyncRequest* request,
                                  v1::SyncResponse* /*response*/) override {
-    return Run(request->name(), [this](std::stop_token stop) {
-      return manager_.Sync({.stop = std::move(stop)});
-    });
+    return Run(request->name(),
+               [this](std::stop_token stop) { return manager_.Sync({.stop = std::move(stop)}); });
   }
 
   grpc::ServerUnaryReactor* UploadBinaryDataToDatasets(
@@ -148,8 +147,9 @@ class Service final : public v1::DataManagerService::CallbackService {
       result = service::ToStruct(map);
       return absl::OkStatus();
     }
-    return absl::UnimplementedError(absl::StrCat(
-        "there is no command \"", *name, "\"; there are \"stats\", \"flush\" and \"retry_failed\""));
+    return absl::UnimplementedError(
+        absl::StrCat("there is no command \"", *name,
+                     "\"; there are \"stats\", \"flush\" and \"retry_failed\""));
   }
 
   // Does `work` in a thread of the call's own, if the request is for this manager.
@@ -161,13 +161,14 @@ class Service final : public v1::DataManagerService::CallbackService {
       call->Finish(ToGrpc(status));
       return call;
     }
-    absl::StatusOr<Thread> thread = Thread::Start(
-        "dm-serve", kSystemStackBytes, [call, work = std::move(work), calls = calls_] {
-          const absl::Status result = work(call->stop());
-          // By then the manager is not needed: who closes it may go on.
-          End(*calls);
-          call->Finish(ToGrpc(result));
-        });
+    absl::StatusOr<Thread> thread = Thread::Start("dm-serve", kSystemStackBytes,
+                                                  [call, work = std::move(work), calls = calls_] {
+                                                    const absl::Status result = work(call->stop());
+                                                    // By then the manager is not needed: who closes
+                                                    // it may go on.
+                                                    End(*calls);
+                                                    call->Finish(ToGrpc(result));
+                                                  });
     if (!thread.ok()) {
       End(*calls_);
       call->Finish(ToGrpc(thread.status()));

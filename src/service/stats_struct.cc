@@ -166,7 +166,8 @@ void ToProto(const Value& value, google::protobuf::Value& out) {
       return;
     case Value::Kind::kList:
       out.mutable_list_value();
-      for (const Value& item : value.AsList()) ToProto(item, *out.mutable_list_value()->add_values());
+      for (const Value& item : value.AsList())
+        ToProto(item, *out.mutable_list_value()->add_values());
       return;
     case Value::Kind::kMap:
       *out.mutable_struct_value() = ToStruct(value.AsMap());
