@@ -67,7 +67,14 @@ absl::Status DirectUploads::ToDatasets(const DatasetFile& file) {
   }
   const absl::Status status = UploadWaiting(std::move(found), expectation);
   if (status.ok()) return status;
-  if (refused_) return Add(status, "the server refused it, and it is under failed/");
+  switch (fate_) {
+    case Fate::kWaits:
+      break;
+    case Fate::kSetAside:
+      return Add(status, "the server refused it, and it is under failed/");
+    case Fate::kTaken:
+      return Add(status, "somebody else has taken it from its place on disk");
+  }
   return Add(status, scheduler_.config().scheduled
                          ? "it is on disk and will be uploaded"
                          : "it is on disk, and the next call of Sync uploads it");
@@ -95,13 +102,11 @@ absl::Status DirectUploads::UploadWaiting(FoundFile file,
   const auto outcome = expectation.Await(patience, stop_.get_token());
   if (!outcome.has_value()) {
     if (EndsCall()) return EndedEarly();
-    return absl::AbortedError("somebody else has taken the file");
+    fate_ = Fate::kTaken;
+    return absl::AbortedError("nothing is known of the upload");
   }
-  refused_ = outcome->verdict == Verdict::kRefused;
-  if (outcome->verdict == Verdict::kGone) {
-    return absl::AbortedError(
-        absl::StrCat("somebody else has taken the file: ", outcome->status.message()));
-  }
+  if (outcome->verdict == Verdict::kRefused) fate_ = Fate::kSetAside;
+  if (outcome->verdict == Verdict::kGone) fate_ = Fate::kTaken;
   return outcome->status;
 }
 

@@ -62,7 +62,8 @@ class DirectUploads {
   const Stop on_caller_;
   const Stop on_restart_;
 
-  bool refused_ = false;  // Of ToDatasets.
+  // Of ToDatasets: where the file is.
+  enum class Fate : uint8_t { kWaits, kSetAside, kTaken } fate_ = Fate::kWaits;
 
   // Of FromPath.
   std::shared_ptr<const DirectUpload> direct_;

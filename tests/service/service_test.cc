@@ -134,30 +134,50 @@ TEST_F(ServiceTest, CancelledHalfWayAnUploadGoesOnInTheBackground) {
 }
 
 // One call at a time: the next shows that the one before has ended.
-TEST_F(ServiceTest, ACancelledCallEndsHereToo) {
+TEST_F(ServiceTest, ACancelledCallEndsHereTooAndMoreThanTheMostAreRefused) {
   ServeOffline({.name = "data", .most_calls = 1});
-  for (const bool by_deadline : {false, true}) {
-    grpc::ClientContext context;
-    if (by_deadline) context.set_deadline(std::chrono::system_clock::now() + 200ms);
-    auto sync = std::async(std::launch::async, [&] { return client_->Sync("data", context); });
-    ASSERT_TRUE(WaitUntil(
-        [&] { return client_->GetStatus("data").error_code() == StatusCode::RESOURCE_EXHAUSTED; }));
-    if (!by_deadline) context.TryCancel();
-    EXPECT_EQ(sync.get().error_code(),
-              by_deadline ? StatusCode::DEADLINE_EXCEEDED : StatusCode::CANCELLED);
-    EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
-  }
-}
-
-TEST_F(ServiceTest, TooManyCallsAreRefused) {
-  ServeOffline({.name = "data", .most_calls = 1});
+  const auto busy = [&] {
+    return Is(StatusCode::RESOURCE_EXHAUSTED, "1 calls are under way, the most there may be",
+              client_->GetStatus("data"));
+  };
   grpc::ClientContext context;
-  auto sync = std::async(std::launch::async, [&] { return client_->Sync("data", context); });
-  EXPECT_TRUE(WaitUntil([&] {
-    return client_->GetStatus("data").error_message() ==
-           "1 calls are under way, the most there may be";
-  }));
+  auto upload = std::async(std::launch::async, [&] {
+    return client_->Upload(DataManagerClient::UploadRequest("data", "x"), context);
+  });
+  ASSERT_TRUE(WaitUntil([&] { return WaitingForDatasets().size() == 1; }));
+  EXPECT_TRUE(busy());
   context.TryCancel();
+  EXPECT_TRUE(Is(StatusCode::CANCELLED, "", upload.get()));
+  EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
+
+  // A Sync waits for the connection, until its client has had enough of it.
+  grpc::ClientContext short_context;
+  short_context.set_deadline(std::chrono::system_clock::now() + 200ms);
+  EXPECT_TRUE(Is(StatusCode::DEADLINE_EXCEEDED, "", client_->Sync("data", short_context)));
+  EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
+
+  std::mutex mutex;
+  std::unique_ptr<grpc::ClientContext> current;
+  auto sync = std::async(std::launch::async, [&] {
+    grpc::Status status(StatusCode::RESOURCE_EXHAUSTED, "");
+    while (status.error_code() == StatusCode::RESOURCE_EXHAUSTED) {  // By the looks below.
+      grpc::ClientContext* mine = nullptr;
+      {
+        const std::lock_guard lock(mutex);
+        current = std::make_unique<grpc::ClientContext>();
+        mine = current.get();
+      }
+      status = client_->Sync("data", *mine);
+    }
+    return status;
+  });
+  EXPECT_TRUE(WaitUntil([&] { return static_cast<bool>(busy()); }));
+  {
+    const std::lock_guard lock(mutex);
+    current->TryCancel();
+  }
+  EXPECT_TRUE(Is(StatusCode::CANCELLED, "", sync.get()));
+  EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
 }
 
 TEST_F(ServiceTest, ClosingTheManagerEndsCallsAndIsToldToLaterOnes) {
