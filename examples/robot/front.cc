@@ -1,6 +1,7 @@
 #include "robot/front.h"
 
 #include <arpa/inet.h>
+#include <grpc/grpc.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
@@ -88,6 +89,8 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(const std::string& listen,
   std::unique_ptr<Front> front(new Front);
   front->service_ = datamanager::MakeDataManagerService(manager, {.name = name});
 
+  // The last one to leave gRPC may wait 10 s for its pollers: nobody is.
+  [[maybe_unused]] static const bool initialised = (grpc_init(), true);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   int port = 0;

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_TESTS_SUPPORT_DATA_MANAGER_CLIENT_H_
 #define DATAMANAGER_TESTS_SUPPORT_DATA_MANAGER_CLIENT_H_
 
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -23,7 +24,10 @@ class DataManagerClient {
  public:
   explicit DataManagerClient(const std::string& address)
       : stub_(v1::DataManagerService::NewStub(
-            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
+            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {
+    // The last one to leave gRPC may wait 10 s for its pollers: nobody is.
+    [[maybe_unused]] static const bool initialised = (grpc_init(), true);
+  }
 
   grpc::Status Sync(const std::string& name, grpc::ClientContext& context) {
     v1::SyncRequest request;
