@@ -188,8 +188,7 @@ TEST_F(ServiceTest, ClosingTheManagerEndsCallsAndIsToldToLaterOnes) {
   });
   ASSERT_TRUE(WaitUntil([&] { return WaitingForDatasets().size() == 1; }));
   ASSERT_TRUE(IsOk(manager_->Close()));
-  EXPECT_TRUE(Is(StatusCode::UNAVAILABLE, "", upload.get()) ||
-              Is(StatusCode::CANCELLED, "it is on disk", upload.get()));
+  EXPECT_TRUE(Is(StatusCode::CANCELLED, "it is on disk", upload.get()));
   // It may have come too late to begin.
   const grpc::Status synced = sync.get();
   EXPECT_TRUE(synced.error_code() == StatusCode::CANCELLED ||
@@ -298,7 +297,7 @@ TEST_F(ServiceTest, AnyOtherCommandIsToldWhatThereIs) {
                                 "\"; there are \"stats\", \"flush\" and \"retry_failed\""),
                    client_->Do("data", absl::StrCat(R"({"command": ")", unknown, "\"}"))));
   }
-  const std::string deep = std::string(60, '[') + std::string(60, ']');
+  const std::string deep = std::string(30, '[') + std::string(30, ']');
   for (const std::string& bad :
        {std::string("{}"), std::string(R"({"command": 1})"), std::string(R"({"command": null})"),
         std::string(R"({"command": {"stats": true}})"), std::string(R"({"flush": true})"),
