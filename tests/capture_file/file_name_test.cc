@@ -203,7 +203,7 @@ TEST(DatasetUploadNameTest, IsKnownAgainAndNothingElseIs) {
   }
   for (const std::string& name :
        {digest + ".upload.prog", digest + ".upload..prog", digest + ".upload.x.prog",
-        "notes.upload.0.prog", std::string(".prog"), std::string("0.prog")}) {
+        std::string("notes.upload.0.prog"), std::string(".prog"), std::string("0.prog")}) {
     EXPECT_FALSE(IsDatasetInProgress(name)) << name;
   }
 }
