@@ -93,6 +93,7 @@ TEST_F(DatasetUploadTest, IsDurablyOnDiskBeforeAnythingIsSent) {
   EXPECT_EQ(before[4], "rename " + name);
   EXPECT_EQ(before[5], "flush directory datasetUpload");
   EXPECT_EQ(before[6], "flush directory captured");
+  Close();  // Before what it works on.
 }
 
 TEST_F(DatasetUploadTest, OfflineItSaysSoAndIsUploadedWhenTheConnectionIsBack) {
@@ -303,6 +304,7 @@ TEST_F(DatasetUploadTest, ADiskThatFailsIsToldAndLeavesNothing) {
   ops.CutWrites(1);
   EXPECT_TRUE(Upload().ok());
   ExpectWhatWasAskedFor(Stored());
+  Close();  // Before what it works on.
 }
 
 TEST_F(DatasetUploadTest, WhatADeadProcessHadBegunIsRemovedAndWhatALivingOneWritesIsNot) {

@@ -241,17 +241,17 @@ TEST_F(PathUploadTest, ChangedMeanwhileItStays) {
   EXPECT_EQ(ReadFile(path), "after all");
 }
 
-TEST_F(PathUploadTest, FromWhereNothingCanBeRemovedNothingIsUploaded) {
+TEST_F(PathUploadTest, WhatCannotBeRemovedAfterwardsIsStoredAndTold) {
   testing::FaultyFileOps ops;
   options_.ops = &ops;
   Put("1.txt", "1");
   Start();
   ops.Fail(testing::FaultyFileOps::Call::kUnlink, EROFS);
   const UploadedFiles result = Upload(tree_);
-  // It could not be foreseen: it is stored, and that is told.
   EXPECT_EQ(result.files_uploaded, 1U);
   EXPECT_NE(Join(result.errors).find("stored, but not removed"), std::string::npos);
   EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+  Close();  // Before what it works on.
 }
 
 }  // namespace
