@@ -92,20 +92,23 @@ absl::StatusOr<DatasetFile> DatasetFile::Make(std::string_view contents, const U
   return file;
 }
 
-absl::Status DatasetFile::Write(FileOps& ops, const Root& root) const {
+absl::StatusOr<std::optional<FileId>> DatasetFile::Write(FileOps& ops, const Root& root) const {
   const std::string directory =
       absl::StrCat(root.path, "/", ToAbsl(capture_file::kDatasetUploadDirectory));
   const absl::StatusOr<UniqueFd> fd =
       MakeDirectoriesBelow(ops, root.path, capture_file::kDatasetUploadDirectory);
   if (!fd.ok()) return fd.status();
-  if (absl::Status status = WriteTo(ops, fd->get(), directory); !status.ok()) return status;
+  absl::StatusOr<std::optional<FileId>> made = WriteTo(ops, fd->get(), directory);
+  if (!made.ok()) return made;
   // Of the capture directory, too, which may have just been made.
-  return DurableNames(ops).Flush(directory);
+  if (absl::Status status = DurableNames(ops).Flush(directory); !status.ok()) return status;
+  return made;
 }
 
-absl::Status DatasetFile::WriteTo(FileOps& ops, int directory, const std::string& path) const {
+absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(FileOps& ops, int directory,
+                                                           const std::string& path) const {
   struct stat info {};
-  if (ops.LstatAt(directory, name_.c_str(), &info) == 0) return absl::OkStatus();
+  if (ops.LstatAt(directory, name_.c_str(), &info) == 0) return std::nullopt;
   UniqueFd out;
   std::string in_progress;
   for (int attempt = 0; !out.valid(); ++attempt) {
@@ -130,14 +133,18 @@ absl::Status DatasetFile::WriteTo(FileOps& ops, int directory, const std::string
   if (status.ok() && ops.Fdatasync(out.get()) != 0) {
     status = ErrnoStatus(errno, "flush", in_progress);
   }
+  if (status.ok() && ops.Fstat(out.get(), &info) != 0) {
+    status = ErrnoStatus(errno, "look at", in_progress);
+  }
   if (status.ok() &&
       ops.RenameNoReplaceAt(directory, in_progress.c_str(), directory, name_.c_str()) == 0) {
-    return absl::OkStatus();
+    return FileId::Of(info);
   }
   // The same may have been written meanwhile.
   if (status.ok() && errno != EEXIST) status = ErrnoStatus(errno, "rename", in_progress);
   ops.UnlinkAt(directory, in_progress.c_str());
-  return status.ok() ? status : Wrap(status, path);
+  if (!status.ok()) return Wrap(status, path);
+  return std::nullopt;
 }
 
 absl::StatusOr<DatasetFileHead> ReadDatasetFileHead(const LocalFile& file) {

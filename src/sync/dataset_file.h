@@ -14,6 +14,7 @@
 #define DATAMANAGER_SRC_SYNC_DATASET_FILE_H_
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -41,12 +42,14 @@ class DatasetFile {
   const std::string& name() const { return name_; }
 
   // Puts it below `root`, the capture directory, and makes it durable: data, name, directories. If
-  // the same waits there already, that is as good. Of one that cannot be written nothing is left.
-  absl::Status Write(FileOps& ops, const Root& root) const;
+  // the same waits there already, that is as good: nullopt, else which file was made. Of one that
+  // cannot be written nothing is left.
+  absl::StatusOr<std::optional<FileId>> Write(FileOps& ops, const Root& root) const;
 
  private:
   DatasetFile() = default;
-  absl::Status WriteTo(FileOps& ops, int directory, const std::string& path) const;
+  absl::StatusOr<std::optional<FileId>> WriteTo(FileOps& ops, int directory,
+                                                const std::string& path) const;
 
   std::string head_;  // The metadata, with its length.
   std::string_view contents_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -62,9 +63,9 @@ absl::Status DirectUploads::ToDatasets(const DatasetFile& file) {
                            file.name()),
       .kind = FileKind::kDatasetUpload};
   UploadOutcomes::Expectation expectation(context_.outcomes, found.path);
-  if (absl::Status status = file.Write(ops_, *root); !status.ok()) {
-    return Wrap(status, "put the upload on disk");
-  }
+  const absl::StatusOr<std::optional<FileId>> made = file.Write(ops_, *root);
+  if (!made.ok()) return Wrap(made.status(), "put the upload on disk");
+  if (made->has_value()) expectation.OnlyOf(**made);
   const absl::Status status = UploadWaiting(std::move(found), expectation);
   if (status.ok()) return status;
   switch (fate_) {
@@ -84,29 +85,34 @@ absl::Status DirectUploads::UploadWaiting(FoundFile file,
                                           UploadOutcomes::Expectation& expectation) {
   absl::Status connected = WaitForConnection(context_, stop_.get_token(), deadline_);
   if (!connected.ok()) return EndsCall() ? EndedEarly() : connected;
-  MonotonicTime patience = deadline_;
-  struct stat info {};
-  if (ops_.Lstat(file.path.c_str(), &info) == 0) {
+  FileTracker& tracker = context_.tracker;
+  std::optional<UploadOutcome> outcome;
+  // Whoever has the file tells how its try ended before it lets go of it.
+  while (!outcome.has_value()) {
+    struct stat info {};
+    if (ops_.Lstat(file.path.c_str(), &info) != 0) {
+      outcome = expectation.Await(std::min(deadline_, Now() + kReportLimit), stop_.get_token());
+      if (outcome.has_value()) break;
+      if (EndsCall()) return EndedEarly();
+      fate_ = Fate::kTaken;
+      return absl::AbortedError("nothing is known of the upload");
+    }
     file.id = FileId::Of(info);
     file.version = FileVersion::Of(info);
-    const OfferEnd end =
-        scheduler_.passes().OfferNow(std::move(file), nullptr, deadline_, stop_.get_token());
+    if (!tracker.WaitUntilFree(file.id, deadline_, stop_.get_token())) return EndedEarly();
+    outcome = expectation.Await(Now(), stop_.get_token());
+    if (outcome.has_value()) break;
+    const OfferEnd end = scheduler_.passes().OfferNow(file, nullptr, deadline_, stop_.get_token());
     if (end == OfferEnd::kOffline) {
       return NotConnected(context_.options.uploader->Status(), context_.options.clock->WallNow());
     }
     if (end != OfferEnd::kTaken) return EndedEarly();
-  } else {
-    // A pass has found it meanwhile.
-    patience = std::min(patience, Now() + kReportLimit);
-  }
-  const auto outcome = expectation.Await(patience, stop_.get_token());
-  if (!outcome.has_value()) {
-    if (EndsCall()) return EndedEarly();
-    fate_ = Fate::kTaken;
-    return absl::AbortedError("nothing is known of the upload");
+    if (!tracker.WaitUntilFree(file.id, deadline_, stop_.get_token())) return EndedEarly();
+    // Without an outcome, another process works on the file, or it was gone.
+    outcome = expectation.Await(std::min(deadline_, Now() + kReportLimit), stop_.get_token());
+    if (!outcome.has_value() && EndsCall()) return EndedEarly();
   }
   if (outcome->verdict == Verdict::kRefused) fate_ = Fate::kSetAside;
-  if (outcome->verdict == Verdict::kGone) fate_ = Fate::kTaken;
   return outcome->status;
 }
 
@@ -192,7 +198,7 @@ absl::Status DirectUploads::UploadOne(const std::string& root, const std::string
       Fail(path, size, possible);
       return absl::OkStatus();
     }
-    UploadOutcomes::Expectation expectation(context_.outcomes, path);
+    UploadOutcomes::Expectation expectation(context_.outcomes, path, direct_.get());
     const OfferEnd end = scheduler_.passes().OfferNow({.root = root,
                                                        .path = path,
                                                        .kind = FileKind::kArbitrary,

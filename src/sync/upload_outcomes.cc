@@ -4,8 +4,9 @@
 
 namespace datamanager::sync {
 
-UploadOutcomes::Expectation::Expectation(UploadOutcomes& outcomes, std::string path)
-    : outcomes_(outcomes), path_(std::move(path)) {
+UploadOutcomes::Expectation::Expectation(UploadOutcomes& outcomes, std::string path,
+                                         const void* caller)
+    : outcomes_(outcomes), path_(std::move(path)), caller_(caller) {
   MutexLock lock(outcomes_.mutex_);
   outcomes_.expectations_.insert(this);
 }
@@ -15,22 +16,31 @@ UploadOutcomes::Expectation::~Expectation() {
   outcomes_.expectations_.erase(this);
 }
 
+void UploadOutcomes::Expectation::OnlyOf(FileId file) {
+  MutexLock lock(outcomes_.mutex_);
+  file_ = file;
+  std::erase_if(told_, [file](const UploadOutcome& outcome) { return outcome.file != file; });
+}
+
 std::optional<UploadOutcome> UploadOutcomes::Expectation::Await(MonotonicTime deadline,
                                                                 std::stop_token stop) {
   MutexLock lock(outcomes_.mutex_);
   outcomes_.changed_.WaitUntil(outcomes_.mutex_, std::move(stop), deadline, [this] {
     outcomes_.mutex_.AssertHeld();
-    return outcome_.has_value();
+    return !told_.empty();
   });
-  return outcome_;
+  if (told_.empty()) return std::nullopt;
+  return told_.front();
 }
 
-void UploadOutcomes::Report(const std::string& path, const UploadOutcome& outcome) {
+void UploadOutcomes::Report(const std::string& path, const void* caller,
+                            const UploadOutcome& outcome) {
   MutexLock lock(mutex_);
   for (Expectation* expectation : expectations_) {
     expectation->outcomes_.mutex_.AssertHeld();
-    if (expectation->path_ == path && !expectation->outcome_.has_value()) {
-      expectation->outcome_ = outcome;
+    if (expectation->path_ == path && expectation->caller_ == caller &&
+        (!expectation->file_.has_value() || *expectation->file_ == outcome.file)) {
+      expectation->told_.push_back(outcome);
     }
   }
   changed_.NotifyAll();

@@ -98,12 +98,12 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
 }
 
 void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
-  UploadOutcome outcome;
+  UploadOutcome outcome{.file = job.file.id};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
     outcome.status = file.status();
     outcome.verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
-    context_.outcomes.Report(job.file.path, outcome);
+    context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
     return;
   }
   std::stop_source either;
@@ -131,16 +131,22 @@ void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
     context_.options.logger->Info(
         absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
-  context_.outcomes.Report(job.file.path, outcome);
+  context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
 }
 
 void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadResult& result) {
   if (job.file.kind != FileKind::kDatasetUpload) return;
-  const UploadOutcome outcome{
-      .status = error.status, .verdict = Judge(error), .binary_data_id = result.binary_data_id};
-  // Of a file that is busy another look follows; a stop ends those who wait, too.
-  if (outcome.verdict == Verdict::kBusy || outcome.verdict == Verdict::kStopped) return;
-  context_.outcomes.Report(job.file.path, outcome);
+  const UploadOutcome outcome{.file = job.file.id,
+                              .status = error.status,
+                              .verdict = Judge(error),
+                              .binary_data_id = result.binary_data_id};
+  // Of a file that is busy another look follows, one that is gone may have a successor by the same
+  // name, and a stop ends those who wait, too.
+  if (outcome.verdict == Verdict::kBusy || outcome.verdict == Verdict::kGone ||
+      outcome.verdict == Verdict::kStopped) {
+    return;
+  }
+  context_.outcomes.Report(job.file.path, nullptr, outcome);
 }
 
 void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadError& answer) {

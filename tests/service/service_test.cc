@@ -97,6 +97,7 @@ TEST_F(ServiceTest, AnUploadThatFailsSaysWhyAndArrivesLater) {
                  client_->Upload(request)));
   EXPECT_TRUE(WaitUntil([&] { return ArrivedFiles().size() == 1; }));
   EXPECT_EQ(ArrivedFiles()[0].dataset_ids, R"(["d"])");
+  ASSERT_TRUE(WaitUntil([&] { return OnDisk().empty(); }));
   server_->FailNext(1, StatusCode::INVALID_ARGUMENT);
   EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "it is under failed/", client_->Upload(request)));
 }

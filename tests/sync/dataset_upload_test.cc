@@ -184,6 +184,42 @@ TEST_F(DatasetUploadTest, ManyAtOnceStoreTheSameOnceAndAllSaySo) {
   EXPECT_EQ(OnDisk(), "");
 }
 
+// The name is used again as soon as it is free, by calls that know nothing of each other.
+TEST_F(DatasetUploadTest, CallsOfTheSameInTurnsAndAtOnceAreAllOk) {
+  Start();
+  std::vector<std::future<int>> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.push_back(std::async(std::launch::async, [this] {
+      int failed = 0;
+      for (int j = 0; j < 50; ++j) {
+        const absl::Status status = Upload();
+        if (!status.ok() && failed++ == 0) ADD_FAILURE() << status;
+      }
+      return failed;
+    }));
+  }
+  for (auto& caller : callers) EXPECT_EQ(caller.get(), 0);
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(DatasetUploadTest, WhatAnotherProcessHasIsWaitedForAndThenNothingIsKnownOfIt) {
+  config_.scheduled = false;  // Only the call looks at it.
+  server_->SetReady(false);
+  Start();
+  EXPECT_TRUE(absl::IsUnavailable(Upload()));
+  const std::string path = captured_ + "/datasetUpload/" + Waiting()[0];
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(fd.get(), LOCK_EX | LOCK_NB), 0);
+  server_->SetReady(true);
+  auto call = UploadInBackground();
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
+  std::filesystem::remove(path);
+  fd.Reset();
+  const absl::Status status = call.get();
+  EXPECT_TRUE(Says(status, absl::StatusCode::kAborted, "somebody else has taken it")) << status;
+  EXPECT_EQ(server_->call_count(), 0U);
+}
+
 TEST_F(DatasetUploadTest, ARefusalIsToldAndSetAsideAndCanBePutBack) {
   config_.scheduled = false;
   Start();
