@@ -230,8 +230,11 @@ template <typename Response, typename Receive>
 grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMetadata& metadata,
                                    Response& response, Receive receive) {
   const Faults faults = faults_.ForNextCall(metadata.component_name(), metadata.file_name());
-  if (faults.delay.count() != 0 && !WaitUntil(std::chrono::steady_clock::now() + faults.delay)) {
-    return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
+  if (faults.delay.count() != 0) {
+    ++delays_;
+    if (!WaitUntil(std::chrono::steady_clock::now() + faults.delay)) {
+      return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
+    }
   }
   absl::Status struck;
   absl::StatusOr<Upload> upload =

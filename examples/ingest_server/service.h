@@ -22,6 +22,7 @@ inline constexpr char kUploadKey[] = "datamanager-upload-key";
 
 // How often faults have struck.
 struct FaultCounts {
+  uint64_t delays = 0;  // Counted when they begin.
   uint64_t failures = 0;
   uint64_t stalls = 0;
   uint64_t drops = 0;  // Stored, and not answered.
@@ -36,7 +37,7 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
   // Ends delays and stalls, so that their calls do not hold up the end of the server.
   void StopWaiting() { stop_.request_stop(); }
 
-  FaultCounts fault_counts() const { return {failures_, stalls_, drops_}; }
+  FaultCounts fault_counts() const { return {delays_, failures_, stalls_, drops_}; }
 
   grpc::Status DataCaptureUpload(
       grpc::ServerContext* context,
@@ -69,6 +70,7 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
   FaultInjector& faults_;
   std::stop_source stop_;
   std::atomic<uint64_t> failures_ = 0;
+  std::atomic<uint64_t> delays_ = 0;
   std::atomic<uint64_t> stalls_ = 0;
   std::atomic<uint64_t> drops_ = 0;
 
