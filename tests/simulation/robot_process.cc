@@ -38,16 +38,9 @@ RobotProcess::RobotProcess(const Options& options)
                                         .look_interval = std::chrono::hours(1)});
   EXPECT_TRUE(keeper.ok()) << keeper.status();
   keeper_ = *std::move(keeper);
-  auto worker = Thread::Start("worker", kOwnStackBytes, [this] {
-    sync::UploadWorker(context_, config_).Run(channel_, stop_.get_token());
-  });
-  EXPECT_TRUE(worker.ok()) << worker.status();
-  worker_ = *std::move(worker);
 }
 
 RobotProcess::~RobotProcess() {
-  stop_.request_stop();
-  worker_.Join();
   for (const auto& [collector, output] : outputs_) output->Close(PatienceEnds());
   keeper_->Close(PatienceEnds());
 }
@@ -121,13 +114,10 @@ void RobotProcess::Sync() {
 }
 
 void RobotProcess::Offer(sync::FoundFile file) {
-  const FileId id = file.id;
-  std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(id);
+  std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   ASSERT_TRUE(claim.has_value()) << file.path;
   const sync::RetryState state = context_.retries.Take(file);
-  sync::Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
-  ASSERT_EQ(channel_.Send(job, PatienceEnds(), {}), sync::Channel<sync::Job>::Sent::kTaken);
-  ASSERT_TRUE(context_.tracker.WaitUntilFree(id, PatienceEnds(), {}));
+  worker_.Process({.file = std::move(file), .claim = *std::move(claim), .state = state}, {});
 }
 
 }  // namespace datamanager::simulation
