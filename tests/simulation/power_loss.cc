@@ -2,14 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "capture_file/file_name.h"
 #include "tests/support/files.h"
 #include "tests/support/wait_until.h"
@@ -29,26 +33,47 @@ class Surveyor {
  public:
   Surveyor(const Recording& recording, size_t goal) : recording_(recording), goal_(goal) {
     for (size_t count = 0; count <= recording.changes().size(); ++count) {
-      unflushed_.push_back(Unflushed(recording.changes(), count));
+      moments_.push_back({.unflushed = Unflushed(recording.changes(), count),
+                          .promised = recording.Promised(count).size(),
+                          .stored = recording.Stored(count).size()});
     }
   }
 
   Survey Run() {
-    for (size_t count = 0; count < unflushed_.size() && !Done(); ++count) Try({.count = count});
-    while (!Done()) Try(Draw());
-    return std::move(survey_);
+    std::vector<std::jthread> others(std::max(std::thread::hardware_concurrency(), 1U) - 1);
+    for (std::jthread& other : others) other = std::jthread([this] { Work(); });
+    Work();
+    others.clear();
+    MutexLock lock(mutex_);
+    return survey_;
   }
 
  private:
-  bool Done() const {
-    constexpr size_t kTriesPerState = 50;
-    return survey_.distinct >= goal_ || survey_.tried >= kTriesPerState * goal_ ||
-           survey_.broken_states >= kEnough;
+  // After a number of changes.
+  struct Moment {
+    std::vector<size_t> unflushed;
+    size_t promised = 0;
+    size_t stored = 0;
+  };
+
+  void Work() {
+    while (const std::optional<State> state = Next()) Try(*state);
   }
 
-  State Draw() {
-    State state{.count = random_() % unflushed_.size()};
-    const std::vector<size_t>& unflushed = unflushed_[state.count];
+  std::optional<State> Next() DM_EXCLUDES(mutex_) {
+    constexpr size_t kTriesPerState = 50;
+    MutexLock lock(mutex_);
+    if (survey_.distinct >= goal_ || survey_.tried >= kTriesPerState * goal_ ||
+        survey_.broken_states >= kEnough) {
+      return std::nullopt;
+    }
+    const size_t number = survey_.tried++;
+    return number < moments_.size() ? State{.count = number} : Draw();
+  }
+
+  State Draw() DM_REQUIRES(mutex_) {
+    State state{.count = random_() % moments_.size()};
+    const std::vector<size_t>& unflushed = moments_[state.count].unflushed;
     if (unflushed.empty()) return state;
     for (size_t more = 1 + random_() % kMisfortunes; more > 0; --more) {
       const size_t change = unflushed[random_() % unflushed.size()];
@@ -58,30 +83,39 @@ class Surveyor {
     return state;
   }
 
-  void Try(const State& state) {
-    ++survey_.tried;
+  void Try(const State& state) DM_EXCLUDES(mutex_) {
     const Image image =
         AfterPowerCut(recording_.begin(), recording_.changes(), state.count, state.misfortunes);
-    const std::vector<std::string> promised = recording_.Promised(state.count);
-    const std::vector<testing::UploadCall> stored = recording_.Stored(state.count);
-    const uint64_t print = Fingerprint(image) ^ (promised.size() << 16) ^ stored.size();
-    if (!seen_.insert(print).second) return;
-    ++survey_.distinct;
-    const std::vector<std::string> broken = Survive(image, promised, stored);
-    if (broken.empty()) return;
-    if (survey_.broken_states++ > 0) return;
-    survey_.broken = broken;
+    const Moment& moment = moments_[state.count];
+    const uint64_t print = Fingerprint(image) ^ (moment.promised << 16) ^ moment.stored;
+    {
+      MutexLock lock(mutex_);
+      // The goal is met while others are under way.
+      if (survey_.distinct >= goal_ || !seen_.insert(print).second) return;
+      ++survey_.distinct;
+    }
+    const Outcome outcome = Survive(image, state.count);
+    MutexLock lock(mutex_);
+    survey_.altered_records += outcome.altered;
+    if (outcome.altered > 0) ++survey_.states_with_altered;
+    if (outcome.broken.empty() || survey_.broken_states++ > 0) return;
+    survey_.broken = outcome.broken;
     survey_.broken.push_back(Describe(state));
   }
 
-  // What is broken once a new process has done its work.
-  std::vector<std::string> Survive(const Image& image, const std::vector<std::string>& promised,
-                                   const std::vector<testing::UploadCall>& stored) {
+  struct Outcome {
+    std::vector<std::string> broken;
+    size_t altered = 0;  // Records.
+  };
+
+  // What comes of it once a new process has done its work.
+  Outcome Survive(const Image& image, size_t changes) const {
     const testing::TempDir base(testing::MemoryDirectory());
     const Places places(base.path());
     Materialise(image, ParentPath(recording_.places().captured), base.path());
     const std::shared_ptr<testing::FakeUploader> server = PlainServer();
-    std::vector<std::string> broken;
+    Outcome outcome;
+    std::vector<std::string>& broken = outcome.broken;
     {
       SimulatedDisk disk(places.captured);
       disk.Heal();
@@ -108,23 +142,23 @@ class Surveyor {
 
     // The server knows each key once, before the cut and after.
     std::map<std::string, testing::UploadCall> by_key;
-    for (const testing::UploadCall& call : stored) by_key.emplace(call.key, call);
+    for (const testing::UploadCall& call : recording_.Stored(changes))
+      by_key.emplace(call.key, call);
     for (const testing::UploadCall& call : server->stored()) by_key.emplace(call.key, call);
     std::vector<testing::UploadCall> all;
     for (auto& [key, call] : by_key) all.push_back(std::move(call));
     const Tally tally = Count(recording_.ledger(), all, set_aside);
     std::map<std::string, int> records = tally.stored;
     for (const auto& [id, count] : tally.failed) records[id] += count;
-    for (const std::string& id : promised) {
+    for (const std::string& id : recording_.Promised(changes)) {
       if (records[id] == 0) broken.push_back("lost or altered: " + id);
     }
     for (const auto& [id, count] : records) {
       if (count > 1) broken.push_back("twice: " + id);
     }
     if (tally.unreadable > 0) broken.emplace_back("the server was sent nonsense");
-    survey_.altered_records += tally.altered;
-    if (tally.altered > 0) ++survey_.states_with_altered;
-    return broken;
+    outcome.altered = tally.altered;
+    return outcome;
   }
 
   std::string Describe(const State& state) const {
@@ -143,12 +177,14 @@ class Surveyor {
 
   const Recording& recording_;
   const size_t goal_;
-  std::vector<std::vector<size_t>> unflushed_;  // By the number of changes.
-  std::mt19937_64 random_{20260102};            // The same states each time.
-  std::set<uint64_t> seen_;
+  std::vector<Moment> moments_;  // By the number of changes.
   const std::shared_ptr<Logger> logger_ = ClosedLogger();
-  SimulatedClock clock_;
-  Survey survey_;
+  const SimulatedClock clock_;
+
+  Mutex mutex_;
+  std::mt19937_64 random_ DM_GUARDED_BY(mutex_){20260102};  // The same draws each time.
+  std::set<uint64_t> seen_ DM_GUARDED_BY(mutex_);
+  Survey survey_ DM_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -213,7 +212,7 @@ void Scenario::Run(int rounds) {
     clock_.Set(begin + 50);
     value("a", 6);
     value("b", 2, 6000);
-    LookForTornFiles();
+    LookForTornFiles(Waiting(places_));
     process_->Sync();
     value("a", 7);
   }
@@ -222,32 +221,29 @@ void Scenario::Run(int rounds) {
 bool Scenario::Drain() {
   process_->FinishAll();
   Rest();
+  std::vector<std::string> left;
   // Recovery comes back by itself, though not for what could be created but neither locked nor
   // removed: a file without a byte, which the next process removes.
-  const bool recovered = testing::WaitUntil([this] {
-    const std::vector<std::string> left = Waiting(places_);
+  const bool recovered = testing::WaitUntil([&] {
+    left = Waiting(places_);
     return std::all_of(left.begin(), left.end(), [](const std::string& path) {
       return !capture_file::IsInProgress(path) || IsWithoutAByte(path);
     });
   });
-  LookForTornFiles();
+  LookForTornFiles(left);
   // By time and not by passes: recovery may hold a file for a moment after it has published it.
-  constexpr std::chrono::seconds kLongest{3};
-  const auto drained = [this] {
-    const std::vector<std::string> left = Waiting(places_);
-    return std::all_of(left.begin(), left.end(), IsWithoutAByte);
-  };
   const bool stored = testing::WaitUntil(
       [&] {
-        if (!drained()) process_->Sync();
-        return drained();
+        process_->Sync();
+        left = Waiting(places_);
+        return std::all_of(left.begin(), left.end(), IsWithoutAByte);
       },
-      kLongest);
+      drain_time_);
   return recovered && stored;
 }
 
-void Scenario::LookForTornFiles() {
-  for (const std::string& path : Waiting(places_)) {
+void Scenario::LookForTornFiles(const std::vector<std::string>& waiting) {
+  for (const std::string& path : waiting) {
     if (!path.ends_with(capture_file::kCompleteSuffix) || ReadFile(path).ends_with(kGarbage)) {
       continue;
     }
