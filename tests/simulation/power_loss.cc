@@ -151,7 +151,10 @@ class Surveyor {
     std::map<std::string, int> records = tally.stored;
     for (const auto& [id, count] : tally.failed) records[id] += count;
     for (const std::string& id : recording_.Promised(changes)) {
-      if (records[id] == 0) broken.push_back("lost or altered: " + id);
+      if (records[id] > 0) continue;
+      const bool flushed = recording_.OnlyFlushed(id, changes);
+      broken.push_back(
+          absl::StrCat("lost or altered, ", flushed ? "flushed" : "published", ": ", id));
     }
     for (const auto& [id, count] : records) {
       if (count > 1) broken.push_back("twice: " + id);
@@ -189,37 +192,48 @@ class Surveyor {
 
 }  // namespace
 
-Recording::Recording(int rounds, Flaws flaws) {
-  for (const std::string& id : scenario_.ledger().acknowledged()) promised_[id] = 0;
+Recording::Recording(const Options& options) {
+  for (const std::string& id : scenario_.ledger().acknowledged()) published_[id] = 0;
   scenario_.disk().Heal();
-  scenario_.disk().SetFlaws(flaws);
+  scenario_.disk().SetFlaws(options.flaws);
   scenario_.disk().Record();
-  scenario_.OnRest([this] { NotePromises(); });
+  scenario_.OnRest([this] { NoteRecordsOf(/*in_progress=*/false, published_); });
+  if (options.durability == Durability::kPeriodic) {
+    scenario_.FlushLive([this] { NoteRecordsOf(/*in_progress=*/true, flushed_); },
+                        options.flaws_of_live_flushes);
+  }
   scenario_.OnStored([this](const testing::UploadCall& call) {
     stored_.emplace_back(scenario_.disk().change_count(), call);
   });
   scenario_.Start();
-  scenario_.Run(rounds);
+  scenario_.Run(options.rounds);
   EXPECT_TRUE(scenario_.Drain());
   scenario_.End();
   EXPECT_EQ(scenario_.BrokenRules(), std::vector<std::string>());
 }
 
-void Recording::NotePromises() {
+void Recording::NoteRecordsOf(bool in_progress, Promises& promises) const {
   for (const std::string& path : Waiting(places())) {
-    if (!capture_file::IsComplete(path)) continue;
+    if (in_progress ? !capture_file::IsInProgress(path) : !capture_file::IsComplete(path)) continue;
     for (const std::string& message : ReadCaptureFile(path).messages) {
-      promised_.emplace(ledger().IdOf(message), scenario_.disk().change_count());
+      promises.emplace(ledger().IdOf(message), scenario_.disk().change_count());
     }
   }
 }
 
 std::vector<std::string> Recording::Promised(size_t count) const {
-  std::vector<std::string> promised;
-  for (const auto& [id, since] : promised_) {
-    if (since <= count) promised.push_back(id);
+  std::set<std::string> promised;
+  for (const Promises* const promises : {&published_, &flushed_}) {
+    for (const auto& [id, since] : *promises) {
+      if (since <= count) promised.insert(id);
+    }
   }
-  return promised;
+  return {promised.begin(), promised.end()};
+}
+
+bool Recording::OnlyFlushed(const std::string& id, size_t count) const {
+  const auto published = published_.find(id);
+  return published == published_.end() || published->second > count;
 }
 
 std::vector<testing::UploadCall> Recording::Stored(size_t count) const {

@@ -1,4 +1,4 @@
-// PowerLoss.LeavesWhatWasPromised for minutes.
+// What PowerLoss looks at, for minutes.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/power_loss.h"
@@ -6,14 +6,22 @@
 namespace datamanager::simulation {
 namespace {
 
-TEST(PowerLossSoak, LeavesWhatWasPromised) {
-  // Of three rounds there are hardly 50,000 states.
-  constexpr int kRounds = 12;
-  const Survey survey = SurveyStates(Recording(kRounds), 100000);
+// Of three rounds there are hardly 50,000 states.
+constexpr int kRounds = 12;
+
+void ExpectThatNoneBreaksARule(const Recording::Options& options) {
+  constexpr size_t kStates = 100000;
+  const Survey survey = SurveyStates(Recording(options), kStates);
   Print(survey);
-  EXPECT_EQ(survey.distinct, 100000U);
+  EXPECT_EQ(survey.distinct, kStates);
   EXPECT_EQ(survey.broken_states, 0U);
   for (const std::string& rule : survey.broken) ADD_FAILURE() << rule;
+}
+
+TEST(PowerLossSoak, LeavesWhatWasPromised) { ExpectThatNoneBreaksARule({.rounds = kRounds}); }
+
+TEST(PowerLossSoak, LeavesWhatWasFlushedInProgress) {
+  ExpectThatNoneBreaksARule({.rounds = kRounds, .durability = Durability::kPeriodic});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
+#include "tests/support/files.h"
 #include "tests/support/wait_until.h"
 
 namespace datamanager::simulation {
@@ -82,6 +83,23 @@ void RobotProcess::Finish(const std::string& collector) {
 
 void RobotProcess::FinishAll() {
   for (const auto& [collector, output] : outputs_) Finish(collector);
+}
+
+void RobotProcess::FlushLive() {
+  const size_t live = testing::FilesBelow(options_.capture_directory, ".prog").size();
+  if (live == 0) return;
+  SimulatedDisk& disk = *options_.disk;
+  const int before = disk.looks();
+  const auto flush_each = [this](std::chrono::milliseconds interval) {
+    keeper_->SetFlushPolicy({.durability = Durability::kPeriodic, .interval = interval});
+  };
+  flush_each(std::chrono::milliseconds(0));
+  // The keeper looks at each file once in a pass: the look beyond begins another, which finds that
+  // nothing has grown.
+  EXPECT_TRUE(disk.WaitForLooks(before + static_cast<int>(live) + 1));
+  flush_each(std::chrono::hours(1));
+  // Comes after the pass under way, and finds nothing to recover.
+  EXPECT_TRUE(Recover());
 }
 
 void RobotProcess::Sync() {

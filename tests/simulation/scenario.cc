@@ -186,6 +186,14 @@ void Scenario::Append(const Record& record, bool binary) {
   Rest();
 }
 
+void Scenario::FlushLive() {
+  if (!flushed_) return;
+  disk_.SetFlaws(flaws_of_live_flushes_);
+  process_->FlushLive();
+  disk_.SetFlaws({});
+  flushed_();
+}
+
 void Scenario::Run(int rounds) {
   EXPECT_TRUE(process_->Recover());
   Rest();
@@ -198,8 +206,11 @@ void Scenario::Run(int rounds) {
     value("a", 1);
     value("a", 2);
     value("b", 1);
+    // Of "a" a full file, of "b" one that goes on growing, flushed or not.
+    FlushLive();
     clock_.Set(begin + 20);
     value("a", 3);
+    FlushLive();
     value("a", 4);
     clock_.Set(begin + 30);
     value("a", 5);
@@ -211,10 +222,12 @@ void Scenario::Run(int rounds) {
     Rest();
     clock_.Set(begin + 50);
     value("a", 6);
+    FlushLive();
     value("b", 2, 6000);
     LookForTornFiles(Waiting(places_));
     process_->Sync();
     value("a", 7);
+    FlushLive();
   }
 }
 

@@ -84,6 +84,12 @@ class Scenario {
   // Called with each upload that the server is about to store.
   void OnStored(std::function<void(const testing::UploadCall&)> look) { stored_ = std::move(look); }
 
+  // Has the files in progress flushed now and then; each time, `flushed` is called. Meanwhile the
+  // disk has these flaws.
+  void FlushLive(std::function<void()> flushed, Flaws flaws) {
+    flushed_ = std::move(flushed);
+    flaws_of_live_flushes_ = flaws;
+  }
   // How long Drain may take: where something stays on purpose, all of it.
   void SetDrainTime(std::chrono::milliseconds time) { drain_time_ = time; }
 
@@ -105,6 +111,7 @@ class Scenario {
   // Published files of ours must consist of whole records.
   void LookForTornFiles(const std::vector<std::string>& waiting);
   void Append(const Record& record, bool binary = false);
+  void FlushLive();
   absl::Status Answer(const testing::UploadCall& call);
   void Rest() const {
     if (look_) look_();
@@ -119,6 +126,8 @@ class Scenario {
   std::shared_ptr<sync::Uploader> uploader_ = server_;
   std::function<void()> look_;
   std::function<void(const testing::UploadCall&)> stored_;
+  std::function<void()> flushed_;
+  Flaws flaws_of_live_flushes_;
   std::chrono::milliseconds drain_time_{3000};
   bool lost_a_reply_ = false;
   bool was_busy_ = false;

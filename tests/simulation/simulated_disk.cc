@@ -159,6 +159,19 @@ bool SimulatedDisk::WaitForListing(int before) {
   });
 }
 
+int SimulatedDisk::looks() const {
+  MutexLock lock(mutex_);
+  return looks_;
+}
+
+bool SimulatedDisk::WaitForLooks(int looks) {
+  MutexLock lock(mutex_);
+  return changed_.WaitUntil(mutex_, testing::PatienceEnds(), [this, looks] {
+    mutex_.AssertHeld();
+    return looks_ >= looks;
+  });
+}
+
 void SimulatedDisk::EndListing() {
   MutexLock lock(mutex_);
   ++listings_;
@@ -233,6 +246,11 @@ int SimulatedDisk::Fstat(int fd, struct stat* result) {
 }
 
 int SimulatedDisk::LstatAt(int dir, const char* path, struct stat* result) {
+  {
+    MutexLock lock(mutex_);
+    ++looks_;
+    changed_.NotifyAll();
+  }
   return Do(Call::kLstat, [&] {
     const int failed = FileOps::LstatAt(dir, path, result);
     if (failed == 0) Disguise(result);
