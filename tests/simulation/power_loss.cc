@@ -33,9 +33,17 @@ class Surveyor {
  public:
   Surveyor(const Recording& recording, size_t goal) : recording_(recording), goal_(goal) {
     for (size_t count = 0; count <= recording.changes().size(); ++count) {
+      const std::vector<testing::UploadCall> stored = recording.Stored(count);
       moments_.push_back({.unflushed = Unflushed(recording.changes(), count),
                           .promised = recording.Promised(count).size(),
-                          .stored = recording.Stored(count).size()});
+                          .stored = stored.size()});
+      if (stored_.contains(stored.size())) continue;
+      Stored& known = stored_[stored.size()];
+      std::vector<testing::UploadCall> once;
+      for (const testing::UploadCall& call : stored) {
+        if (known.keys.insert(call.key).second) once.push_back(call);
+      }
+      known.tally = Count(recording.ledger(), once, {});
     }
   }
 
@@ -49,6 +57,11 @@ class Surveyor {
   }
 
  private:
+  // What a server has when the power is cut.
+  struct Stored {
+    std::set<std::string> keys;
+    Tally tally;
+  };
   // After a number of changes.
   struct Moment {
     std::vector<size_t> unflushed;
@@ -141,14 +154,12 @@ class Surveyor {
     }
 
     // The server knows each key once, before the cut and after.
-    std::map<std::string, testing::UploadCall> by_key;
-    for (const testing::UploadCall& call : recording_.Stored(changes))
-      by_key.emplace(call.key, call);
-    for (const testing::UploadCall& call : server->stored()) by_key.emplace(call.key, call);
-    std::vector<testing::UploadCall> all;
-    for (auto& [key, call] : by_key) all.push_back(std::move(call));
-    const Tally tally = Count(recording_.ledger(), all, set_aside);
-    std::map<std::string, int> records = tally.stored;
+    const Stored& before = stored_.at(moments_[changes].stored);
+    std::vector<testing::UploadCall> after = server->stored();
+    std::erase_if(after, [&](const auto& call) { return before.keys.contains(call.key); });
+    const Tally tally = Count(recording_.ledger(), after, set_aside);
+    std::map<std::string, int> records = before.tally.stored;
+    for (const auto& [id, count] : tally.stored) records[id] += count;
     for (const auto& [id, count] : tally.failed) records[id] += count;
     for (const std::string& id : recording_.Promised(changes)) {
       if (records[id] > 0) continue;
@@ -180,7 +191,8 @@ class Surveyor {
 
   const Recording& recording_;
   const size_t goal_;
-  std::vector<Moment> moments_;  // By the number of changes.
+  std::vector<Moment> moments_;      // By the number of changes.
+  std::map<size_t, Stored> stored_;  // By the number of uploads.
   const std::shared_ptr<Logger> logger_ = ClosedLogger();
   const SimulatedClock clock_;
 
