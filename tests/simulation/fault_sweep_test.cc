@@ -52,7 +52,6 @@ class FaultSweep : public ::testing::Test {
   // What is broken after a run with that fault. `calls` receives the calls before the disk healed.
   std::vector<std::string> RunOnce(const Case& test, const Prepare& prepare = {},
                                    std::vector<Call>* calls = nullptr) {
-    const size_t descriptors = OpenDescriptors();
     std::vector<std::string> broken;
     {
       const testing::TempDir base(testing::MemoryDirectory());
@@ -79,7 +78,7 @@ class FaultSweep : public ::testing::Test {
       const std::vector<std::string> rules = scenario.BrokenRules();
       broken.insert(broken.end(), rules.begin(), rules.end());
     }
-    if (OpenDescriptors() != descriptors) broken.emplace_back("descriptors are left open");
+    if (OpenDescriptors() != descriptors_) broken.emplace_back("descriptors are left open");
     return broken;
   }
 
@@ -111,6 +110,7 @@ class FaultSweep : public ::testing::Test {
 
   // Nobody reads what thousands of runs say.
   const std::shared_ptr<Logger> logger_ = ClosedLogger();
+  const size_t descriptors_ = OpenDescriptors();
 };
 
 // The parts of the sweep can run beside each other.

@@ -73,9 +73,14 @@ std::string Ledger::IdOf(const std::string& message) const {
 
 FileContents ReadCaptureFile(const std::string& path) {
   FileContents contents;
-  const std::string bytes = ReadFile(path);
-  const UniqueFd fd(FileOps::System().Open(path.c_str(), O_RDONLY, 0));
-  auto reader = capture_file::Reader::Open(FileOps::System(), fd.get(), bytes.size());
+  FileOps& ops = FileOps::System();
+  const UniqueFd fd(ops.Open(path.c_str(), O_RDONLY, 0));
+  struct stat info {};
+  if (ops.Fstat(fd.get(), &info) != 0) return contents;
+  contents.bytes.resize(static_cast<size_t>(info.st_size));
+  std::string& bytes = contents.bytes;
+  EXPECT_TRUE(ReadExactly(ops, fd.get(), 0, bytes.size(), bytes.data()).ok()) << path;
+  auto reader = capture_file::Reader::Open(ops, fd.get(), bytes.size());
   if (!reader.ok()) return contents;
   while (true) {
     const auto record = reader->Next();
@@ -257,10 +262,9 @@ bool Scenario::Drain() {
 
 void Scenario::LookForTornFiles(const std::vector<std::string>& waiting) {
   for (const std::string& path : waiting) {
-    if (!path.ends_with(capture_file::kCompleteSuffix) || ReadFile(path).ends_with(kGarbage)) {
-      continue;
-    }
-    if (!ReadCaptureFile(path).whole) torn_.push_back("torn: " + path);
+    if (!path.ends_with(capture_file::kCompleteSuffix)) continue;
+    const FileContents contents = ReadCaptureFile(path);
+    if (!contents.whole && !contents.bytes.ends_with(kGarbage)) torn_.push_back("torn: " + path);
   }
 }
 

@@ -47,6 +47,7 @@ class Ledger {
 
 // What the records in a file are, and whether it is nothing but whole records.
 struct FileContents {
+  std::string bytes;
   std::vector<std::string> messages;
   bool whole = false;
 };

@@ -172,6 +172,13 @@ bool SimulatedDisk::WaitForLooks(int looks) {
   });
 }
 
+bool SimulatedDisk::IsRoot(int fd) {
+  struct stat info {};
+  struct stat root {};
+  return FileOps::Fstat(fd, &info) == 0 && FileOps::LstatAt(AT_FDCWD, root_.c_str(), &root) == 0 &&
+         FileId::Of(info) == FileId::Of(root);
+}
+
 void SimulatedDisk::EndListing() {
   MutexLock lock(mutex_);
   ++listings_;
@@ -347,7 +354,7 @@ const dirent* SimulatedDisk::ReadDirectory(DIR* directory) {
   if (Next(Call::kReadDirectory) != Fate::kFails) entry = FileOps::ReadDirectory(directory);
   if (entry == nullptr) {
     const int error = errno;
-    if (PathOf(::dirfd(directory)) == root_) EndListing();
+    if (IsRoot(::dirfd(directory))) EndListing();
     errno = error;
   }
   return entry;

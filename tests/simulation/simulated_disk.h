@@ -120,6 +120,7 @@ class SimulatedDisk final : public FileOps {
   Fate Next(Call call) DM_EXCLUDES(mutex_);
   template <typename Effect>
   auto Do(Call call, Effect effect) -> decltype(effect());
+  bool IsRoot(int fd);
   void EndListing() DM_EXCLUDES(mutex_);
   void Note(Change change) DM_EXCLUDES(mutex_);
   uint64_t ObjectOf(int fd) DM_EXCLUDES(mutex_);
