@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -27,6 +28,8 @@ constexpr size_t kEnough = 5;  // Broken states; some take as long as patience l
 struct State {
   size_t count = 0;
   std::map<size_t, Misfortune> misfortunes;
+
+  friend auto operator<=>(const State&, const State&) = default;
 };
 
 class Surveyor {
@@ -76,12 +79,13 @@ class Surveyor {
   std::optional<State> Next() DM_EXCLUDES(mutex_) {
     constexpr size_t kTriesPerState = 50;
     MutexLock lock(mutex_);
-    if (survey_.distinct >= goal_ || survey_.tried >= kTriesPerState * goal_ ||
-        survey_.broken_states >= kEnough) {
-      return std::nullopt;
+    while (survey_.distinct < goal_ && survey_.tried < kTriesPerState * goal_ &&
+           survey_.broken_states < kEnough) {
+      const size_t number = survey_.tried++;
+      State state = number < moments_.size() ? State{.count = number} : Draw();
+      if (drawn_.insert(state).second) return state;
     }
-    const size_t number = survey_.tried++;
-    return number < moments_.size() ? State{.count = number} : Draw();
+    return std::nullopt;
   }
 
   State Draw() DM_REQUIRES(mutex_) {
@@ -198,6 +202,7 @@ class Surveyor {
 
   Mutex mutex_;
   std::mt19937_64 random_ DM_GUARDED_BY(mutex_){20260102};  // The same draws each time.
+  std::set<State> drawn_ DM_GUARDED_BY(mutex_);
   std::set<uint64_t> seen_ DM_GUARDED_BY(mutex_);
   Survey survey_ DM_GUARDED_BY(mutex_);
 };
