@@ -2,11 +2,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "base/strings.h"
 #include "base/unique_fd.h"
 #include "config/json.h"
+#include "config/machine_config.h"
 #include "datamanager/config.h"
 
 namespace datamanager {
@@ -29,12 +32,17 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
   }
 }
 
+std::optional<std::string> EnvironmentVariable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): sets none.
+  return value == nullptr ? std::nullopt : std::make_optional<std::string>(value);
+}
+
 }  // namespace
 
 absl::StatusOr<MachineConfig> LoadMachineConfig(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadAll(path);
   if (!text.ok()) return text.status();
-  return ParseMachineConfig(*text, path);
+  return config::ParseMachineConfig(*text, path, EnvironmentVariable);
 }
 
 }  // namespace datamanager
