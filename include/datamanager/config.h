@@ -127,7 +127,8 @@ struct ApiKey {
 // The `cloud` section of a machine config.
 struct CloudConfig {
   std::string id;  // The robot part that uploads are filed under.
-  // URL; host and port count. "http" is plaintext.
+  // https://HOST:PORT, or http://HOST:PORT, which is plaintext, or unix:PATH. Empty: the robot is
+  // not cloud-managed, and only captures.
   std::string app_address;
   // What to authenticate with: a whole API key wins over a secret; with neither there is no
   // authentication. Files are read at each (re)configuration of the cloud; one that others than its
@@ -135,6 +136,16 @@ struct CloudConfig {
   ApiKey api_key;
   std::string secret;       // The robot part's.
   std::string secret_file;  // Its first line is the secret, in place of `secret`.
+
+  // For https. PEM files, which the reference does not know. They are read again for each new
+  // connection: a changed one counts from the next on, one of the client's within a minute.
+  std::string tls_ca_file;  // Who may vouch for the server. Empty: whom the system trusts.
+  // What the client shows a server that asks for a certificate, first its own, then the chain to
+  // the CA; and its private key, without a passphrase. Both or neither.
+  std::string tls_client_certificate_file;
+  std::string tls_client_key_file;
+
+  friend bool operator==(const CloudConfig&, const CloudConfig&) = default;
 };
 
 // A component as the machine config declares it, for whoever builds the sources.

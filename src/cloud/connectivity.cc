@@ -1,12 +1,13 @@
 #include "cloud/connectivity.h"
 
 #include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -14,6 +15,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "cloud/call.h"
+#include "cloud/connect_failure.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -85,14 +87,18 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 // Co-owned by the thread. It refers to the channel weakly: only the end of the channel completes a
 // pending notification, and with it the queue.
 struct Connectivity::Watch {
-  Watch(const std::string& address, const std::shared_ptr<grpc::Channel>& watched,
-        std::shared_ptr<Logger> log)
-      : name(address),
+  Watch(const Endpoint& leads_to, const std::shared_ptr<grpc::Channel>& watched,
+        std::shared_ptr<std::atomic<bool>> accepted, std::shared_ptr<Logger> log,
+        std::shared_ptr<ReadyListener> told)
+      : endpoint(leads_to),
+        name(endpoint.address.name),
         channel(watched),
+        server_accepted(std::move(accepted)),
         logger(std::move(log)),
+        listener(std::move(told)),
         status({.state = ConnectionState::kConnecting,
                 .since = Clock::System().WallNow(),
-                .address = address}) {}
+                .address = name}) {}
 
   // The thread's.
   void Run();
@@ -101,32 +107,35 @@ struct Connectivity::Watch {
   void LogConnected();
   void StartProbe();
   void FinishProbe();
-  void CallListener(bool now_ready) DM_EXCLUDES(mutex);
+  void Log(LogLevel level, std::string message);
 
-  // Anybody's.
-  void SetListener(std::function<void(bool ready)> replacement) DM_EXCLUDES(mutex);
+  // Anybody's: has the thread observe the channel.
+  void Wake() { alarm.Set(&queue, gpr_now(GPR_CLOCK_MONOTONIC), this); }
 
-  const std::string name;  // host:port.
+  const Endpoint endpoint;
+  const std::string& name;  // host:port.
   const std::weak_ptr<grpc::Channel> channel;
+  // By the certificate of the last handshake. False once the connection that it led to is READY.
+  const std::shared_ptr<std::atomic<bool>> server_accepted;
   const std::shared_ptr<Logger> logger;
-  std::stop_source closing;
+  const std::shared_ptr<ReadyListener> listener;
+  std::stop_source closing;  // Or retired.
 
-  // The thread's alone.
   grpc::CompletionQueue queue;
+  grpc::Alarm alarm;
+  // The thread's alone.
   std::unique_ptr<Probe> probe;
   bool connected_before = false;
   bool loss_logged = false;  // Since the last time it was healthy.
 
   Mutex mutex;
-  CondVar changed;  // The state of the channel, or `calling`.
+  CondVar changed;
   bool ready DM_GUARDED_BY(mutex) = false;
+  bool retired DM_GUARDED_BY(mutex) = false;
   ConnectionStatus status DM_GUARDED_BY(mutex);
-  std::function<void(bool ready)> listener DM_GUARDED_BY(mutex);
-  std::thread::id calling DM_GUARDED_BY(mutex);  // The thread inside the listener.
 };
 
 void Connectivity::Watch::Run() {
-  Observe();
   void* tag = nullptr;
   bool ok = false;
   while (queue.Next(&tag, &ok)) {
@@ -141,6 +150,7 @@ void Connectivity::Watch::Run() {
 void Connectivity::Watch::Observe() {
   std::shared_ptr<grpc::Channel> watched = channel.lock();
   if (watched == nullptr) {
+    Enter(GRPC_CHANNEL_SHUTDOWN);
     queue.Shutdown();
     return;
   }
@@ -151,21 +161,23 @@ void Connectivity::Watch::Observe() {
 }
 
 void Connectivity::Watch::Enter(grpc_connectivity_state state) {
-  bool was_ready;
   ConnectionState before;
   ConnectionState now;
   {
     MutexLock lock(mutex);
-    was_ready = std::exchange(ready, state == GRPC_CHANNEL_READY);
+    ready = state == GRPC_CHANNEL_READY;
     before = status.state;
     now = NextState(before, state);
     status.state = now;
     if (now != before) status.since = Clock::System().WallNow();
     changed.NotifyAll();
   }
-  // READY after READY is another connection: there was a change in between.
-  if (was_ready) CallListener(false);
-  if (state == GRPC_CHANNEL_READY) CallListener(true);
+  if (now == ConnectionState::kClosed) {
+    Log(LogLevel::kInfo, absl::StrCat("Closed the connection to app at ", name));
+    return;
+  }
+  if (state == GRPC_CHANNEL_READY) *server_accepted = false;
+  listener->Tell(this, state == GRPC_CHANNEL_READY);
   if (now == ConnectionState::kHealthy && before != now) LogConnected();
   if (now == ConnectionState::kUnhealthy &&
       (before != now || state == GRPC_CHANNEL_TRANSIENT_FAILURE)) {
@@ -173,28 +185,38 @@ void Connectivity::Watch::Enter(grpc_connectivity_state state) {
   }
 }
 
+// The connection that has taken the place of this one has told of the change.
+void Connectivity::Watch::Log(LogLevel level, std::string message) {
+  {
+    MutexLock lock(mutex);
+    if (retired) return;
+  }
+  logger->Log(level, std::move(message));
+}
+
 void Connectivity::Watch::LogConnected() {
   if (!connected_before) {
-    logger->Info(absl::StrCat("Connected to app at ", name));
+    Log(LogLevel::kInfo, absl::StrCat("Connected to app at ", name));
   } else if (loss_logged) {
-    logger->Info(absl::StrCat("Regained connection to app at ", name));
+    Log(LogLevel::kInfo, absl::StrCat("Regained connection to app at ", name));
   } else {
     // Replaced before anybody could miss it: woken from idleness, or moved by a load balancer.
-    logger->Debug(absl::StrCat("Reconnected to app at ", name));
+    Log(LogLevel::kDebug, absl::StrCat("Reconnected to app at ", name));
   }
   connected_before = true;
   loss_logged = false;
 }
 
 void Connectivity::Watch::StartProbe() {
-  if (probe != nullptr) return;  // It will tell.
+  if (probe != nullptr || closing.stop_requested()) return;  // It will tell; or nobody asks.
   const std::shared_ptr<grpc::Channel> watched = channel.lock();
   if (watched != nullptr) probe = std::make_unique<Probe>(watched, queue, closing.get_token());
 }
 
 void Connectivity::Watch::FinishProbe() {
-  const std::string reason = std::exchange(probe, nullptr)->Reason();
+  std::string reason = std::exchange(probe, nullptr)->Reason();
   if (reason.empty()) return;
+  reason = ExplainFailure(reason, endpoint, *server_accepted);
   {
     MutexLock lock(mutex);
     if (status.state != ConnectionState::kUnhealthy) return;
@@ -202,49 +224,27 @@ void Connectivity::Watch::FinishProbe() {
   }
   if (std::exchange(loss_logged, true)) return;
   if (connected_before) {
-    logger->Info(absl::StrCat("Lost connection to app at ", name, ": ", reason));
+    Log(LogLevel::kInfo, absl::StrCat("Lost connection to app at ", name, ": ", reason));
   } else {
-    logger->Info(absl::StrCat("No connection to app at ", name, " yet: ", reason));
+    Log(LogLevel::kInfo, absl::StrCat("No connection to app at ", name, " yet: ", reason));
   }
 }
 
-void Connectivity::Watch::CallListener(bool now_ready) {
-  std::function<void(bool ready)> called;
-  {
-    MutexLock lock(mutex);
-    if (listener == nullptr) return;
-    called = listener;
-    calling = std::this_thread::get_id();
-  }
-  called(now_ready);
-  called = nullptr;  // Before the call counts as over, so that nothing of the listener is left.
-  MutexLock lock(mutex);
-  calling = {};
-  changed.NotifyAll();
-}
-
-void Connectivity::Watch::SetListener(std::function<void(bool ready)> replacement) {
-  MutexLock lock(mutex);
-  listener.swap(replacement);
-  if (calling == std::this_thread::get_id()) return;
-  changed.Wait(mutex, [this] {
-    mutex.AssertHeld();
-    return calling == std::thread::id();
-  });
-}
-
-absl::StatusOr<std::unique_ptr<Connectivity>> Connectivity::Start(const Address& address,
-                                                                  std::shared_ptr<Logger> logger,
-                                                                  Keepalive keepalive) {
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(address.target, keepalive);
-  auto watch = std::make_shared<Watch>(address.name, channel, std::move(logger));
+absl::StatusOr<std::unique_ptr<Connectivity>> Connectivity::Create(
+    const Endpoint& endpoint, std::shared_ptr<Logger> logger,
+    std::shared_ptr<ReadyListener> listener, const ChannelLimits& limits) {
+  auto server_accepted = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<grpc::Channel> channel = MakeChannel(endpoint, limits, server_accepted);
+  auto watch = std::make_shared<Watch>(endpoint, channel, std::move(server_accepted),
+                                       std::move(logger), std::move(listener));
   absl::StatusOr<Thread> thread =
       Thread::Start("dm-cloud", kOwnStackBytes, [watch] { watch->Run(); });
-  if (!thread.ok()) return thread.status();
-  auto connectivity =
-      absl::WrapUnique(new Connectivity(std::move(channel), std::move(watch), *std::move(thread)));
-  connectivity->RequestConnect();
-  return connectivity;
+  if (!thread.ok()) {
+    watch->queue.Shutdown();
+    return thread.status();
+  }
+  return absl::WrapUnique(
+      new Connectivity(std::move(channel), std::move(watch), *std::move(thread)));
 }
 
 Connectivity::Connectivity(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Watch> watch,
@@ -254,7 +254,23 @@ Connectivity::Connectivity(std::shared_ptr<grpc::Channel> channel, std::shared_p
 Connectivity::~Connectivity() {
   watch_->closing.request_stop();
   channel_.reset();
+  if (!begun_) watch_->Wake();  // There is no notification that would.
   thread_.JoinUntil(Clock::System().MonotonicNow() + kCloseLimit);
+}
+
+void Connectivity::Begin() {
+  begun_ = true;
+  watch_->Log(LogLevel::kInfo, absl::StrCat("Connecting to app at ", watch_->name));
+  watch_->listener->Follow(watch_.get());
+  watch_->Wake();
+  RequestConnect();
+}
+
+void Connectivity::Retire() {
+  watch_->closing.request_stop();
+  MutexLock lock(watch_->mutex);
+  watch_->retired = true;
+  watch_->changed.NotifyAll();
 }
 
 ConnectionStatus Connectivity::Status() const {
@@ -274,14 +290,11 @@ bool Connectivity::WaitUntilReady(MonotonicTime deadline, std::stop_token stop) 
   MutexLock lock(watch.mutex);
   // The thread must know, so that the status agrees and the listener hears of the next loss; and
   // the channel is asked too, since the thread may be about to learn that it is over.
-  return watch.changed.WaitUntil(watch.mutex, stop, deadline, [this, &watch] {
+  const bool over = watch.changed.WaitUntil(watch.mutex, stop, deadline, [this, &watch] {
     watch.mutex.AssertHeld();
-    return watch.ready && Ready();
+    return watch.retired || (watch.ready && Ready());
   });
-}
-
-void Connectivity::SetReadyListener(std::function<void(bool ready)> listener) {
-  watch_->SetListener(std::move(listener));
+  return over && !watch.retired;
 }
 
 bool Connectivity::ReadyAfter(const absl::Status& status) {
@@ -290,8 +303,10 @@ bool Connectivity::ReadyAfter(const absl::Status& status) {
   }
   if (Ready()) return true;
   if (!status.ok() && status.code() != absl::StatusCode::kCancelled) {
+    std::string reason =
+        ExplainFailure(ToStd(status.message()), watch_->endpoint, *watch_->server_accepted);
     MutexLock lock(watch_->mutex);
-    watch_->status.last_error = std::string(ToStd(status.message()));
+    watch_->status.last_error = std::move(reason);
   }
   return false;
 }

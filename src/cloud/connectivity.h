@@ -4,7 +4,6 @@
 
 #include <grpcpp/channel.h>
 
-#include <functional>
 #include <memory>
 #include <stop_token>
 
@@ -12,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "base/logger.h"
 #include "base/thread.h"
-#include "cloud/address.h"
 #include "cloud/channel.h"
+#include "cloud/ready_listener.h"
 #include "datamanager/cloud.h"
 
 namespace datamanager::cloud {
@@ -24,7 +23,7 @@ namespace datamanager::cloud {
 ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel);
 
 // Owns the channel. One thread ("dm-cloud") follows its state: it sleeps in a completion queue
-// until gRPC reports a change, keeps the status, logs each change of it and calls the listener.
+// until gRPC reports a change, keeps the status, logs each change of it and tells the listener.
 //
 // gRPC does not tell why a connection failed, but fails calls with the reason. So when the
 // connection is lost or a try for it has failed, the thread makes a small call of its own (a health
@@ -33,14 +32,20 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 // Thread-safe. Whatever uses the channel must be gone before Connectivity is.
 class Connectivity {
  public:
-  // Begins to connect; does not block.
-  static absl::StatusOr<std::unique_ptr<Connectivity>> Start(const Address& address,
-                                                             std::shared_ptr<Logger> logger,
-                                                             Keepalive keepalive = {});
+  // Does not block, nor connect.
+  static absl::StatusOr<std::unique_ptr<Connectivity>> Create(
+      const Endpoint& endpoint, std::shared_ptr<Logger> logger,
+      std::shared_ptr<ReadyListener> listener, const ChannelLimits& limits = {});
   // Closes the channel and ends the thread: at once, or within a second if the listener is busy.
   ~Connectivity();
   Connectivity(const Connectivity&) = delete;
   Connectivity& operator=(const Connectivity&) = delete;
+
+  // Once: makes itself the one that the listener follows, and begins to connect.
+  void Begin();
+  // Another has taken its place: nothing more is logged, and nobody waits for it any longer. Calls
+  // under way go on.
+  void Retire();
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -48,8 +53,8 @@ class Connectivity {
   ConnectionStatus Status() const;
   bool Ready() const;
   void RequestConnect();
+  // False at once when retired.
   bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop);
-  void SetReadyListener(std::function<void(bool ready)> listener);
 
   // Whether the channel is READY as a call ends with `status`. If not, an error is remembered as
   // the connection's. May block for a moment, until the state has caught up with the error.
@@ -62,6 +67,7 @@ class Connectivity {
   std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<Watch> watch_;
   Thread thread_;
+  bool begun_ = false;
 };
 
 }  // namespace datamanager::cloud

@@ -7,20 +7,20 @@
 
 namespace datamanager::cloud {
 
-GrpcUploadStream::GrpcUploadStream(Connectivity& connectivity, sync::UploadMethod method,
-                                   const sync::CallOptions& options)
-    : connectivity_(connectivity),
+GrpcUploadStream::GrpcUploadStream(std::shared_ptr<Connectivity> connectivity,
+                                   sync::UploadMethod method, const sync::CallOptions& options)
+    : connectivity_(std::move(connectivity)),
       method_(MethodName(method)),
       timeout_(options.timeout),
       reply_timeout_(options.reply_timeout),
       stop_(options.stop),
-      refusal_(Refusal(connectivity, options.stop)) {
+      refusal_(Refusal(*connectivity_, options.stop)) {
   if (refusal_.has_value()) return;
   AddUploadKey(options.upload_key, context_);
   // The headers leave with the first message, so that starting the call is no operation to wait
   // for.
   context_.set_initial_metadata_corked(true);
-  grpc::GenericStub stub(connectivity_.channel());
+  grpc::GenericStub stub(connectivity_->channel());
   call_ = stub.PrepareCall(&context_, MethodPath(method), &queue_);
   call_->StartCall(nullptr);
   cancel_.emplace(stop_, CancelCall{&context_});
@@ -49,7 +49,7 @@ sync::CallResult GrpcUploadStream::Finish() {
   result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
   result.sent = true;
   result.stalled = !stall_.ok();
-  result.channel_ready = connectivity_.ReadyAfter(result.status);
+  result.channel_ready = connectivity_->ReadyAfter(result.status);
   return result;
 }
 

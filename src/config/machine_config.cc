@@ -91,6 +91,9 @@ void MachineConfigReader::ReadCloud(ObjectReader& cloud) {
     MissingCloudField(cloud, "id", cloud.PathOf("id"));
   }
   cloud.Read("app_address", result.app_address);
+  cloud.Read("tls_ca_file", result.tls_ca_file);
+  cloud.Read("tls_client_certificate_file", result.tls_client_certificate_file);
+  cloud.Read("tls_client_key_file", result.tls_client_key_file);
   ReadCredentials(cloud, result);
   cloud.Ignore({"refresh_interval", "location_secret", "location_secrets", "location_id",
                 "primary_org_id", "machine_id", "managed_by", "fqdn", "local_fqdn",

@@ -65,8 +65,8 @@ class Uploader {
   virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
                                                    const CallOptions& options) = 0;
 
-  // What uploads are filed under.
-  virtual const std::string& part_id() const = 0;
+  // What uploads are filed under. It may change between calls.
+  virtual std::string part_id() const = 0;
   // Does not block.
   virtual ConnectionStatus Status() const = 0;
   // Whether the channel is READY. Does not block.
@@ -76,8 +76,9 @@ class Uploader {
   virtual void RequestConnect() = 0;
   // Asks the channel to connect and blocks until it is READY, the deadline, or the stop.
   virtual bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) = 0;
-  // Sets what is called, on a thread of the uploader's own, each time the channel becomes READY or
-  // ceases to be, though not for the state it is in already; it must not block. The listener before
+  // Sets what is called, on a thread of the uploader's own or of who reconfigures it, each time the
+  // channel becomes READY or ceases to be, though not for the state it is in already; it must not
+  // block. The listener before
   // is taken away, and a call of it that is under way waited for, unless it is that call which sets
   // the new one. Null only takes it away.
   virtual void SetReadyListener(std::function<void(bool ready)> listener) = 0;
