@@ -13,9 +13,8 @@ namespace {
 
 class CredentialsReader {
  public:
-  CredentialsReader(FileOps& ops, std::vector<std::string>& faults,
-                    std::vector<std::string>& warnings)
-      : ops_(ops), faults_(faults), warnings_(warnings) {}
+  CredentialsReader(std::vector<std::string>& faults, std::vector<std::string>& warnings)
+      : faults_(faults), warnings_(warnings) {}
 
   // What stands in the config as `field`, or in the first line of the file that `field`_file names;
   // empty if neither is there.
@@ -26,18 +25,10 @@ class CredentialsReader {
       Fault(file_field, absl::StrCat("stands beside ", ToAbsl(field), "; write one of them"));
       return {};
     }
-    const absl::StatusOr<std::string> text = ReadSecretFile(ops_, file_field, file, warnings_);
-    if (!text.ok()) {
-      faults_.emplace_back(ToStd(text.status().message()));
-      return {};
-    }
-    std::string line = text->substr(0, text->find('\n'));
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.empty()) {
-      Fault(file_field, absl::StrCat("the first line of ", file,
-                                     " is empty; write there what the cloud gave you"));
-    }
-    return Checked(file_field, std::move(line));
+    absl::StatusOr<std::string> line = ReadSecretFile(file_field, file, warnings_);
+    if (line.ok()) return Checked(file_field, *std::move(line));
+    faults_.emplace_back(ToStd(line.status().message()));
+    return {};
   }
   std::string Checked(std::string_view field, std::string text) {
     if (IsUtf8(text)) return text;
@@ -49,17 +40,16 @@ class CredentialsReader {
   }
 
  private:
-  FileOps& ops_;
   std::vector<std::string>& faults_;
   std::vector<std::string>& warnings_;
 };
 
 }  // namespace
 
-std::optional<Credentials> LoadCredentials(FileOps& ops, const CloudConfig& config,
+std::optional<Credentials> LoadCredentials(const CloudConfig& config,
                                            std::vector<std::string>& faults,
                                            std::vector<std::string>& warnings) {
-  CredentialsReader reader(ops, faults, warnings);
+  CredentialsReader reader(faults, warnings);
   const ApiKey& api_key = config.api_key;
   if (api_key == ApiKey{}) {
     std::string secret = reader.Read("cloud.secret", config.secret, config.secret_file);

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "base/file_ops.h"
 #include "datamanager/config.h"
 
 namespace datamanager::cloud {
@@ -22,7 +21,7 @@ struct Credentials {
 
 // The API key of `config` if it has one, else its secret, else nothing; files are read. Adds to
 // `faults` and `warnings` a line for each thing that is wrong, without the secret.
-std::optional<Credentials> LoadCredentials(FileOps& ops, const CloudConfig& config,
+std::optional<Credentials> LoadCredentials(const CloudConfig& config,
                                            std::vector<std::string>& faults,
                                            std::vector<std::string>& warnings);
 

@@ -2,24 +2,18 @@
 #ifndef DATAMANAGER_SRC_CLOUD_SECRET_FILE_H_
 #define DATAMANAGER_SRC_CLOUD_SECRET_FILE_H_
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/file_ops.h"
 
 namespace datamanager::cloud {
 
-// Far more than a key, a secret or a chain of certificates needs.
-inline constexpr size_t kMaxSecretFileBytes = 64 << 10;
-
-// The whole of the regular file at `path`, through links. INVALID_ARGUMENT says what is wrong with
-// it and what to do, beginning with `field`, the place in the config that names it. A file that
-// others than its owner can read draws a warning. Neither tells what is in it.
-absl::StatusOr<std::string> ReadSecretFile(FileOps& ops, std::string_view field,
-                                           const std::string& path,
+// The first line of the regular file at `path`, through links. INVALID_ARGUMENT says what is wrong
+// with it and what to do, beginning with `field`, the place in the config that names it. A file
+// that others than its owner can read draws a warning. Neither tells what is in it.
+absl::StatusOr<std::string> ReadSecretFile(std::string_view field, const std::string& path,
                                            std::vector<std::string>& warnings);
 
 }  // namespace datamanager::cloud
