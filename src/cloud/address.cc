@@ -81,4 +81,12 @@ absl::StatusOr<Address> ParseAppAddress(std::string_view text) {
                  .tls = scheme == "https"};
 }
 
+bool IsLocal(const Address& address) {
+  in_addr v4;
+  if (::inet_pton(AF_INET, address.host.c_str(), &v4) == 1) {
+    return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  return address.host.empty() || address.host == "localhost" || address.host == "::1";
+}
+
 }  // namespace datamanager::cloud

@@ -21,6 +21,9 @@ struct Address {
 // INVALID_ARGUMENT that names the field and the value and says what to write instead.
 absl::StatusOr<Address> ParseAppAddress(std::string_view text);
 
+// Whether what is sent there stays on this machine.
+bool IsLocal(const Address& address);
+
 }  // namespace datamanager::cloud
 
 #endif  // DATAMANAGER_SRC_CLOUD_ADDRESS_H_

@@ -7,9 +7,11 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cloud/address.h"
+#include "cloud/credentials.h"
 #include "cloud/tls_files.h"
 
 namespace datamanager::cloud {
@@ -18,6 +20,7 @@ namespace datamanager::cloud {
 struct Endpoint {
   Address address;
   TlsFiles tls;  // Used if the address asks for TLS.
+  std::optional<Credentials> credentials;
 };
 
 struct ChannelLimits {
@@ -29,6 +32,8 @@ struct ChannelLimits {
   // sent four times (at 0, 1, 3 and 7 s); gRPC's 20 s would keep to an old source address for that
   // long.
   std::chrono::milliseconds attempt{10000};
+  // What the answer to Authenticate may take.
+  std::chrono::milliseconds authenticate{10000};
   // How often the client's certificate is read again.
   std::chrono::seconds certificate_refresh{60};
 };

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "base/strings.h"
 #include "cloud/address.h"
 #include "cloud/connectivity.h"
+#include "cloud/credentials.h"
 #include "cloud/ready_listener.h"
 #include "cloud/tls_files.h"
 #include "cloud/unary_call.h"
@@ -31,6 +33,7 @@ constexpr std::string_view kNotManaged = "The robot is not cloud managed: it onl
 // What one config leads to. Calls hold it for as long as they last.
 struct Connection {
   std::string part_id;
+  std::optional<cloud::Credentials> credentials;
   std::unique_ptr<cloud::Connectivity> connectivity;
 };
 
@@ -55,6 +58,7 @@ absl::StatusOr<cloud::Endpoint> ReadEndpoint(const CloudConfig& config,
   }
   absl::StatusOr<cloud::Address> address = cloud::ParseAppAddress(config.app_address);
   if (!address.ok()) faults.emplace_back(ToStd(address.status().message()));
+  std::optional<cloud::Credentials> credentials = cloud::LoadCredentials(config, faults, warnings);
   cloud::TlsFiles files{.ca = config.tls_ca_file,
                         .client_certificate = config.tls_client_certificate_file,
                         .client_key = config.tls_client_key_file};
@@ -62,14 +66,22 @@ absl::StatusOr<cloud::Endpoint> ReadEndpoint(const CloudConfig& config,
   faults.insert(faults.end(), findings.faults.begin(), findings.faults.end());
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 
-  warnings = std::move(findings.warnings);
+  warnings.insert(warnings.end(), findings.warnings.begin(), findings.warnings.end());
   WarnAboutSocks(warnings);
   if (!address->tls && !(files.ca.empty() && files.client_certificate.empty())) {
     warnings.push_back(absl::StrCat("cloud.app_address: certificates are without effect, since ",
                                     config.app_address,
                                     " is plaintext; write https:// for a connection with TLS"));
   }
-  return cloud::Endpoint{.address = *std::move(address), .tls = std::move(files)};
+  if (credentials.has_value() && !address->tls && !cloud::IsLocal(*address)) {
+    warnings.push_back(absl::StrCat("cloud.app_address: ", credentials->field, " travels to ",
+                                    config.app_address,
+                                    " in plaintext, where anybody on the way can read it; write "
+                                    "https://"));
+  }
+  return cloud::Endpoint{.address = *std::move(address),
+                         .tls = std::move(files),
+                         .credentials = std::move(credentials)};
 }
 
 class GrpcCloud final : public Cloud, public sync::Uploader {
@@ -152,7 +164,7 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
     MutexLock lock(mutex_);
     return current_;
   }
-  absl::StatusOr<std::shared_ptr<Connection>> Prepare(const CloudConfig& config) const;
+  absl::Status Change(const CloudConfig& config) DM_EXCLUDES(mutex_);
   void Replace(std::shared_ptr<Connection> connection, const CloudConfig& config)
       DM_EXCLUDES(mutex_);
 
@@ -174,27 +186,42 @@ absl::Status GrpcCloud::Apply(const CloudConfig& config) {
       mutex_.AssertHeld();
       return !replacing_;
     });
-    if (config == config_) return absl::OkStatus();
     replacing_ = true;
   }
-  absl::StatusOr<std::shared_ptr<Connection>> connection = Prepare(config);
-  if (connection.ok()) Replace(*std::move(connection), config);
+  absl::Status status = Change(config);
   MutexLock lock(mutex_);
   replacing_ = false;
   changed_.NotifyAll();
-  return connection.status();
+  return status;
 }
 
-absl::StatusOr<std::shared_ptr<Connection>> GrpcCloud::Prepare(const CloudConfig& config) const {
-  if (config.app_address.empty()) return nullptr;
+absl::Status GrpcCloud::Change(const CloudConfig& config) {
+  const bool managed = !config.app_address.empty();
   std::vector<std::string> warnings;
-  const absl::StatusOr<cloud::Endpoint> endpoint = ReadEndpoint(config, warnings);
-  if (!endpoint.ok()) return endpoint.status();
-  absl::StatusOr<std::unique_ptr<cloud::Connectivity>> connectivity =
-      cloud::Connectivity::Create(*endpoint, logger_, listener_);
-  if (!connectivity.ok()) return connectivity.status();
+  cloud::Endpoint endpoint;
+  if (managed) {
+    absl::StatusOr<cloud::Endpoint> read = ReadEndpoint(config, warnings);
+    if (!read.ok()) return read.status();
+    endpoint = *std::move(read);
+  }
+  {
+    MutexLock lock(mutex_);
+    // The same config leads to other credentials if these stand in a file that has changed.
+    const bool same_credentials =
+        current_ == nullptr || current_->credentials == endpoint.credentials;
+    if (config == config_ && same_credentials) return absl::OkStatus();
+  }
+  std::shared_ptr<Connection> connection;
+  if (managed) {
+    absl::StatusOr<std::unique_ptr<cloud::Connectivity>> connectivity =
+        cloud::Connectivity::Create(endpoint, logger_, listener_);
+    if (!connectivity.ok()) return connectivity.status();
+    connection = std::make_shared<Connection>(
+        Connection{config.id, std::move(endpoint.credentials), *std::move(connectivity)});
+  }
   for (std::string& warning : warnings) logger_->Warning(std::move(warning));
-  return std::make_shared<Connection>(Connection{config.id, *std::move(connectivity)});
+  Replace(std::move(connection), config);
+  return absl::OkStatus();
 }
 
 void GrpcCloud::Replace(std::shared_ptr<Connection> connection, const CloudConfig& config) {

@@ -43,7 +43,8 @@ class GrpcUploadStream final : public sync::UploadStream {
   const std::chrono::milliseconds timeout_;
   const std::chrono::milliseconds reply_timeout_;
   const std::stop_token stop_;
-  const std::optional<sync::CallResult> refusal_;  // Then the rest is unused.
+  const bool is_repeat_;
+  const Beginning beginning_;  // If it is a refusal, the rest is unused.
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
