@@ -35,6 +35,7 @@ Signals:
 
 Environment:
   ROBOT_LOG        what to log to standard error: debug, info (default), warning or error
+  others           fill in the config: ${NAME} in one of its strings, such as the secret of "cloud"
 
 Exit status: 0 after a clean end, offline or not; 1 if something failed, such as a source that does
 not return or files that the server refused at the end; 2 for a wrong command line or config.

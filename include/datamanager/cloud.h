@@ -22,8 +22,8 @@ class Uploader;
 enum class ConnectionState : uint8_t {
   kNotManaged,  // No cloud was handed in, or one without an address: the machine only captures.
   kConnecting,  // Not there yet.
-  kHealthy,     // Ready, or idle and ready to be woken.
-  kUnhealthy,   // Lost, or refused; gRPC tries again with growing intervals.
+  kHealthy,     // Ready and let in, or idle and ready to be woken.
+  kUnhealthy,   // Lost, refused, or without a token; it is tried again with growing intervals.
   kClosed,
 };
 
@@ -56,8 +56,8 @@ class Cloud {
 
   // Brings the connection to `config`. All checks come first, as in Create: on error the old one
   // goes on. Uploads under way end on the connection on which they began; new ones use the new. An
-  // equal config changes nothing. Never waits for the network. From inside a source or a log sink:
-  // FAILED_PRECONDITION.
+  // equal config, with equal secrets in its files, changes nothing. Never waits for the network.
+  // From inside a source or a log sink: FAILED_PRECONDITION.
   virtual absl::Status Reconfigure(const CloudConfig& config) = 0;
 
   // Does not block.
