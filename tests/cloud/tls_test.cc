@@ -222,6 +222,31 @@ TEST_F(TlsTest, APeerThatNeverAnswers) {
   }
 }
 
+TEST_F(TlsTest, AProxyThatRefuses) {
+  const OddPeer proxy("HTTP/1.1 403 Forbidden\r\n\r\n");
+  ASSERT_EQ(::setenv("https_proxy", ("http://" + proxy.address()).c_str(), 1), 0);
+  CloudConfig config = Tls();
+  config.app_address = "https://app.example.com:443";
+  ExpectError(config,
+              "the proxy at " + proxy.address() +
+                  " does not let the connection through (HTTP proxy returned response code 403): "
+                  "have it allow CONNECT to app.example.com:443, or list app.example.com in the "
+                  "environment variable no_proxy (https_proxy names a proxy)");
+  ::unsetenv("https_proxy");
+}
+
+TEST_F(TlsTest, WarnsOfWhatHasNoEffect) {
+  ASSERT_EQ(::setenv("SOCKS_PROXY", "127.0.0.1:1080", 1), 0);
+  CloudConfig config = Plaintext();
+  config.tls_ca_file = ca_.certificate();
+  ExpectConnected(config);
+  EXPECT_NE(WaitForLog("warning SOCKS_PROXY is set, but SOCKS proxies are not supported"), "");
+  EXPECT_NE(WaitForLog("warning cloud.app_address: certificates are without effect, since " +
+                       config.app_address + " is plaintext"),
+            "");
+  ::unsetenv("SOCKS_PROXY");
+}
+
 class MutualTlsTest : public TlsTest {
  protected:
   MutualTlsTest() { Serve(GoodServer(), ca_.certificate()); }
@@ -229,6 +254,16 @@ class MutualTlsTest : public TlsTest {
 
 TEST_F(MutualTlsTest, ConnectsWithTheRightCertificate) {
   ExpectConnected(Tls(ca_.Issue("client", ForClient())));
+}
+
+// gRPC's thread that looks after the files ends, too.
+TEST_F(MutualTlsTest, GoesQuickly) {
+  auto cloud = Cloud::Create(Tls(ca_.Issue("client", ForClient())), Sink());
+  ASSERT_TRUE(cloud.ok()) << cloud.status();
+  EXPECT_TRUE((*cloud)->uploader().WaitUntilReady(Patience(), {}));
+  const MonotonicTime start = Clock::System().MonotonicNow();
+  cloud->reset();
+  EXPECT_LT(Clock::System().MonotonicNow() - start, 900ms);
 }
 
 TEST_F(MutualTlsTest, WithoutACertificate) {
