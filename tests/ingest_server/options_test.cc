@@ -14,10 +14,10 @@ TEST(OptionsTest, TakesAll) {
   const auto options = ParseOptions(
       {"--listen", "127.0.0.1:0", "--store=/tmp/a=b", "--print-port", "--fail", "internal=1"});
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->listen, "127.0.0.1:0");
-  EXPECT_EQ(options->store, "/tmp/a=b");
+  EXPECT_EQ(options->server.listen, "127.0.0.1:0");
+  EXPECT_EQ(options->server.store, "/tmp/a=b");
   EXPECT_TRUE(options->print_port);
-  EXPECT_EQ(options->faults.failures.size(), 1u);
+  EXPECT_EQ(options->server.faults.failures.size(), 1u);
 }
 
 TEST(OptionsTest, ListensOnManyKindsOfAddresses) {
