@@ -131,10 +131,4 @@ const Credentials::Entry* Credentials::Find(std::string_view type, std::string_v
   return found;
 }
 
-bool Credentials::Knows(std::string_view type, std::string_view entity) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.type == type && entry.entity == entity;
-  });
-}
-
 }  // namespace ingest

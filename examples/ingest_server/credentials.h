@@ -35,8 +35,6 @@ class Credentials {
 
   // Null if there is none. How long it takes does not depend on what in the secret differs.
   const Entry* Find(std::string_view type, std::string_view entity, std::string_view secret) const;
-  // Whether it would be found with the right secret.
-  bool Knows(std::string_view type, std::string_view entity) const;
 
   const std::vector<Entry>& entries() const { return entries_; }
 
