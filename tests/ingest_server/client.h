@@ -19,8 +19,8 @@
 
 namespace ingest {
 
-// Each call is one attempt, and waits for the connection and the answer as long as `kPatience`.
-// Thread-safe, but for set_token.
+// Each call is one attempt, and waits for the answer as long as `kPatience`. Thread-safe, but for
+// what sets something.
 class Client {
  public:
   explicit Client(
@@ -33,6 +33,9 @@ class Client {
   // What the calls from here on bring as `authorization`: nothing if it is empty.
   void set_authorization(std::string text) { authorization_ = std::move(text); }
   void set_token(const std::string& token) { authorization_ = "Bearer " + token; }
+
+  // Whether calls wait for a server rather than fail while there is none.
+  void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
 
   // Into `token`.
   grpc::Status Authenticate(const std::string& type, const std::string& entity,
@@ -52,15 +55,24 @@ class Client {
     return status;
   }
 
+  // Readings of "cpu", {"x": number}, in one request.
+  grpc::Status UploadReadings(const std::vector<int>& numbers, const std::string& key = "") const {
+    viam::app::datasync::v1::DataCaptureUploadRequest request;
+    request.mutable_metadata()->set_type(viam::app::datasync::v1::DATA_TYPE_TABULAR_SENSOR);
+    request.mutable_metadata()->set_component_name("cpu");
+    for (const int number : numbers) {
+      auto& fields = *request.add_sensor_contents()->mutable_struct_()->mutable_fields();
+      fields["x"].set_number_value(number);
+    }
+    return Upload(request, key);
+  }
   // A picture of "cam", in one request.
   grpc::Status UploadBinary(const std::string& bytes, const std::string& key = "") const {
     viam::app::datasync::v1::DataCaptureUploadRequest request;
     request.mutable_metadata()->set_type(viam::app::datasync::v1::DATA_TYPE_BINARY_SENSOR);
     request.mutable_metadata()->set_component_name("cam");
     request.add_sensor_contents()->set_binary(bytes);
-    const auto context = NewContext(key);
-    viam::app::datasync::v1::DataCaptureUploadResponse response;
-    return uploads_->DataCaptureUpload(context.get(), request, &response);
+    return Upload(request, key);
   }
   // The same in pieces.
   grpc::Status UploadStream(const std::vector<std::string>& pieces,
@@ -88,12 +100,28 @@ class Client {
   }
 
  private:
+  // Connects again soon.
+  static grpc::ChannelArguments Arguments() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 10);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
+    return arguments;
+  }
+
   std::unique_ptr<grpc::ClientContext> NewContext(const std::string& key) const {
     auto context = std::make_unique<grpc::ClientContext>();
     context->set_deadline(std::chrono::system_clock::now() + datamanager::testing::kPatience);
+    context->set_wait_for_ready(wait_for_ready_);
     if (!key.empty()) context->AddMetadata(kUploadKey, key);
     if (!authorization_.empty()) context->AddMetadata("authorization", authorization_);
     return context;
+  }
+
+  grpc::Status Upload(const viam::app::datasync::v1::DataCaptureUploadRequest& request,
+                      const std::string& key) const {
+    const auto context = NewContext(key);
+    viam::app::datasync::v1::DataCaptureUploadResponse response;
+    return uploads_->DataCaptureUpload(context.get(), request, &response);
   }
 
   template <typename Writer, typename Message>
@@ -109,6 +137,7 @@ class Client {
   const std::unique_ptr<viam::app::datasync::v1::DataSyncService::Stub> uploads_;
   const std::unique_ptr<proto::rpc::v1::AuthService::Stub> auth_;
   std::string authorization_;
+  bool wait_for_ready_ = false;
 };
 
 }  // namespace ingest
