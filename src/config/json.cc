@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "config/findings.h"
 
 namespace datamanager::config {
 namespace {
@@ -97,14 +98,6 @@ SyntaxError Locate(std::string_view text) {
   SyntaxError error{message.substr(0, first), std::nullopt};
   if (shown <= consumed && caret <= shown) error.offset = consumed - shown + caret;
   return error;
-}
-
-bool MayHoldSecret(std::string_view line) {
-  const std::string lower = absl::AsciiStrToLower(ToAbsl(line));
-  for (const char* word : {"secret", "key", "password", "uri"}) {
-    if (absl::StrContains(lower, word)) return true;
-  }
-  return false;
 }
 
 // The line around `offset`, and a caret below it.

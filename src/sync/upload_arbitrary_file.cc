@@ -65,7 +65,7 @@ UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& 
                          .timeout = context.stall_timeout,
                          .reply_timeout = context.reply_timeout,
                          .stop = context.stop});
-  result.error = upload.Send(std::move(first), {.offset = 0, .size = file.size()},
+  result.error = upload.Send(first, {.offset = 0, .size = file.size()},
                              [](uint64_t size, std::string& message) {
                                std::string data_head;
                                AppendFieldHead(kContentsData, size, data_head);

@@ -265,9 +265,9 @@ bool CaptureFileUpload::SendStream(const Record& record) {
 
   StreamedUpload upload(context_, file_, UploadMethod::kStreamingDataCaptureUpload,
                         Options(record.frame.offset, record.frame.end()));
-  UploadError error = upload.Send(
-      std::move(first), record.payload,
-      [](uint64_t size, std::string& message) { AppendFieldHead(kPacketData, size, message); });
+  UploadError error = upload.Send(first, record.payload, [](uint64_t size, std::string& message) {
+    AppendFieldHead(kPacketData, size, message);
+  });
   if (error.status.ok()) return true;
   return Fail(std::move(error), "StreamingDataCaptureUpload");
 }

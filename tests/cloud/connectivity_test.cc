@@ -75,7 +75,8 @@ TEST_F(ConnectivityTest, TellsOfAServerThatComesGoesAndComesBack) {
 
   cloud->uploader().SetReadyListener(nullptr);
   EXPECT_EQ(ready.All(), (std::vector<bool>{true, false, true}));
-  EXPECT_EQ(log_.All().size(), 4U);
+  EXPECT_EQ(log_.All().front(), "info Connecting to app at " + address);
+  EXPECT_EQ(log_.All().size(), 5U);
 }
 
 TEST_F(ConnectivityTest, WaitUntilReadyWakesAnIdleChannel) {

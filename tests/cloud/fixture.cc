@@ -14,11 +14,17 @@ const int no_proxy = ::setenv("no_grpc_proxy", testing::OwnLoopback().c_str(), /
 void TestServer::Start() {
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address(), credentials_, &port);
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
   ASSERT_NE(server_, nullptr);
   port_ = port;
+}
+
+void TestServer::Start(std::shared_ptr<grpc::ServerCredentials> credentials) {
+  Stop();
+  credentials_ = std::move(credentials);
+  Start();
 }
 
 void TestServer::Stop() {
@@ -60,11 +66,15 @@ grpc::Status TestServer::StreamingDataCaptureUpload(
   return grpc::Status::OK;
 }
 
+LogSink CloudTest::Sink() {
+  return [this](const LogEntry& entry) {
+    log_.Add(std::string(LogLevelName(entry.level)) + " " + entry.message);
+  };
+}
+
 std::shared_ptr<Cloud> CloudTest::MakeCloud(const std::string& address) {
-  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(
-      {.id = "part-1", .app_address = "http://" + address}, [this](const LogEntry& entry) {
-        log_.Add(std::string(LogLevelName(entry.level)) + " " + entry.message);
-      });
+  absl::StatusOr<std::shared_ptr<Cloud>> cloud =
+      Cloud::Create({.id = "part-1", .app_address = "http://" + address}, Sink());
   EXPECT_TRUE(cloud.ok()) << cloud.status();
   return *std::move(cloud);
 }

@@ -89,8 +89,9 @@ class TestServer final : public wire::DataSyncService::Service {
   TestServer() { Start(); }
   ~TestServer() override { Stop(); }
 
-  // On the same port each time.
+  // On the same port each time, and with the same credentials: none at first.
   void Start();
+  void Start(std::shared_ptr<grpc::ServerCredentials> credentials);
   // Breaks all connections.
   void Stop();
   int port() const { return port_; }
@@ -120,6 +121,7 @@ class TestServer final : public wire::DataSyncService::Service {
       wire::StreamingDataCaptureUploadResponse* response) override;
 
   int port_ = 0;
+  std::shared_ptr<grpc::ServerCredentials> credentials_ = grpc::InsecureServerCredentials();
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -128,7 +130,9 @@ class CloudTest : public ::testing::Test {
   // Before the test's own members go, which the server's functions refer to.
   void TearDown() override { server_.Stop(); }
 
-  // A cloud at `address` whose log goes to log_.
+  // Adds to log_.
+  LogSink Sink();
+  // A plaintext cloud at `address` whose log goes to log_.
   std::shared_ptr<Cloud> MakeCloud(const std::string& address);
   // One that is connected to server_.
   std::shared_ptr<Cloud> MakeConnectedCloud();

@@ -187,7 +187,7 @@ class FakeUploader final : public sync::Uploader {
                                     std::exchange(break_after_, std::nullopt), break_code_);
   }
 
-  const std::string& part_id() const override { return part_id_; }
+  std::string part_id() const override { return part_id_; }
   ConnectionStatus Status() const override {
     MutexLock lock(mutex_);
     return status_;
