@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "ingest_server/message_limit.h"
 #include "ingest_server/server.h"
 #include "tests/ingest_server/client.h"
 #include "tests/support/certificates.h"
@@ -108,10 +107,11 @@ TEST_F(IngestTlsTest, DemandsClientCertificates) {
 
 TEST_F(IngestTlsTest, TakesMessagesOf32MiBAndNotMore) {
   Start(server_files_);
+  constexpr size_t kLimit = 32 << 20;
   // Besides the picture, a request has its metadata and the lengths.
-  std::string picture(kMaxMessageBytes, 'x');
+  std::string picture(kLimit, 'x');
   EXPECT_EQ(Upload({}, picture), StatusCode::RESOURCE_EXHAUSTED);
-  picture.resize(kMaxMessageBytes - 100);
+  picture.resize(kLimit - 100);
   EXPECT_EQ(Upload({}, picture), StatusCode::OK);
   const auto rows = server_->store().Rows().value();
   ASSERT_EQ(rows.size(), 1u);
