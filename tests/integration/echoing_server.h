@@ -39,8 +39,8 @@ class EchoingServer {
   ~EchoingServer() { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }
-  // How many uploads came.
-  int uploads() const { return uploads_.count; }
+  // Of how many of the three kinds uploads came.
+  int kinds() const { return uploads_.unary + uploads_.streamed + uploads_.files; }
 
  private:
   static grpc::Status Echo(grpc::StatusCode code, const std::string& secret) {
@@ -70,13 +70,32 @@ class EchoingServer {
         grpc::ServerContext* context,
         const viam::app::datasync::v1::DataCaptureUploadRequest* /*request*/,
         viam::app::datasync::v1::DataCaptureUploadResponse* /*response*/) override {
-      ++count;
-      const auto found = context->client_metadata().find("authorization");
-      if (found == context->client_metadata().end()) return Echo(options.upload_code, "nothing");
+      unary = 1;
+      return Refuse(*context);
+    }
+    grpc::Status StreamingDataCaptureUpload(
+        grpc::ServerContext* context,
+        grpc::ServerReader<viam::app::datasync::v1::StreamingDataCaptureUploadRequest>* /*reader*/,
+        viam::app::datasync::v1::StreamingDataCaptureUploadResponse* /*response*/) override {
+      streamed = 1;
+      return Refuse(*context);
+    }
+    grpc::Status FileUpload(
+        grpc::ServerContext* context,
+        grpc::ServerReader<viam::app::datasync::v1::FileUploadRequest>* /*reader*/,
+        viam::app::datasync::v1::FileUploadResponse* /*response*/) override {
+      files = 1;
+      return Refuse(*context);
+    }
+    grpc::Status Refuse(const grpc::ServerContext& context) const {
+      const auto found = context.client_metadata().find("authorization");
+      if (found == context.client_metadata().end()) return Echo(options.upload_code, "nothing");
       return Echo(options.upload_code, {found->second.data(), found->second.size()});
     }
     const Options options;
-    std::atomic<int> count = 0;
+    std::atomic<int> unary = 0;
+    std::atomic<int> streamed = 0;
+    std::atomic<int> files = 0;
   };
 
   Auth auth_;

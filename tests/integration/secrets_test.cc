@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -14,6 +14,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "ingest_server/token.h"
 #include "robot/report.h"
 #include "tests/cloud/odd_peer.h"
 #include "tests/integration/echoing_server.h"
@@ -64,6 +65,19 @@ std::vector<std::string> FormsOf(const std::string& secret) {
   return forms;
 }
 
+// The first line of `text`, for each secret, that gives it away.
+std::vector<std::string> LinesThatTell(const std::string& text) {
+  std::vector<std::string> lines;
+  for (const std::string secret : {kKey, kSecret, kToken, kTokenOfServer}) {
+    size_t at = std::string::npos;
+    for (const std::string& form : FormsOf(secret)) at = std::min(at, text.find(form));
+    if (at == std::string::npos) continue;
+    const size_t begin = text.rfind('\n', at) + 1;  // npos + 1 is the start of the text.
+    lines.push_back(text.substr(begin, text.find('\n', at) - begin));
+  }
+  return lines;
+}
+
 std::string StatsText(const ManagerStats& stats) {
   std::string text = robot::StatusLine(std::chrono::seconds(1), stats, {}) + "\n" +
                      robot::SummaryTable(std::chrono::seconds(1), stats, {}, {});
@@ -111,17 +125,7 @@ class SecretsTest : public RobotWorld {
     cloud_.reset();
     server_.reset();
     absl::StrAppend(&said_, log_.Text(), robot_ == nullptr ? "" : robot_->Output());
-    // What is the test's own to say about a leak is not one.
-    const std::string all = said_ + stderr_.Text();
-    for (const std::string secret : {kKey, kSecret, kToken, kTokenOfServer}) {
-      for (const std::string& form : FormsOf(secret)) {
-        const size_t at = all.find(form);
-        if (at == std::string::npos) continue;
-        const size_t begin = all.rfind('\n', at) + 1;
-        ADD_FAILURE() << "told of \"" << secret
-                      << "\": " << all.substr(begin, all.find('\n', at) - begin);
-      }
-    }
+    for (const std::string& line : LinesThatTell(said_ + stderr_.Text())) ADD_FAILURE() << line;
   }
 
   // --- Servers ---
@@ -262,22 +266,29 @@ TEST_F(SecretsTest, ServerThatRepeatsTheCredentials) {
   EXPECT_TRUE(WaitUntilSaid("you sent"));
 }
 
-// All that an upload can end with, the file refused included.
-TEST_F(SecretsTest, ServerThatRepeatsTheToken) {
-  for (const grpc::StatusCode code :
-       {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNAVAILABLE,
-        grpc::StatusCode::INVALID_ARGUMENT, grpc::StatusCode::UNAUTHENTICATED,
-        grpc::StatusCode::PERMISSION_DENIED}) {
-    EchoingServer server({.token = kToken, .upload_code = code});
-    address_ = server.address();
-    StartRobot(WithKey());
-    EXPECT_TRUE(WaitUntilSaid("you sent")) << code;
-    EXPECT_TRUE(WaitUntil([&] { return server.uploads() > 0; }));
-    absl::StrAppend(&said_, StatsText(manager_->Stats()), manager_->Close().ToString());
-    manager_.reset();
-    cloud_.reset();
-  }
+// What an upload can end with, the file refused included, for each of the three kinds.
+class SecretsOfUploadsTest : public SecretsTest,
+                             public ::testing::WithParamInterface<grpc::StatusCode> {};
+TEST_P(SecretsOfUploadsTest, ServerThatRepeatsTheToken) {
+  AddCamera("cam", 50, {1100000});
+  config_.additional_sync_paths = {Path("more")};
+  config_.file_last_modified_millis = 1;
+  WriteFile(Path("more/map.bin"), "content");
+  EchoingServer server({.token = kToken, .upload_code = GetParam()});
+  address_ = server.address();
+  StartRobot(WithKey());
+  EXPECT_TRUE(WaitUntilSaid("you sent"));
+  // Whoever is not let in need not try everything.
+  const bool admitted = GetParam() != grpc::StatusCode::UNAUTHENTICATED &&
+                        GetParam() != grpc::StatusCode::PERMISSION_DENIED;
+  EXPECT_TRUE(WaitUntil([&] { return server.kinds() >= (admitted ? 3 : 1); }));
 }
+INSTANTIATE_TEST_SUITE_P(Codes, SecretsOfUploadsTest,
+                         ::testing::Values(grpc::StatusCode::INTERNAL,
+                                           grpc::StatusCode::UNAVAILABLE,
+                                           grpc::StatusCode::INVALID_ARGUMENT,
+                                           grpc::StatusCode::UNAUTHENTICATED,
+                                           grpc::StatusCode::PERMISSION_DENIED));
 
 TEST_F(SecretsTest, CertificatesThatAreWrong) {
   const CertificateAuthority ca(temp_.path(), "ca");
@@ -354,6 +365,20 @@ TEST_F(SecretsTest, ServerThatNeverAnswers) {
   address_ = OwnLoopback(proxy.port());
   StartRobot(WithKey());
   EXPECT_TRUE(WaitUntilSaid("not connected to the cloud"));
+}
+
+// --- The test itself ---
+
+TEST_F(SecretsTest, NoFormOfASecretEscapesTheTest) {
+  std::string base64;
+  absl::Base64Escape(absl::StrCat("key-1:", kKey), &base64);
+  for (const std::string& line :
+       {std::string(kKey), "x" + absl::CEscape(kSecret), ToJson(Value(kSecret)), base64,
+        absl::WebSafeBase64Escape(absl::StrCat("Bearer ", kToken)),
+        std::string(kToken).substr(0, 20), "authorization: Bearer " + ingest::SignToken({}, "k")}) {
+    EXPECT_EQ(LinesThatTell("before\n" + line + "\nafter"), std::vector<std::string>{line});
+  }
+  EXPECT_EQ(LinesThatTell("nothing\n"), std::vector<std::string>{});
 }
 
 // --- Configs ---
