@@ -1,8 +1,11 @@
 #include "cloud/connect_failure.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -17,9 +20,9 @@ constexpr std::string_view kVerifier = "Custom verification check failed with er
 enum class When : uint8_t {
   kAlways,
   kPlaintext,
-  kTls,            // Before the server's certificate was accepted.
-  kTlsAnonymous,   // After that, without a certificate of ours.
-  kTlsIdentified,  // After that, with one.
+  kTls,
+  kTlsAnonymous,   // Once the server's certificate was accepted, and none of ours shown.
+  kTlsIdentified,  // The same, with one of ours.
 };
 
 struct Rule {
@@ -28,13 +31,29 @@ struct Rule {
   std::string_view meaning;  // {peer}, {name}, {host}, {certificate}, {cause} are filled in.
 };
 
+// Stands for each of the ways in which gRPC says that the peer ended the connection.
+constexpr std::string_view kHungUp = "hung up";
+constexpr std::string_view kHangUps[] = {"Socket closed", "Connection reset by peer", "Broken pipe",
+                                         "Endpoint read failed"};
+
 constexpr std::string_view kClientRefused =
     "the server does not accept the client's certificate {certificate}: renew it if it has expired "
+    "(openssl x509 -enddate -noout -in {certificate}), and see that the server knows its issuer";
+constexpr std::string_view kClientDoubted =
+    "the server ended the connection after the TLS handshake, as one does that does not accept the "
+    "client's certificate {certificate}: renew it if it has expired "
     "(openssl x509 -enddate -noout -in {certificate}), and see that the server knows its issuer";
 constexpr std::string_view kClientMissing =
     "the server ended the connection after the TLS handshake, as one does that demands a client's "
     "certificate: name one in cloud.tls_client_certificate_file, and its key in "
     "cloud.tls_client_key_file";
+
+constexpr std::string_view kNoTls =
+    "{peer} does not speak TLS: write http:// in cloud.app_address if this is a server without it; "
+    "otherwise check the port, or whether a captive portal answers in the server's place";
+constexpr std::string_view kNoHttp2 =
+    "{peer} speaks TLS, but not HTTP/2: no gRPC server, but perhaps a captive portal or a web "
+    "proxy; check host and port in cloud.app_address";
 
 // The first that fits counts.
 constexpr Rule kRules[] = {
@@ -73,13 +92,12 @@ constexpr Rule kRules[] = {
      "{peer} speaks no TLS of version 1.2 or later: update the server"},
     {"unsupported protocol", When::kTls,
      "{peer} speaks no TLS of version 1.2 or later: update the server"},
+    {"missing selected ALPN", When::kTls, kNoHttp2},
+    {"alert no application protocol", When::kTls, kNoHttp2},
+    {"wrong version number", When::kTls, kNoTls},
+    {"packet length too long", When::kTls, kNoTls},
     {"SSL routines::", When::kTls,
-     "{peer} does not speak TLS: write http:// in cloud.app_address if this is a server without "
-     "it; otherwise check the port, or whether a captive portal answers in the server's place. "
-     "{cause}"},
-    {"missing selected ALPN", When::kTls,
-     "{peer} speaks TLS, but not HTTP/2: no gRPC server, but perhaps a captive portal or a web "
-     "proxy; check host and port in cloud.app_address"},
+     "the TLS handshake with {peer} failed: {cause}; look into the server's log"},
     {"http1.x server", When::kAlways,
      "{peer} answers with HTTP/1: no gRPC server, but perhaps a captive portal, a web proxy, or a "
      "server that expects TLS (https:// in cloud.app_address)"},
@@ -92,25 +110,23 @@ constexpr Rule kRules[] = {
     {"before receiving SETTINGS frame", When::kAlways,
      "{peer} accepts the connection, but does not answer: check that it is a gRPC server, that it "
      "is not overloaded, and firewalls and proxies on the way"},
-    {"Socket closed", When::kTlsIdentified, kClientRefused},
-    {"Connection reset by peer", When::kTlsIdentified, kClientRefused},
-    {"Broken pipe", When::kTlsIdentified, kClientRefused},
-    {"Socket closed", When::kTlsAnonymous, kClientMissing},
-    {"Connection reset by peer", When::kTlsAnonymous, kClientMissing},
-    {"Broken pipe", When::kTlsAnonymous, kClientMissing},
-    {"Socket closed", When::kTls,
+    {kHungUp, When::kTlsIdentified, kClientDoubted},
+    {kHungUp, When::kTlsAnonymous, kClientMissing},
+    {kHungUp, When::kTls,
      "{peer} closed the connection in the TLS handshake: check that it is a TLS server, and "
      "firewalls and proxies on the way"},
-    {"Connection reset by peer", When::kTls,
-     "{peer} closed the connection in the TLS handshake: check that it is a TLS server, and "
-     "firewalls and proxies on the way"},
-    {"Socket closed", When::kPlaintext,
-     "{peer} closed the connection without an answer, as a server does that expects TLS: if so, "
-     "write https:// in cloud.app_address"},
-    {"Connection reset by peer", When::kPlaintext,
+    {kHungUp, When::kPlaintext,
      "{peer} closed the connection without an answer, as a server does that expects TLS: if so, "
      "write https:// in cloud.app_address"},
 };
+
+bool Says(std::string_view cause, std::string_view needle) {
+  const auto has = [cause](std::string_view words) {
+    return cause.find(words) != std::string_view::npos;
+  };
+  return needle == kHungUp ? std::any_of(std::begin(kHangUps), std::end(kHangUps), has)
+                           : has(needle);
+}
 
 bool Fits(When when, const Endpoint& endpoint, bool server_accepted) {
   const bool tls = endpoint.address.tls;
@@ -181,10 +197,8 @@ std::string ExplainFailure(std::string_view text, const Endpoint& endpoint, bool
   const Address& address = endpoint.address;
   const Failure failure = lookup ? Failure{address.name, text} : Split(last, address);
   for (const Rule& rule : kRules) {
-    if (failure.cause.find(rule.needle) == std::string_view::npos ||
-        !Fits(rule.when, endpoint, server_accepted)) {
-      continue;
-    }
+    if (!Says(failure.cause, rule.needle)) continue;
+    if (!Fits(rule.when, endpoint, server_accepted)) continue;
     std::string words = absl::StrReplaceAll(ToAbsl(rule.meaning),
                                             {{"{peer}", failure.peer},
                                              {"{name}", address.name},

@@ -268,7 +268,8 @@ class World : public ::testing::Test {
     manager_.reset();
     cloud_.reset();
     if (with_cloud) {
-      auto cloud = Cloud::Create({.id = kPart, .app_address = "http://" + address_}, log_.sink());
+      auto cloud = Cloud::Create(
+          {.id = kPart, .app_address = "http://" + address_, .secret = secret_}, log_.sink());
       ASSERT_TRUE(cloud.ok()) << cloud.status();
       cloud_ = *std::move(cloud);
     }
@@ -356,6 +357,7 @@ class World : public ::testing::Test {
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   FileOps* ops_ = &FileOps::System();
   std::string address_ = testing::OwnLoopback(0);
+  std::string secret_;  // The part's; empty: no authentication.
   std::unique_ptr<ingest::IngestServer> server_;
   DataManagerOptions options_;
   std::shared_ptr<Cloud> cloud_;

@@ -47,6 +47,11 @@ class TokenOffice final : public proto::rpc::v1::AuthService::Service {
     const std::lock_guard lock(mutex_);
     rejection_ = std::move(status);
   }
+  // From here on the tokens it gives let nobody in.
+  void GiveUselessTokens() {
+    const std::lock_guard lock(mutex_);
+    useless_ = true;
+  }
   // All tokens given so far are over.
   void Expire() {
     const std::lock_guard lock(mutex_);
@@ -121,12 +126,13 @@ class TokenOffice final : public proto::rpc::v1::AuthService::Service {
       return {grpc::StatusCode::UNAUTHENTICATED, "invalid credentials"};
     }
     response->set_access_token(make_token(++tokens_));
-    valid_["Bearer " + response->access_token()] = 0;
+    if (!useless_) valid_["Bearer " + response->access_token()] = 0;
     return grpc::Status::OK;
   }
 
   mutable std::mutex mutex_;
   bool demands_ = false;
+  bool useless_ = false;
   std::string type_;
   std::string entity_;
   std::string payload_;

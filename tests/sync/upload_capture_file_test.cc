@@ -277,6 +277,16 @@ TEST_F(UploadCaptureFileTest, AServerThatEndsTheStreamEarlyIsHeard) {
   EXPECT_LT(Call().contents.size(), 400000U);
 }
 
+TEST_F(UploadCaptureFileTest, AStreamThatIsRejectedForItsTokenIsRepeatedWhole) {
+  const std::string payload = Noise(3000000);
+  Write(BinaryMetadata(), {Image(payload)});
+  server_.BreakNextStreamAfter(200000, absl::StatusCode::kUnauthenticated);
+  const UploadResult result = Upload();
+  EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+  EXPECT_EQ(server_.call_count(), 2U);
+  EXPECT_TRUE(server_.calls().back().contents == payload);
+}
+
 TEST_F(UploadCaptureFileTest, AFailureTellsWhetherTheChannelWasReady) {
   Write(TabularMetadata(), {Reading(1)});
   server_.SetReady(false);

@@ -68,6 +68,17 @@ TEST_F(UploadWorkerTest, EveryOtherCodeIsTransient) {
   EXPECT_EQ(OnDisk(), "");
 }
 
+// It is the token's end, which says nothing of the file.
+TEST_F(UploadWorkerTest, ARejectedTokenIsNoFailedTry) {
+  Drop("notes.txt", "hello");
+  server_->BreakNextStreamAfter(0, absl::StatusCode::kUnauthenticated);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "notes.txt");
+  EXPECT_EQ(server_->call_count(), 2U);
+  EXPECT_EQ(log_.Count("failed tries"), 0U);
+}
+
 TEST_F(UploadWorkerTest, ALostReplyIsNotStoredTwice) {
   Capture("arm", 3);
   CaptureImage("cam", 1500000);
