@@ -29,7 +29,7 @@ Signals:
                    at most 6 s; further signals are ignored meanwhile. During the upload at the end of
                    --run-for they end that upload.
   SIGHUP           read the config file again. Only collectors that changed restart. A wrong config is
-                   reported and changes nothing. A changed cloud section counts from the next start.
+                   reported and changes nothing. A changed cloud section drops no upload.
   SIGUSR2          put what was set aside under failed/ back to where it was, so that it is uploaded
                    again: for when the server, or the files, have been put right.
 

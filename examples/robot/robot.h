@@ -36,6 +36,8 @@ class Robot {
   absl::StatusOr<Plan> Load() const;
   absl::Status Start();
   void Reload();
+  // All of it or, with an error, nothing.
+  absl::Status Apply(absl::StatusOr<Plan> plan);
   void RetryFailed();
   // The next signal, or 0 at `deadline`. Prints the status line whenever it is due.
   int WaitUntil(TimePoint deadline);
@@ -49,6 +51,7 @@ class Robot {
   const datamanager::LogSink log_;
   Signals& signals_;
   Plan plan_;  // In force.
+  std::shared_ptr<datamanager::Cloud> cloud_;
   std::unique_ptr<datamanager::DataManager> manager_;
   TimePoint start_;
   TimePoint next_status_ = TimePoint::max();

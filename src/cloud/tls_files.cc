@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <ctime>
 #include <utility>
 
@@ -34,14 +35,21 @@ Memory ToBio(std::string_view text) {
 // Otherwise OpenSSL asks on the terminal.
 int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*unused*/) { return -1; }
 
+absl::StatusOr<std::string> ReadPem(const std::string& path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "open", path);
+  // One would wait for whoever might write to a FIFO.
+  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");
+  return ReadFile(path, kEnoughBytes);
+}
+
 absl::StatusOr<Key> ReadKey(const std::string& path) {
-  const absl::StatusOr<std::string> pem = ReadFile(path, kEnoughBytes);
+  const absl::StatusOr<std::string> pem = ReadPem(path);
   if (!pem.ok()) return pem.status();
   Key key(PEM_read_bio_PrivateKey(ToBio(*pem).get(), nullptr, NoPassphrase, nullptr));
   if (key != nullptr) return key;
   if (pem->find("ENCRYPTED") != std::string::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, " is encrypted; write the key without a passphrase, readable by its owner alone"));
+    return absl::InvalidArgumentError(path + " is encrypted with a passphrase");
   }
   return absl::InvalidArgumentError(
       absl::StrCat(path, " holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"));
@@ -84,15 +92,16 @@ class Checker {
                         FormatTime(X509_get0_notAfter(own)), "; renew it"));
     }
     struct stat info;
-    if (::stat(files.client_key.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-        (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if (::stat(files.client_key.c_str(), &info) == 0 && (info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
       Warn("tls_client_key_file",
            absl::StrCat("others may read ", files.client_key, "; chmod 600 it"));
     }
   }
 
   void Note(std::string_view field, const absl::Status& status) {
-    if (!status.ok()) Fault(field, ToStd(status.message()));
+    if (!status.ok()) {
+      Fault(field, absl::StrCat(status.message(), "; name a PEM file that this process can read"));
+    }
   }
   void Fault(std::string_view field, std::string_view what) {
     findings_.faults.push_back(absl::StrCat("cloud.", ToAbsl(field), ": ", ToAbsl(what)));
@@ -119,7 +128,7 @@ std::vector<Certificate> ParseCertificates(std::string_view pem) {
 }
 
 absl::StatusOr<std::vector<Certificate>> ReadCertificates(const std::string& path) {
-  const absl::StatusOr<std::string> pem = ReadFile(path, kEnoughBytes);
+  const absl::StatusOr<std::string> pem = ReadPem(path);
   if (!pem.ok()) return pem.status();
   std::vector<Certificate> certificates = ParseCertificates(*pem);
   if (certificates.empty()) {

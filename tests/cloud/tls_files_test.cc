@@ -16,6 +16,8 @@ namespace {
 
 using testing::CertificateFiles;
 
+const std::string kAdvice = "; name a PEM file that this process can read";
+
 class TlsFilesTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
@@ -47,12 +49,12 @@ TEST_F(TlsFilesTest, AcceptsWhatIsRight) {
 
 TEST_F(TlsFilesTest, NamesTheFieldThePathAndTheFault) {
   EXPECT_EQ(Fault({.ca = Path("none")}),
-            "cloud.tls_ca_file: open " + Path("none") + ": No such file or directory");
+            "cloud.tls_ca_file: open " + Path("none") + ": No such file or directory" + kAdvice);
   EXPECT_EQ(Fault({.ca = Write("text", "hello")}),
             "cloud.tls_ca_file: " + Path("text") +
-                " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
+                " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)" + kAdvice);
   EXPECT_EQ(Fault({.ca = directory_.path()}),
-            "cloud.tls_ca_file: read " + directory_.path() + ": Is a directory");
+            "cloud.tls_ca_file: " + directory_.path() + " is no regular file" + kAdvice);
   EXPECT_EQ(Fault({.client_certificate = client_.certificate}),
             "cloud.tls_client_key_file: it is missing; tls_client_certificate_file is of no use "
             "alone");
@@ -61,16 +63,22 @@ TEST_F(TlsFilesTest, NamesTheFieldThePathAndTheFault) {
             "alone");
   EXPECT_EQ(Fault({.client_certificate = client_.key, .client_key = client_.key}),
             "cloud.tls_client_certificate_file: " + client_.key +
-                " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
+                " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)" + kAdvice);
   EXPECT_EQ(Fault({.client_certificate = client_.certificate, .client_key = client_.certificate}),
             "cloud.tls_client_key_file: " + client_.certificate +
-                " holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
+                " holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)" + kAdvice);
   const std::string encrypted =
       Write("encrypted",
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-  EXPECT_EQ(Fault({.client_certificate = client_.certificate, .client_key = encrypted}),
-            "cloud.tls_client_key_file: " + encrypted +
-                " is encrypted; write the key without a passphrase, readable by its owner alone");
+  EXPECT_EQ(
+      Fault({.client_certificate = client_.certificate, .client_key = encrypted}),
+      "cloud.tls_client_key_file: " + encrypted + " is encrypted with a passphrase" + kAdvice);
+}
+
+TEST_F(TlsFilesTest, WaitsForNoFifo) {
+  ASSERT_EQ(::mkfifo(Path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(Fault({.ca = Path("fifo")}),
+            "cloud.tls_ca_file: " + Path("fifo") + " is no regular file" + kAdvice);
 }
 
 TEST_F(TlsFilesTest, ListsAllFaults) {
