@@ -37,6 +37,8 @@ bool IsPort(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<Address> ParseAppAddress(std::string_view text) {
+  // What follows the port is ignored, and a query may hold a secret.
+  if (!text.starts_with("unix:")) text = text.substr(0, text.find_first_of("?#"));
   const auto fault = [text](const auto&... what) {
     return absl::InvalidArgumentError(
         absl::StrCat("cloud.app_address: \"", ToAbsl(text), "\" ", what...));
@@ -47,6 +49,13 @@ absl::StatusOr<Address> ParseAppAddress(std::string_view text) {
   }
 
   const size_t colon = text.find("://");
+  if (text.substr(0, text.find('/', colon == std::string_view::npos ? 0 : colon + 3)).find('@') !=
+      std::string_view::npos) {
+    // Not shown.
+    return absl::InvalidArgumentError(
+        "cloud.app_address: it has a user name or a password; write https://HOST:PORT, and the "
+        "credentials as cloud.api_key or cloud.secret");
+  }
   if (colon == std::string_view::npos) {
     return fault("has no scheme; write https://", ToAbsl(text),
                  ", or http:// for a server without TLS");

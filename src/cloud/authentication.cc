@@ -4,7 +4,9 @@
 #include <grpcpp/support/status.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,7 @@
 #include "base/strings.h"
 #include "cloud/call.h"
 #include "cloud/jwt.h"
+#include "datamanager/value.h"
 #include "datamanager/wire/proto/rpc/v1/auth.pb.h"
 
 namespace datamanager::cloud {
@@ -27,6 +30,9 @@ constexpr char kPath[] = "/proto.rpc.v1.AuthService/Authenticate";
 constexpr std::chrono::milliseconds kStateLag = 100ms;
 // More than any server takes as a header.
 constexpr size_t kMaxTokenBytes = 64 << 10;
+
+// Of base64 text, what is too short to be taken for a secret's.
+constexpr size_t kMinBase64 = 8;
 
 // gRPC ends the process over a header with anything else.
 bool IsHeaderText(std::string_view text) {
@@ -55,11 +61,35 @@ std::string Remedy(absl::StatusCode code, const std::string& field) {
   return "it is tried again";
 }
 
+// How a text may have `secret`: as it is, escaped, or in base64 of something that contains it.
+std::vector<std::string> FormsOf(std::string_view secret) {
+  const std::string json = ToJson(Value(secret));
+  std::vector<std::string> forms = {std::string(secret), json.substr(1, json.size() - 2),
+                                    absl::CEscape(ToAbsl(secret)),
+                                    absl::CHexEscape(ToAbsl(secret))};
+  // What comes before the secret moves it within a group of three bytes. Of the base64, that which
+  // depends on nothing else.
+  for (const size_t before : {0, 1, 2}) {
+    const std::string bytes = std::string(before, ' ') + std::string(secret);
+    const size_t begin = (before * 8 + 5) / 6;
+    const size_t end = bytes.size() * 8 / 6;
+    if (end < begin + kMinBase64) continue;
+    std::string base64;
+    absl::Base64Escape(bytes, &base64);
+    forms.push_back(base64.substr(begin, end - begin));
+    forms.push_back(absl::WebSafeBase64Escape(bytes).substr(begin, end - begin));
+  }
+  return forms;
+}
+
 }  // namespace
 
 std::string Scrub(std::string text, std::initializer_list<std::string_view> secrets) {
   for (const std::string_view secret : secrets) {
-    if (!secret.empty()) absl::StrReplaceAll({{ToAbsl(secret), "[secret]"}}, &text);
+    if (secret.empty()) continue;
+    for (const std::string& form : FormsOf(secret)) {
+      absl::StrReplaceAll({{form, "[secret]"}}, &text);
+    }
   }
   return text;
 }

@@ -56,7 +56,6 @@ TEST(AddressTest, SaysWhatToWriteInstead) {
       {"http://:80", "has no host"},
       {"http:///path", "has no host"},
       {"http://a b:80", "has no valid host"},
-      {"http://user@host:80", "has no valid host"},
       {"http://h", "has no port; write http://h:PORT"},
       {"https://h", "has no port; write https://h:PORT"},
       {"https://h:0", "1 to 65535: https://h:PORT"},
@@ -89,6 +88,17 @@ TEST(AddressTest, SaysWhatToWriteInstead) {
     EXPECT_NE(message.find(expected.advice), std::string::npos) << message;
     EXPECT_NE(message.find(expected.text), std::string::npos) << message;
   }
+}
+
+TEST(AddressTest, WhatMayBeASecretIsNotShown) {
+  for (const char* const text :
+       {"https://user:hush@h:443", "https://hush@h", "http://user:hush@h:80/x", "user:hush@h:443",
+        "https://h?key=hush", "https://h:x/#hush", "h:443?hush"}) {
+    const absl::Status status = ParseAppAddress(text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(status.message().find("hush"), std::string::npos) << status;
+  }
+  EXPECT_TRUE(ParseAppAddress("https://h:443/a@b?key=hush").ok());
 }
 
 }  // namespace

@@ -151,7 +151,8 @@ class World : public ::testing::Test {
 
   // On the same address and store each time.
   void StartServer(ingest::FaultSpec faults = {}) {
-    auto server = ingest::IngestServer::Start(address_, Store(), std::move(faults), /*seed=*/1);
+    auto server = ingest::IngestServer::Start(
+        {.listen = address_, .store = Store(), .faults = std::move(faults), .seed = 1});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     address_ = server_->address();
