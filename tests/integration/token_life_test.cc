@@ -150,6 +150,7 @@ TEST_F(TokenLifeTest, WrongCredentialsCostNoFileAndAreSaidOnce) {
   ASSERT_TRUE(WaitForLog("Not syncing to cloud"));
   EXPECT_TRUE(Has(manager_->Stats().connection.last_error, "check cloud.secret"));
   EXPECT_EQ(Uploads().waiting_retries, 0U);
+  ASSERT_TRUE(WaitForLog("Nothing is uploaded to app at"));
   EXPECT_EQ(log_.Count("Nothing is uploaded to app at", LogLevel::kError), 1U);
   EXPECT_LE(guarded_.office.authenticates(), 3);
 
