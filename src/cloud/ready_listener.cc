@@ -22,11 +22,6 @@ void ReadyListener::Follow(const void* source) {
   Deliver(source, /*ready=*/false, /*follow=*/true);
 }
 
-bool ReadyListener::Follows(const void* source) const {
-  MutexLock lock(mutex_);
-  return source_ == source;
-}
-
 void ReadyListener::Tell(const void* source, bool ready) {
   Deliver(source, ready, /*follow=*/false);
 }

@@ -20,8 +20,6 @@ class ReadyListener {
 
   // From here on only `source` is heard. Tells that the one before is no longer ready.
   void Follow(const void* source) DM_EXCLUDES(mutex_);
-  // Whether `source` is the one that is followed.
-  bool Follows(const void* source) const DM_EXCLUDES(mutex_);
 
   // The state of `source` has changed to this. One ready connection after another counts as a loss
   // in between.
@@ -33,7 +31,7 @@ class ReadyListener {
   // Waits for the call under way, unless it is the caller's own.
   void AwaitCall() DM_REQUIRES(mutex_);
 
-  mutable Mutex mutex_;
+  Mutex mutex_;
   CondVar changed_;
   Function listener_ DM_GUARDED_BY(mutex_);
   const void* source_ DM_GUARDED_BY(mutex_) = nullptr;

@@ -1,8 +1,5 @@
 #include "cloud/secret_file.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -22,28 +19,28 @@ absl::StatusOr<std::string> ReadSecretFile(std::string_view field, const std::st
   const auto fault = [&](const auto&... what) {
     return absl::InvalidArgumentError(absl::StrCat(ToAbsl(field), ": ", what...));
   };
-  const auto failed = [&](const absl::Status& status) {
-    return fault(status.message(), "; name a file that this process can read");
-  };
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return failed(ErrnoStatus(errno, "open", path));
-  // One would wait for whoever might write to a FIFO.
-  if (!S_ISREG(info.st_mode)) return fault(path, " is no regular file; name one");
-  const absl::StatusOr<std::string> text = ReadFile(path, kMaxBytes);
-  if (!text.ok()) return failed(text.status());
-  if (text->size() > kMaxBytes) {
+  const absl::StatusOr<RegularFile> file = ReadRegularFile(path, kMaxBytes);
+  if (!file.ok()) {
+    return fault(file.status().message(), "; name a file that this process can read");
+  }
+  const std::string& text = file->text;
+  if (text.size() > kMaxBytes) {
     return fault(path, " has more than ", kMaxBytes,
                  " bytes, which no secret has; name the right file");
   }
-  std::string line = text->substr(0, text->find('\n'));
+  std::string line = text.substr(0, text.find('\n'));
   if (line.ends_with('\r')) line.pop_back();
   if (line.empty()) {
     return fault("the first line of ", path, " is empty; write there what the cloud gave you");
   }
-  if ((info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
-    warnings.push_back(absl::StrCat(ToAbsl(field), ": others may read ", path, "; chmod 600 it"));
+  if (file->others_may_read) {
+    warnings.push_back(absl::StrCat(ToAbsl(field), ": ", OthersMayRead(path)));
   }
   return line;
+}
+
+std::string OthersMayRead(const std::string& path) {
+  return absl::StrCat("others may read ", path, "; chmod 600 it");
 }
 
 }  // namespace datamanager::cloud

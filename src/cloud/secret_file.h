@@ -16,6 +16,9 @@ namespace datamanager::cloud {
 absl::StatusOr<std::string> ReadSecretFile(std::string_view field, const std::string& path,
                                            std::vector<std::string>& warnings);
 
+// The warning, without the field.
+std::string OthersMayRead(const std::string& path);
+
 }  // namespace datamanager::cloud
 
 #endif  // DATAMANAGER_SRC_CLOUD_SECRET_FILE_H_

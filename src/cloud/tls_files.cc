@@ -2,9 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <ctime>
 #include <utility>
 
@@ -12,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/read_file.h"
 #include "base/strings.h"
+#include "cloud/secret_file.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -35,20 +34,17 @@ Memory ToBio(std::string_view text) {
 // Otherwise OpenSSL asks on the terminal.
 int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*unused*/) { return -1; }
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "open", path);
-  // One would wait for whoever might write to a FIFO.
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");
-  return ReadFile(path, kEnoughBytes);
-}
+struct PrivateKey {
+  Key key;
+  bool others_may_read = false;
+};
 
-absl::StatusOr<Key> ReadKey(const std::string& path) {
-  const absl::StatusOr<std::string> pem = ReadPem(path);
+absl::StatusOr<PrivateKey> ReadKey(const std::string& path) {
+  const absl::StatusOr<RegularFile> pem = ReadRegularFile(path, kEnoughBytes);
   if (!pem.ok()) return pem.status();
-  Key key(PEM_read_bio_PrivateKey(ToBio(*pem).get(), nullptr, NoPassphrase, nullptr));
-  if (key != nullptr) return key;
-  if (pem->find("ENCRYPTED") != std::string::npos) {
+  Key key(PEM_read_bio_PrivateKey(ToBio(pem->text).get(), nullptr, NoPassphrase, nullptr));
+  if (key != nullptr) return PrivateKey{std::move(key), pem->others_may_read};
+  if (pem->text.find("ENCRYPTED") != std::string::npos) {
     return absl::InvalidArgumentError(path + " is encrypted with a passphrase");
   }
   return absl::InvalidArgumentError(
@@ -79,7 +75,7 @@ class Checker {
     Note("tls_client_key_file", key.status());
     if (!chain.ok() || !key.ok()) return;
     X509* const own = chain->front().get();
-    if (X509_check_private_key(own, key->get()) != 1) {
+    if (X509_check_private_key(own, key->key.get()) != 1) {
       Fault("tls_client_key_file",
             absl::StrCat("the key in ", files.client_key, " does not belong to the certificate in ",
                          files.client_certificate,
@@ -91,11 +87,7 @@ class Checker {
            absl::StrCat(files.client_certificate, " has expired on ",
                         FormatTime(X509_get0_notAfter(own)), "; renew it"));
     }
-    struct stat info;
-    if (::stat(files.client_key.c_str(), &info) == 0 && (info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
-      Warn("tls_client_key_file",
-           absl::StrCat("others may read ", files.client_key, "; chmod 600 it"));
-    }
+    if (key->others_may_read) Warn("tls_client_key_file", OthersMayRead(files.client_key));
   }
 
   void Note(std::string_view field, const absl::Status& status) {
@@ -128,9 +120,9 @@ std::vector<Certificate> ParseCertificates(std::string_view pem) {
 }
 
 absl::StatusOr<std::vector<Certificate>> ReadCertificates(const std::string& path) {
-  const absl::StatusOr<std::string> pem = ReadPem(path);
+  const absl::StatusOr<RegularFile> pem = ReadRegularFile(path, kEnoughBytes);
   if (!pem.ok()) return pem.status();
-  std::vector<Certificate> certificates = ParseCertificates(*pem);
+  std::vector<Certificate> certificates = ParseCertificates(pem->text);
   if (certificates.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));

@@ -83,9 +83,8 @@ class Uploader {
   virtual bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) = 0;
   // Sets what is called, on a thread of the uploader's own or of who reconfigures it, each time the
   // channel becomes READY or ceases to be, though not for the state it is in already; it must not
-  // block. The listener before
-  // is taken away, and a call of it that is under way waited for, unless it is that call which sets
-  // the new one. Null only takes it away.
+  // block. The listener before is taken away, and a call of it that is under way waited for, unless
+  // it is that call which sets the new one. Null only takes it away.
   virtual void SetReadyListener(std::function<void(bool ready)> listener) = 0;
 };
 

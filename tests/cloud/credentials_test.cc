@@ -110,11 +110,13 @@ TEST_F(CredentialsTest, AFileThatHoldsNoneIsNamed) {
               "cloud.secret_file: " + path_ +
                   " has more than 65536 bytes, which no secret has; name the right file");
   ExpectFault({.api_key = {.id = "key-1", .key_file = directory_.path()}},
-              "cloud.api_key.key_file: " + directory_.path() + " is no regular file; name one");
+              "cloud.api_key.key_file: " + directory_.path() +
+                  " is no regular file; name a file that this process can read");
   const std::string fifo = directory_.path() + "/fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  ExpectFault({.secret_file = fifo},
-              "cloud.secret_file: " + fifo + " is no regular file; name one");
+  ExpectFault(
+      {.secret_file = fifo},
+      "cloud.secret_file: " + fifo + " is no regular file; name a file that this process can read");
   if (::geteuid() != 0) {
     EXPECT_FALSE(Load({.secret_file = File("hush", 0)}).has_value());
     EXPECT_NE(faults_.at(0).find("Permission denied"), std::string::npos);

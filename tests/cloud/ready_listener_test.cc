@@ -43,7 +43,8 @@ TEST_F(ReadyListenerTest, HearsOnlyTheOneThatItFollows) {
   listener_.Tell(&second_, true);
   listener_.Follow(nullptr);
   EXPECT_EQ(told_, (std::vector<bool>{true, false, true, false}));
-  EXPECT_TRUE(listener_.Follows(nullptr));
+  listener_.Tell(&second_, true);
+  EXPECT_EQ(told_.size(), 4U) << "nobody is followed";
 }
 
 TEST_F(ReadyListenerTest, ALateCallOfTheOldOneComesBeforeThoseOfTheNew) {

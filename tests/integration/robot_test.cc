@@ -1,4 +1,5 @@
 // The robot from its command line to its exit status.
+#include "absl/strings/str_replace.h"
 #include "tests/integration/robot_world.h"
 
 namespace datamanager::testing {
@@ -149,6 +150,14 @@ TEST_F(RobotProcessTest, SighupBringsTheCloudAndTakesItAway) {
   ASSERT_TRUE(WaitForOutput("the config was not reloaded; the old one runs on"));
   const size_t arrived = ArrivedFrom("count").size();
   ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() > arrived; }));
+  WriteFile(Path("file"), "no directory");
+  WriteFile(ConfigFile(),
+            Machine(CloudOf(OwnLoopback(1)), {Counter("count", 100)},
+                    absl::StrReplaceAll(Service(), {{config_.capture_dir, Path("file")}})));
+  robot_->Signal(SIGHUP);
+  ASSERT_TRUE(WaitForOutput("capture_dir: "));
+  const size_t journalled = Journalled("count").size();
+  ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() >= journalled; }));
 
   reload("");
   ASSERT_TRUE(WaitForOutput("config reloaded"));

@@ -180,13 +180,7 @@ class SecretsTest : public RobotWorld {
   }
 
   void StartRobot(const CloudConfig& config) {
-    auto cloud = Cloud::Create(config, log_.sink());
-    ASSERT_TRUE(cloud.ok()) << cloud.status();
-    cloud_ = *std::move(cloud);
-    options_.cloud = cloud_;
-    auto manager = CreateDataManager(options_, *ops_);
-    ASSERT_TRUE(manager.ok()) << manager.status();
-    manager_ = *std::move(manager);
+    ASSERT_NO_FATAL_FAILURE(MakeManager(config));
     ASSERT_TRUE(IsOk(Reconfigure()));
   }
   void Note(const absl::Status& status) { absl::StrAppend(&said_, status.ToString(), "\n"); }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "tests/integration/world.h"
 #include "tests/support/token_office.h"
@@ -165,7 +164,7 @@ TEST_F(TokenLifeTest, CloseWaitsForNoToken) {
   asked.Close();
   guarded_.office.on_authenticate = [&](grpc::ServerContext& context) {
     asked.Open();
-    while (!context.IsCancelled()) std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(WaitUntil([&] { return context.IsCancelled(); }));
     return grpc::Status::CANCELLED;
   };
   DropFiles(10);

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -265,11 +266,17 @@ class World : public ::testing::Test {
   // --- The data manager ---
 
   void MakeManager(bool with_cloud = true) {
+    if (with_cloud) {
+      MakeManager(CloudConfig{.id = kPart, .app_address = "http://" + address_, .secret = secret_});
+    } else {
+      MakeManager(std::nullopt);
+    }
+  }
+  void MakeManager(const std::optional<CloudConfig>& config) {
     manager_.reset();
     cloud_.reset();
-    if (with_cloud) {
-      auto cloud = Cloud::Create(
-          {.id = kPart, .app_address = "http://" + address_, .secret = secret_}, log_.sink());
+    if (config.has_value()) {
+      auto cloud = Cloud::Create(*config, log_.sink());
       ASSERT_TRUE(cloud.ok()) << cloud.status();
       cloud_ = *std::move(cloud);
     }
