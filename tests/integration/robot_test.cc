@@ -156,8 +156,9 @@ TEST_F(RobotProcessTest, SighupBringsTheCloudAndTakesItAway) {
                     absl::StrReplaceAll(Service(), {{config_.capture_dir, Path("file")}})));
   robot_->Signal(SIGHUP);
   ASSERT_TRUE(WaitForOutput("capture_dir: "));
-  const size_t journalled = Journalled("count").size();
-  ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() >= journalled; }));
+  const size_t to_come = Journalled("count").size() + 20;  // Beyond what was on its way.
+  ASSERT_TRUE(WaitForJournal("count", to_come));
+  ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() >= to_come; }));
 
   reload("");
   ASSERT_TRUE(WaitForOutput("config reloaded"));
