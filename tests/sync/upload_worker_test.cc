@@ -265,6 +265,7 @@ TEST_F(UploadWorkerTest, AServerThatRefusesAllDoesNotEmptyTheBacklogAndIsTriedAg
   EXPECT_EQ(Waiting(), "");
   EXPECT_TRUE(sync_->Stats().paused.empty());
   EXPECT_EQ(server_->stored_count(), 90 - refused());
+  Close();  // Before what the hook uses is gone.
 }
 
 // It was to be tried again by itself, and rests with the others.
@@ -287,6 +288,7 @@ TEST_F(UploadWorkerTest, WhatWaitsForARetryRestsToo) {
   refuses = false;
   clock_.Advance(std::chrono::seconds(31));
   EXPECT_TRUE(WaitAwake([&] { return Waiting() == ""; }));
+  Close();  // Before what the hook uses is gone.
 }
 
 // Bytes that are no capture file are the file's fault, not the server's.
