@@ -33,12 +33,13 @@ Signals:
                    at most 6 s; further signals are ignored meanwhile. During the upload at the end of
                    --run-for they end that upload.
   SIGHUP           read the config file again. Only collectors that changed restart. A wrong config is
-                   reported and changes nothing. A changed cloud section counts from the next start.
+                   reported and changes nothing. A changed cloud section drops no upload.
   SIGUSR2          put what was set aside under failed/ back to where it was, so that it is uploaded
                    again: for when the server, or the files, have been put right.
 
 Environment:
   ROBOT_LOG        what to log to standard error: debug, info (default), warning or error
+  others           fill in the config: ${NAME} in one of its strings, such as the secret of "cloud"
 
 Exit status: 0 after a clean end, offline or not; 1 if something failed, such as a source that does
 not return or files that the server refused at the end; 2 for a wrong command line or config.

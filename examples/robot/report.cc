@@ -128,10 +128,10 @@ std::string Holdups(const SyncStats& sync) {
     return std::chrono::duration<double>(time).count();
   };
   std::string lines = absl::StrFormat(
-      "sync waiting_retries=%d oldest_retry_s=%.1f resent=%d stalled=%d offline_pauses=%d "
-      "refusal_pauses=%d\n",
-      sync.waiting_retries, seconds(sync.retries.oldest), sync.resent, sync.stalled,
-      sync.offline_pauses, sync.refusal_pauses);
+      "sync waiting_retries=%d waiting_busy=%d oldest_retry_s=%.1f resent=%d stalled=%d "
+      "offline_pauses=%d refusal_pauses=%d\n",
+      sync.waiting_retries, sync.waiting_busy, seconds(sync.retries.oldest), sync.resent,
+      sync.stalled, sync.offline_pauses, sync.refusal_pauses);
   for (const datamanager::WaitingRetry& retry : sync.retries.most_tried) {
     absl::StrAppendFormat(&lines, "retry tries=%d failing_s=%.1f next_s=%.1f path=%s error=%s\n",
                           retry.tries, seconds(retry.failing_for), seconds(retry.next_due),

@@ -71,16 +71,12 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
 absl::Status Robot::Start() {
   absl::StatusOr<Plan> plan = Load();
   if (!plan.ok()) return plan.status();
-  datamanager::DataManagerOptions options{.logger = log_};
+  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
+  if (!cloud.ok()) return cloud.status();
+  cloud_ = *std::move(cloud);
+  datamanager::DataManagerOptions options{.cloud = cloud_, .logger = log_};
   if (options_.upload_stall_timeout) {
     options.upload_stall_timeout = *options_.upload_stall_timeout;
-  }
-  if (plan->cloud.app_address.empty()) {
-    Say("no cloud with an app_address in the config: it only captures");
-  } else {
-    absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
-    if (!cloud.ok()) return cloud.status();
-    options.cloud = *std::move(cloud);
   }
   absl::StatusOr<std::unique_ptr<DataManager>> manager = DataManager::Create(std::move(options));
   if (!manager.ok()) return manager.status();
@@ -110,23 +106,29 @@ absl::Status Robot::Serve(const std::string& name) {
 }
 
 void Robot::Reload() {
-  absl::StatusOr<Plan> plan = Load();
-  const absl::Status status =
-      plan.ok() ? manager_->Reconfigure(plan->config, plan->sources.sources()) : plan.status();
-  if (!Succeeded(status)) {
+  if (const absl::Status status = Apply(Load()); !Succeeded(status)) {
     PrintError(absl::FailedPreconditionError("the config was not reloaded; the old one runs on"));
     return;
   }
-  if (plan->cloud.id != plan_.cloud.id || plan->cloud.app_address != plan_.cloud.app_address) {
-    Warn("the changed cloud section counts from the next start of the robot");
-    plan->cloud = plan_.cloud;
+  Say("config reloaded");
+}
+
+absl::Status Robot::Apply(absl::StatusOr<Plan> plan) {
+  if (!plan.ok()) return plan.status();
+  absl::Status status = cloud_->Reconfigure(plan->cloud);
+  if (!status.ok()) return status;
+  status = manager_->Reconfigure(plan->config, plan->sources.sources());
+  if (!status.ok()) {
+    // Both or neither. The old one was right when it was applied.
+    Succeeded(cloud_->Reconfigure(plan_.cloud));
+    return status;
   }
   if (front_ != nullptr && plan->name != plan_.name) {
     Warn("the data manager's changed name counts from the next start of the robot");
     plan->name = plan_.name;
   }
   plan_ = *std::move(plan);
-  Say("config reloaded");
+  return absl::OkStatus();
 }
 
 void Robot::RetryFailed() {
@@ -154,7 +156,7 @@ int Robot::WaitUntil(TimePoint deadline) {
 bool Robot::Drain() {
   plan_.config.capture_disabled = true;
   const bool stopped = Succeeded(manager_->Reconfigure(plan_.config, plan_.sources.sources()));
-  if (plan_.cloud.app_address.empty()) return stopped;
+  if (cloud_->Status().state == datamanager::ConnectionState::kNotManaged) return stopped;
 
   std::stop_source stop;
   absl::Status result;

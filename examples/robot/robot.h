@@ -39,6 +39,8 @@ class Robot {
   absl::Status Start();
   absl::Status Serve(const std::string& name);
   void Reload();
+  // All of it or, with an error, nothing.
+  absl::Status Apply(absl::StatusOr<Plan> plan);
   void RetryFailed();
   // The next signal, or 0 at `deadline`. Prints the status line whenever it is due.
   int WaitUntil(TimePoint deadline);
@@ -52,6 +54,7 @@ class Robot {
   const datamanager::LogSink log_;
   Signals& signals_;
   Plan plan_;  // In force.
+  std::shared_ptr<datamanager::Cloud> cloud_;
   std::unique_ptr<datamanager::DataManager> manager_;
   std::unique_ptr<Front> front_;  // If anybody is served. Gone before its manager.
   TimePoint start_;

@@ -15,7 +15,7 @@
 namespace datamanager::cloud {
 namespace {
 
-constexpr std::string_view kExample = "http://app.example.com:8080";
+constexpr std::string_view kExample = "https://app.example.com:443";
 
 bool IsIpv6(std::string_view host) {
   in6_addr ignored;
@@ -37,35 +37,37 @@ bool IsPort(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<Address> ParseAppAddress(std::string_view text) {
+  // What follows the port is ignored, and a query may hold a secret.
+  if (!text.starts_with("unix:")) text = text.substr(0, text.find_first_of("?#"));
   const auto fault = [text](const auto&... what) {
     return absl::InvalidArgumentError(
         absl::StrCat("cloud.app_address: \"", ToAbsl(text), "\" ", what...));
   };
-  if (text.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cloud.app_address: it is empty; write the address of the app, such as ",
-                     ToAbsl(kExample)));
-  }
   if (text.starts_with("unix:")) {
     if (text == "unix:") return fault("has no path; write unix:PATH");
     return Address{.name = std::string(text), .target = std::string(text)};
   }
 
   const size_t colon = text.find("://");
+  if (text.substr(0, text.find('/', colon == std::string_view::npos ? 0 : colon + 3)).find('@') !=
+      std::string_view::npos) {
+    // Not shown.
+    return absl::InvalidArgumentError(
+        "cloud.app_address: it has a user name or a password; write https://HOST:PORT, and the "
+        "credentials as cloud.api_key or cloud.secret");
+  }
   if (colon == std::string_view::npos) {
-    return fault("has no scheme; write http://", ToAbsl(text));
+    return fault("has no scheme; write https://", ToAbsl(text),
+                 ", or http:// for a server without TLS");
   }
   const std::string scheme = absl::AsciiStrToLower(ToAbsl(text.substr(0, colon)));
   std::string_view authority = text.substr(colon + 3);
   authority = authority.substr(0, authority.find_first_of("/?#"));
-  if (scheme == "https") {
-    return fault(
-        "asks for TLS, but this version connects in plaintext only; write http://HOST:PORT");
+  if (scheme != "https" && scheme != "http") {
+    return fault("has an unknown scheme; write https://HOST:PORT, or http:// without TLS");
   }
-  if (scheme != "http") return fault("has an unknown scheme; write http://HOST:PORT");
-
   if (IsIpv6(authority) || IsIpv6(authority.substr(0, authority.rfind(':')))) {
-    return fault("has an IPv6 address without brackets; write http://[ADDRESS]:PORT");
+    return fault("has an IPv6 address without brackets; write ", scheme, "://[ADDRESS]:PORT");
   }
   const size_t port_colon =
       authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
@@ -76,14 +78,24 @@ absl::StatusOr<Address> ParseAppAddress(std::string_view text) {
     return fault("has no valid host; write it like ", ToAbsl(kExample));
   }
   if (port_colon == std::string_view::npos || port_colon + 1 == authority.size()) {
-    return fault("has no port; write http://", ToAbsl(host), ":PORT");
+    return fault("has no port; write ", scheme, "://", ToAbsl(host), ":PORT");
   }
   if (!IsPort(authority.substr(port_colon + 1))) {
-    return fault("has no valid port; write a number from 1 to 65535: http://", ToAbsl(host),
+    return fault("has no valid port; write a number from 1 to 65535: ", scheme, "://", ToAbsl(host),
                  ":PORT");
   }
   return Address{.name = std::string(authority),
-                 .target = absl::StrCat("dns:///", ToAbsl(authority))};
+                 .target = absl::StrCat("dns:///", ToAbsl(authority)),
+                 .host = std::string(bracketed ? host.substr(1, host.size() - 2) : host),
+                 .tls = scheme == "https"};
+}
+
+bool IsLocal(const Address& address) {
+  in_addr v4;
+  if (::inet_pton(AF_INET, address.host.c_str(), &v4) == 1) {
+    return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  return address.host.empty() || address.host == "localhost" || address.host == "::1";
 }
 
 }  // namespace datamanager::cloud

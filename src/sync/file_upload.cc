@@ -46,7 +46,7 @@ UploadResult SendFile(const UploadContext& context, const LocalFile& file,
                          .timeout = context.stall_timeout,
                          .reply_timeout = context.reply_timeout,
                          .stop = context.stop});
-  result.error = upload.Send(std::move(first), contents, [](uint64_t size, std::string& message) {
+  result.error = upload.Send(first, contents, [](uint64_t size, std::string& message) {
     std::string data_head;
     AppendFieldHead(kContentsData, size, data_head);
     AppendFieldHead(kPacketContents, data_head.size() + size, message);

@@ -148,6 +148,7 @@ void Scheduler::SayOffline() {
   if (Now() - offline_said_ < kNewsInterval) return;
   offline_said_ = Now();
   const ConnectionStatus status = context_->options.uploader->Status();
+  if (status.state == ConnectionState::kNotManaged) return;  // It was told when it began.
   const bool bad =
       status.state == ConnectionState::kUnhealthy || status.state == ConnectionState::kClosed;
   context_->options.logger->Log(

@@ -262,7 +262,7 @@ UploadedFiles Sync::UploadPath(const std::string& path, const UploadLabels& labe
 }
 
 absl::Status Sync::CheckRunning(const Scheduler* scheduler) const {
-  if (context_->options.uploader == nullptr) {
+  if (Connection().state == ConnectionState::kNotManaged) {
     return absl::FailedPreconditionError(
         "the robot is not cloud managed, so that nothing can be uploaded");
   }

@@ -25,6 +25,8 @@ class UploadProgress {
 
   // So many more have been taken by the transport.
   void Add(uint64_t bytes);
+  // The upload is repeated from its start.
+  void Restart() { sent_ = 0; }
   // Whether a line was logged.
   bool told() const { return told_; }
   // "a in d (avg rate: r/s)", for the end.

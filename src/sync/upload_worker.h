@@ -43,6 +43,8 @@ class UploadWorker {
 
   // Until the stop, which also ends the upload under way.
   void Run(Channel<Job>& channel, std::stop_token stop);
+  // One try, on the caller's thread.
+  void Process(const Job& job, std::stop_token stop);
 
  private:
   // A try that failed.
@@ -55,7 +57,6 @@ class UploadWorker {
     std::string what;
   };
 
-  void Process(const Job& job, std::stop_token stop);
   void UploadDirectly(const Job& job, const std::stop_token& stop);
   // The try itself; what the server said of the file, if it said anything.
   UploadError Upload(const Job& job, std::stop_token stop);

@@ -8,11 +8,11 @@ set -euo pipefail
 table=$(cat <<'ROWS'
 Loss and damage
   .prog left by a crash stays for ever | LeftBehindTest.WhatAKilledProcessLeftIsUploadedByTheNext KeeperTest.RecoversWhatDeadProcessesLeft ProcessesTest.OnlyTheFilesOfTheDeadAreTaken
-  nothing is flushed to the medium | KeeperTest.FlushesThenRenamesThenFlushesTheDirectory KeeperOfLiveFilesTest.AreFlushedDataThenNameThenDirectories PowerLoss.LeavesWhatWasPromised
+  nothing is flushed to the medium | KeeperTest.FlushesThenRenamesThenFlushesTheDirectory KeeperOfLiveFilesTest.AreFlushedDataThenNameThenDirectories PowerLoss.LeavesWhatWasPromised PowerLoss.LeavesWhatWasFlushedInProgress
   offline, buffered records die with the process | WriterTest.WritesEachRecordAtOnce CaptureAndSyncTest.WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItIsBack
   the queue is not drained by Close or Flush | CaptureTest.CloseLeavesNothingInProgress CaptureTest.FlushPublishesEveryOpenFile CollectorTest.WritesWhatTheSourceReturnsAfterTheStop
   the first write error ends the writer | DiskFaultTest.IsOutlived CollectorTest.AFullDiskCostsTheRecordsThatItHasNoRoomFor
-  a failed create, write or flush leaks a descriptor and leaves a .prog | FaultSweep.NoFaultOfTheDiskBreaksARule FaultSweep.FindsADescriptorThatIsLeftOpen
+  a failed create, write or flush leaks a descriptor and leaves a .prog | FaultSweepPart.NoFaultOfTheDiskBreaksARule FaultSweep.FindsADescriptorThatIsLeftOpen
   colliding names merge or replace files | WriterTest.TakesTheNextFreeMicrosecond WriterTest.PublishesOverNobody ClockJumpTest.NeverOverwritesAFile
   failed/ is overwritten | LocalFileTest.SettingAsideNeverOverwrites FailedFilesTest.NeverOverwrites
   `:` in capture_dir: capture and sync use different paths | PathAttackTest.CaptureDirectoryWithAColonAndSpaces
