@@ -47,6 +47,17 @@ TEST(UploadProgressTest, TellsOnceInThirtySeconds) {
   EXPECT_TRUE(log.Has("3.00 MB / 4.00 MB (75%)")) << log.Text();
 }
 
+TEST(UploadProgressTest, ARepeatedUploadIsCountedFromItsStart) {
+  StillClock clock;
+  const auto logger = *Logger::Create([](const LogEntry&) {});
+  UploadProgress progress("/data/again.bin", 3000, clock, *logger);
+  progress.Add(2000);
+  progress.Restart();
+  progress.Add(3000);
+  clock.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(progress.Summary(), "3.00 KB in 1.0s (avg rate: 3.00 KB/s)");
+}
+
 TEST(UploadProgressTest, OfAShortUploadThereIsNothingToTell) {
   StillClock clock;
   testing::LogCapture log;
