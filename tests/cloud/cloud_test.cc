@@ -54,6 +54,21 @@ TEST_F(CloudTest, ConnectsThroughAUnixSocket) {
   EXPECT_EQ((*cloud)->Status().address, target);
 }
 
+// As to a host that has no other address. Nobody else's server can be meant: the port is the
+// system's choice.
+TEST_F(CloudTest, ConnectsToAnAddressOfIpv6) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("[::1]:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&server_);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) GTEST_SKIP() << "this machine has no IPv6";
+  const std::string address = "[::1]:" + std::to_string(port);
+  const std::shared_ptr<Cloud> cloud = MakeCloud(address);
+  EXPECT_TRUE(cloud->uploader().WaitUntilReady(Patience(), {}));
+  EXPECT_EQ(cloud->Status().address, address);
+}
+
 // Accepts connections and never says a word.
 class MutePeer {
  public:
