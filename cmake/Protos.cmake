@@ -63,7 +63,8 @@ function(datamanager_protos target)
   endforeach()
 
   add_library(${target} STATIC ${sources})
-  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${out}>")
+  target_include_directories(${target} SYSTEM PUBLIC
+    "$<BUILD_INTERFACE:${out}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
   if(ARG_GRPC)
     target_link_libraries(${target} PUBLIC gRPC::grpc++)

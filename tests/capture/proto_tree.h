@@ -13,7 +13,9 @@
 
 #include "absl/strings/escaping.h"
 #include "base/strings.h"
+#include "datamanager/source.h"
 #include "datamanager/value.h"
+#include "datamanager/wire/viam/app/data/v1/data.pb.h"
 
 namespace datamanager::testing {
 
@@ -169,6 +171,26 @@ inline void BuildTree(const google::protobuf::Message& message, bool zeros,
           break;
       }
     }
+  }
+}
+
+// What is known about the content of a binary record.
+inline void BuildAnnotations(const Annotations& from, wire::viam::app::data::v1::Annotations* to) {
+  for (const BoundingBox& box : from.bboxes) {
+    auto* out = to->add_bboxes();
+    out->set_id(box.id);
+    out->set_label(box.label);
+    out->set_x_min_normalized(box.x_min);
+    out->set_y_min_normalized(box.y_min);
+    out->set_x_max_normalized(box.x_max);
+    out->set_y_max_normalized(box.y_max);
+    if (box.confidence) out->set_confidence(*box.confidence);
+  }
+  for (const Classification& classification : from.classifications) {
+    auto* out = to->add_classifications();
+    out->set_label(classification.label);
+    if (classification.confidence) out->set_confidence(*classification.confidence);
+    out->set_id(classification.id);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "capture/struct_encoder.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "tests/capture/proto_tree.h"
 #include "tests/support/worked_example.h"
 
 namespace datamanager::capture {
@@ -85,21 +86,8 @@ TEST(RecordEncoderTest, BinaryRecordsAreWhatProtobufWouldWrite) {
   };
   for (const Annotations& annotations : all) {
     wire::SensorData expected = Stamped(kTimes);
-    for (const BoundingBox& from : annotations.bboxes) {
-      auto* to = expected.mutable_metadata()->mutable_annotations()->add_bboxes();
-      to->set_id(from.id);
-      to->set_label(from.label);
-      to->set_x_min_normalized(from.x_min);
-      to->set_y_min_normalized(from.y_min);
-      to->set_x_max_normalized(from.x_max);
-      to->set_y_max_normalized(from.y_max);
-      if (from.confidence) to->set_confidence(*from.confidence);
-    }
-    for (const Classification& from : annotations.classifications) {
-      auto* to = expected.mutable_metadata()->mutable_annotations()->add_classifications();
-      to->set_label(from.label);
-      if (from.confidence) to->set_confidence(*from.confidence);
-      to->set_id(from.id);
+    if (!annotations.empty()) {
+      testing::BuildAnnotations(annotations, expected.mutable_metadata()->mutable_annotations());
     }
     for (const size_t size : {1U, 127U, 128U, 300U}) {
       const std::string payload(size, 'p');
