@@ -378,7 +378,7 @@ TEST_F(MessageSourceTest, PicturesKeepTheirTimeAndAnnotations) {
   EXPECT_TRUE(WaitForCaptured());
   Close();
   for (const char* method : {"GetImages", "ReadImage"}) {
-    const auto& metadata = Files(kCamera, method).at(0).records.at(0).metadata();
+    const auto metadata = Files(kCamera, method).at(0).records.at(0).metadata();
     EXPECT_EQ(metadata.time_received().seconds(), 5);
     EXPECT_GT(metadata.time_requested().seconds(), 5);
     EXPECT_EQ(
