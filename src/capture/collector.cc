@@ -177,8 +177,8 @@ class Collector::Loop {
 void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors) {
   UseFinestTimers();
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
-    MutexLock lock(predecessor->ended_mutex_);
     Loop& old = *predecessor;
+    MutexLock lock(old.ended_mutex_);
     old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
