@@ -13,6 +13,7 @@ set(datamanager_component_protos
   viam/component/movementsensor/v1/movementsensor.proto
   viam/component/powersensor/v1/powersensor.proto
   viam/component/servo/v1/servo.proto
+  viam/robot/v1/robot.proto
   viam/service/slam/v1/slam.proto
   viam/service/vision/v1/vision.proto)
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "capture/requests.h"
 #include "config/findings.h"
 #include "datamanager/wire/viam/common/v1/common.pb.h"
 #include "datamanager/wire/viam/component/arm/v1/arm.pb.h"
@@ -82,58 +83,91 @@ const google::protobuf::Message& Of() {
   return Response::default_instance();
 }
 
+// An API, and the gRPC service by which what implements it is asked.
+struct Api {
+  std::string_view triplet;
+  std::string_view service = "";
+};
+
+constexpr Api kArm = {"rdk:component:arm", "viam.component.arm.v1.ArmService"};
+constexpr Api kAudioIn = {"rdk:component:audio_in", "viam.component.audioin.v1.AudioInService"};
+constexpr Api kAudioOut = {"rdk:component:audio_out", "viam.component.audioout.v1.AudioOutService"};
+constexpr Api kBase = {"rdk:component:base", "viam.component.base.v1.BaseService"};
+constexpr Api kBoard = {"rdk:component:board", "viam.component.board.v1.BoardService"};
+constexpr Api kButton = {"rdk:component:button", "viam.component.button.v1.ButtonService"};
+constexpr Api kCameraApi = {"rdk:component:camera", "viam.component.camera.v1.CameraService"};
+constexpr Api kEncoder = {"rdk:component:encoder", "viam.component.encoder.v1.EncoderService"};
+constexpr Api kGantry = {"rdk:component:gantry", "viam.component.gantry.v1.GantryService"};
+constexpr Api kGeneric = {"rdk:component:generic", "viam.component.generic.v1.GenericService"};
+constexpr Api kGripper = {"rdk:component:gripper", "viam.component.gripper.v1.GripperService"};
+constexpr Api kInputController = {"rdk:component:input_controller",
+                                  "viam.component.inputcontroller.v1.InputControllerService"};
+constexpr Api kMotor = {"rdk:component:motor", "viam.component.motor.v1.MotorService"};
+constexpr Api kMovementSensor = {"rdk:component:movement_sensor",
+                                 "viam.component.movementsensor.v1.MovementSensorService"};
+constexpr Api kPoseTracker = {"rdk:component:pose_tracker",
+                              "viam.component.posetracker.v1.PoseTrackerService"};
+constexpr Api kPowerSensor = {"rdk:component:power_sensor",
+                              "viam.component.powersensor.v1.PowerSensorService"};
+constexpr Api kSensor = {"rdk:component:sensor", "viam.component.sensor.v1.SensorService"};
+constexpr Api kServo = {"rdk:component:servo", "viam.component.servo.v1.ServoService"};
+constexpr Api kSwitch = {"rdk:component:switch", "viam.component.switch.v1.SwitchService"};
+constexpr Api kSlam = {"rdk:service:slam", "viam.service.slam.v1.SLAMService"};
+constexpr Api kVision = {"rdk:service:vision", "viam.service.vision.v1.VisionService"};
+
 // The rows that most APIs have.
-constexpr Method DoCommand(std::string_view api) {
-  return {.api = api,
+constexpr Method DoCommand(const Api& api) {
+  return {.api = api.triplet,
           .name = "DoCommand",
           .rule = Rule::kDoCommand,
           .response = &Of<common::DoCommandResponse>,
+          .call = api.service.empty() ? Call{} : Call{api.service, "DoCommand", &AskDoCommand},
           .parameters = kCommand,
           .extra = Extra::kNone};
 }
-constexpr Method GetWorldPose(std::string_view api) {
-  return {api, "GetWorldPose", Rule::kFields, &Of<common::GetWorldPoseResponse>};
+// The pose is the robot's to tell.
+constexpr Method GetWorldPose(const Api& api) {
+  return {.api = api.triplet,
+          .name = "GetWorldPose",
+          .rule = Rule::kFields,
+          .response = &Of<common::GetWorldPoseResponse>,
+          .call = {"viam.robot.v1.RobotService", "GetPose", &AskWorldPose, &ReadWorldPose}};
 }
-constexpr Method Readings(std::string_view api, Extra extra = Extra::kFromDataManagement) {
-  return {.api = api,
+constexpr Method Readings(const Api& api, Extra extra = Extra::kFromDataManagement) {
+  return {.api = api.triplet,
           .name = "Readings",
           .rule = Rule::kReadings,
           .response = &Of<common::GetReadingsResponse>,
+          .call = {api.service, "GetReadings", &AskByName<common::GetReadingsRequest>},
           .extra = extra};
 }
-
-constexpr std::string_view kArm = "rdk:component:arm";
-constexpr std::string_view kAudioIn = "rdk:component:audio_in";
-constexpr std::string_view kAudioOut = "rdk:component:audio_out";
-constexpr std::string_view kBase = "rdk:component:base";
-constexpr std::string_view kBoard = "rdk:component:board";
-constexpr std::string_view kButton = "rdk:component:button";
-constexpr std::string_view kCameraApi = "rdk:component:camera";
-constexpr std::string_view kEncoder = "rdk:component:encoder";
-constexpr std::string_view kGantry = "rdk:component:gantry";
-constexpr std::string_view kGeneric = "rdk:component:generic";
-constexpr std::string_view kGripper = "rdk:component:gripper";
-constexpr std::string_view kInputController = "rdk:component:input_controller";
-constexpr std::string_view kMotor = "rdk:component:motor";
-constexpr std::string_view kMovementSensor = "rdk:component:movement_sensor";
-constexpr std::string_view kPoseTracker = "rdk:component:pose_tracker";
-constexpr std::string_view kPowerSensor = "rdk:component:power_sensor";
-constexpr std::string_view kSensor = "rdk:component:sensor";
-constexpr std::string_view kServo = "rdk:component:servo";
-constexpr std::string_view kSwitch = "rdk:component:switch";
-constexpr std::string_view kSlam = "rdk:service:slam";
-constexpr std::string_view kVision = "rdk:service:vision";
+// A method whose answer is stored field by field, and which is asked by name alone.
+template <typename Request, typename Response>
+constexpr Method Fields(const Api& api, std::string_view name, std::string_view rpc,
+                        Rule rule = Rule::kFields) {
+  return {.api = api.triplet,
+          .name = name,
+          .rule = rule,
+          .response = &Of<Response>,
+          .call = {api.service, rpc, &AskByName<Request>}};
+}
 
 constexpr std::array kMethods = {
-    Method{kArm, "EndPosition", Rule::kFields, &Of<arm::GetEndPositionResponse>},
-    Method{kArm, "JointPositions", Rule::kFieldsOrZeros, &Of<arm::GetJointPositionsResponse>},
+    Fields<arm::GetEndPositionRequest, arm::GetEndPositionResponse>(kArm, "EndPosition",
+                                                                    "GetEndPosition"),
+    Fields<arm::GetJointPositionsRequest, arm::GetJointPositionsResponse>(
+        kArm, "JointPositions", "GetJointPositions", Rule::kFieldsOrZeros),
     DoCommand(kArm),
     GetWorldPose(kArm),
 
-    Method{.api = kAudioIn,
+    Method{.api = kAudioIn.triplet,
            .name = "GetAudio",
            .rule = Rule::kAudio,
            .response = &Of<audio_in::GetAudioResponse>,
+           .call = {.service = kAudioIn.service,
+                    .method = "GetAudio",
+                    .request = &AskAudio,
+                    .lasts_interval = true},
            .parameters = kCodec,
            .extension_by = "codec",
            .extensions = kAudioExtensions},
@@ -145,36 +179,58 @@ constexpr std::array kMethods = {
     DoCommand(kBase),
     GetWorldPose(kBase),
 
-    Method{kBoard, "Analogs", Rule::kFields, &Of<board::ReadAnalogReaderResponse>, kReaderName},
-    Method{kBoard, "Gpios", Rule::kFields, &Of<board::GetGPIOResponse>, kPinName},
+    Method{.api = kBoard.triplet,
+           .name = "Analogs",
+           .rule = Rule::kFields,
+           .response = &Of<board::ReadAnalogReaderResponse>,
+           .call = {kBoard.service, "ReadAnalogReader", &AskAnalogReader},
+           .parameters = kReaderName},
+    Method{.api = kBoard.triplet,
+           .name = "Gpios",
+           .rule = Rule::kFields,
+           .response = &Of<board::GetGPIOResponse>,
+           .call = {kBoard.service, "GetGPIO", &AskGpio},
+           .parameters = kPinName},
     DoCommand(kBoard),
     GetWorldPose(kBoard),
 
     DoCommand(kButton),
     GetWorldPose(kButton),
 
-    Method{.api = kCameraApi,
+    Method{.api = kCameraApi.triplet,
            .name = "NextPointCloud",
            .rule = Rule::kPointCloud,
            .response = &Of<camera::GetPointCloudResponse>,
+           .call = {kCameraApi.service, "GetPointCloud", &AskPointCloud},
            .extension = ".pcd"},
-    Method{.api = kCameraApi,
+    Method{.api = kCameraApi.triplet,
            .name = "ReadImage",
            .rule = Rule::kOneImage,
            .response = &Of<camera::GetImagesResponse>,
+           .call = {kCameraApi.service, "GetImages", &AskByName<camera::GetImagesRequest>},
            .parameters = kMimeType,
            .extension_by = "mime_type",
            .extensions = kImageExtensions},
-    Method{kCameraApi, "GetImages", Rule::kEveryImage, &Of<camera::GetImagesResponse>, kFilter},
+    Method{.api = kCameraApi.triplet,
+           .name = "GetImages",
+           .rule = Rule::kEveryImage,
+           .response = &Of<camera::GetImagesResponse>,
+           .call = {kCameraApi.service, "GetImages", &AskImages},
+           .parameters = kFilter},
     DoCommand(kCameraApi),
     GetWorldPose(kCameraApi),
 
-    Method{kEncoder, "TicksCount", Rule::kFields, &Of<encoder::GetPositionResponse>},
+    Method{.api = kEncoder.triplet,
+           .name = "TicksCount",
+           .rule = Rule::kFields,
+           .response = &Of<encoder::GetPositionResponse>,
+           .call = {kEncoder.service, "GetPosition", &AskTicksCount}},
     DoCommand(kEncoder),
     GetWorldPose(kEncoder),
 
-    Method{kGantry, "Position", Rule::kFields, &Of<gantry::GetPositionResponse>},
-    Method{kGantry, "Lengths", Rule::kFields, &Of<gantry::GetLengthsResponse>},
+    Fields<gantry::GetPositionRequest, gantry::GetPositionResponse>(kGantry, "Position",
+                                                                    "GetPosition"),
+    Fields<gantry::GetLengthsRequest, gantry::GetLengthsResponse>(kGantry, "Lengths", "GetLengths"),
     DoCommand(kGantry),
     GetWorldPose(kGantry),
 
@@ -187,23 +243,25 @@ constexpr std::array kMethods = {
     DoCommand(kInputController),
     GetWorldPose(kInputController),
 
-    Method{kMotor, "Position", Rule::kFields, &Of<motor::GetPositionResponse>},
-    Method{kMotor, "IsPowered", Rule::kFields, &Of<motor::IsPoweredResponse>},
+    Fields<motor::GetPositionRequest, motor::GetPositionResponse>(kMotor, "Position",
+                                                                  "GetPosition"),
+    Fields<motor::IsPoweredRequest, motor::IsPoweredResponse>(kMotor, "IsPowered", "IsPowered"),
     DoCommand(kMotor),
     GetWorldPose(kMotor),
 
-    Method{kMovementSensor, "Position", Rule::kFieldsOrZeros,
-           &Of<movement_sensor::GetPositionResponse>},
-    Method{kMovementSensor, "LinearVelocity", Rule::kFieldsOrZeros,
-           &Of<movement_sensor::GetLinearVelocityResponse>},
-    Method{kMovementSensor, "AngularVelocity", Rule::kFieldsOrZeros,
-           &Of<movement_sensor::GetAngularVelocityResponse>},
-    Method{kMovementSensor, "CompassHeading", Rule::kFields,
-           &Of<movement_sensor::GetCompassHeadingResponse>},
-    Method{kMovementSensor, "LinearAcceleration", Rule::kFieldsOrZeros,
-           &Of<movement_sensor::GetLinearAccelerationResponse>},
-    Method{kMovementSensor, "Orientation", Rule::kFields,
-           &Of<movement_sensor::GetOrientationResponse>},
+    Fields<movement_sensor::GetPositionRequest, movement_sensor::GetPositionResponse>(
+        kMovementSensor, "Position", "GetPosition", Rule::kFieldsOrZeros),
+    Fields<movement_sensor::GetLinearVelocityRequest, movement_sensor::GetLinearVelocityResponse>(
+        kMovementSensor, "LinearVelocity", "GetLinearVelocity", Rule::kFieldsOrZeros),
+    Fields<movement_sensor::GetAngularVelocityRequest, movement_sensor::GetAngularVelocityResponse>(
+        kMovementSensor, "AngularVelocity", "GetAngularVelocity", Rule::kFieldsOrZeros),
+    Fields<movement_sensor::GetCompassHeadingRequest, movement_sensor::GetCompassHeadingResponse>(
+        kMovementSensor, "CompassHeading", "GetCompassHeading"),
+    Fields<movement_sensor::GetLinearAccelerationRequest,
+           movement_sensor::GetLinearAccelerationResponse>(
+        kMovementSensor, "LinearAcceleration", "GetLinearAcceleration", Rule::kFieldsOrZeros),
+    Fields<movement_sensor::GetOrientationRequest, movement_sensor::GetOrientationResponse>(
+        kMovementSensor, "Orientation", "GetOrientation"),
     Readings(kMovementSensor),
     DoCommand(kMovementSensor),
     GetWorldPose(kMovementSensor),
@@ -211,9 +269,12 @@ constexpr std::array kMethods = {
     DoCommand(kPoseTracker),
     GetWorldPose(kPoseTracker),
 
-    Method{kPowerSensor, "Voltage", Rule::kFields, &Of<power_sensor::GetVoltageResponse>},
-    Method{kPowerSensor, "Current", Rule::kFields, &Of<power_sensor::GetCurrentResponse>},
-    Method{kPowerSensor, "Power", Rule::kFields, &Of<power_sensor::GetPowerResponse>},
+    Fields<power_sensor::GetVoltageRequest, power_sensor::GetVoltageResponse>(
+        kPowerSensor, "Voltage", "GetVoltage"),
+    Fields<power_sensor::GetCurrentRequest, power_sensor::GetCurrentResponse>(
+        kPowerSensor, "Current", "GetCurrent"),
+    Fields<power_sensor::GetPowerRequest, power_sensor::GetPowerResponse>(kPowerSensor, "Power",
+                                                                          "GetPower"),
     Readings(kPowerSensor),
     DoCommand(kPowerSensor),
     GetWorldPose(kPowerSensor),
@@ -222,35 +283,42 @@ constexpr std::array kMethods = {
     DoCommand(kSensor),
     GetWorldPose(kSensor),
 
-    Method{kServo, "Position", Rule::kFields, &Of<servo::GetPositionResponse>},
+    Fields<servo::GetPositionRequest, servo::GetPositionResponse>(kServo, "Position",
+                                                                  "GetPosition"),
     DoCommand(kServo),
     GetWorldPose(kServo),
 
     DoCommand(kSwitch),
     GetWorldPose(kSwitch),
 
-    Method{.api = kSlam,
+    Method{.api = kSlam.triplet,
            .name = "Position",
            .rule = Rule::kFields,
            .response = &Of<slam::GetPositionResponse>,
+           .call = {kSlam.service, "GetPosition", &AskByName<slam::GetPositionRequest>},
            .extra = Extra::kNone},
-    Method{.api = kSlam,
+    Method{.api = kSlam.triplet,
            .name = "PointCloudMap",
            .rule = Rule::kChunks,
            .response = &Of<slam::GetPointCloudMapResponse>,
+           .call = {kSlam.service, "GetPointCloudMap", &AskPointCloudMap},
            .extra = Extra::kNone},
     DoCommand(kSlam),
 
-    Method{kVision, "CaptureAllFromCamera", Rule::kCaptureAll,
-           &Of<vision::CaptureAllFromCameraResponse>, kCamera},
+    Method{.api = kVision.triplet,
+           .name = "CaptureAllFromCamera",
+           .rule = Rule::kCaptureAll,
+           .response = &Of<vision::CaptureAllFromCameraResponse>,
+           .call = {kVision.service, "CaptureAllFromCamera", &AskCaptureAll},
+           .parameters = kCamera},
     DoCommand(kVision),
 
-    DoCommand("rdk:service:base_remote_control"),
-    DoCommand("rdk:service:discovery"),
-    DoCommand("rdk:service:generic"),
-    DoCommand("rdk:service:motion"),
-    DoCommand("rdk:service:navigation"),
-    DoCommand("rdk:service:shell"),
+    DoCommand({"rdk:service:base_remote_control"}),  // Served by nobody.
+    DoCommand({"rdk:service:discovery", "viam.service.discovery.v1.DiscoveryService"}),
+    DoCommand({"rdk:service:generic", "viam.service.generic.v1.GenericService"}),
+    DoCommand({"rdk:service:motion", "viam.service.motion.v1.MotionService"}),
+    DoCommand({"rdk:service:navigation", "viam.service.navigation.v1.NavigationService"}),
+    DoCommand({"rdk:service:shell", "viam.service.shell.v1.ShellService"}),
 };
 
 bool IsOfKind(const Value& value, Kind kind) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "capture/call.h"
 #include "datamanager/value.h"
 
 namespace google::protobuf {
@@ -56,6 +57,7 @@ struct Method {
   PayloadRule rule;
   // An empty message of what the component answers (or of each in its stream).
   const google::protobuf::Message& (*response)();
+  Call call;  // By which a remote source gets it.
   std::span<const Parameter> parameters = {};
   Extra extra = Extra::kFromDataManagement;
   // Of the files, as far as it is known before there is a record; what the record is decides at the
