@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "datamanager/value.h"
 
@@ -196,6 +197,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
         &table, "collector %-*s %-*s %-*s %s state=%s", static_cast<int>(widths[0]), collector.api,
         static_cast<int>(widths[1]), collector.name, static_cast<int>(widths[2]), collector.method,
         Counts(collector), std::string(datamanager::CollectorStateName(collector.state)));
+    if (collector.no_data > 0) absl::StrAppend(&table, " no_data=", collector.no_data);
     table += Dropped(collector.dropped);
     if (!collector.reason.empty()) {
       table += " reason=" + datamanager::ToJson(datamanager::Value(collector.reason));

@@ -40,7 +40,7 @@ struct DroppedRecords {
 };
 
 // One collector. Counters belong to (API, name, method, parameters) and survive a restart of it.
-// While it runs, ticks_due = captured + missed + failed + (0 or 1 under way).
+// While it runs, ticks_due = captured + no_data + missed + failed + (0 or 1 under way).
 struct CollectorStats {
   std::string api;
   std::string name;
@@ -50,6 +50,7 @@ struct CollectorStats {
 
   uint64_t ticks_due = 0;
   uint64_t captured = 0;  // Ticks whose records are in a file.
+  uint64_t no_data = 0;   // Ticks at which the source had nothing to store.
   uint64_t missed = 0;    // Ticks that passed while an earlier one was under way.
   uint64_t failed = 0;    // Source errors, refused records and failed writes.
   uint64_t source_errors = 0;

@@ -77,6 +77,8 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   };
   absl::StatusOr<const Method*> method = FindMethod(settings.api, settings.method);
   if (!method.ok()) return refuse(std::string(method.status().message()));
+  absl::Status parameters = CheckParameters(**method, settings.additional_params);
+  if (!parameters.ok()) return refuse(std::string(parameters.message()));
   std::shared_ptr<const SourceFunction> source =
       sources.Find(settings.api, settings.name, settings.method);
   if (source == nullptr) {

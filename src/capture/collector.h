@@ -29,6 +29,7 @@ namespace datamanager::capture {
 struct CollectorCounters {
   std::atomic<uint64_t> ticks_due{0};
   std::atomic<uint64_t> captured{0};
+  std::atomic<uint64_t> no_data{0};
   std::atomic<uint64_t> missed{0};
   std::atomic<uint64_t> failed{0};
   std::atomic<uint64_t> source_errors{0};

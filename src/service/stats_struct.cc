@@ -46,6 +46,7 @@ void Fill(const CollectorStats& stats, ValueMap& out) {
   out.Set("reason", stats.reason);
   out.Set("ticks_due", stats.ticks_due);
   out.Set("captured", stats.captured);
+  out.Set("no_data", stats.no_data);
   out.Set("missed", stats.missed);
   out.Set("failed", stats.failed);
   out.Set("source_errors", stats.source_errors);

@@ -408,21 +408,6 @@ TEST_F(GetImagesTest, AnEmptyFilterWantsThemAll) {
   EXPECT_EQ(Labelled(), std::vector<std::string>{"left=L image/jpeg"});
 }
 
-TEST_F(GetImagesTest, RefusesAFilterOfAnotherType) {
-  Params("filter_source_names", "left");
-  options_.source = SourceOf(ImagesSource(
-      [](const CaptureRequest&, Images&) { return absl::InternalError("it was asked"); }));
-  Restart();
-  ASSERT_TRUE(WaitForFailed(1));
-  Stop();
-  EXPECT_NE(
-      Stats().last_error.find("filter_source_names must be a list of strings, but got \"left\""),
-      std::string::npos)
-      << Stats().last_error;
-  EXPECT_EQ(Stats().source_errors, 0U);
-  ExpectEveryTickAccounted();
-}
-
 TEST_F(GetImagesTest, OneEmptyPictureVoidsTheTick) {
   TakePicturesOnce({Picture("left", "image/jpeg", "L"), Picture("right", "image/jpeg", "")});
   EXPECT_TRUE(Files().empty());
@@ -443,7 +428,7 @@ TEST_F(GetImagesTest, NoPictureIsAnError) {
 TEST_F(GetImagesTest, RefusesTextThatIsNotUtf8) {
   TakePicturesOnce({Picture("caf\xe9", "image/jpeg", "L")});
   EXPECT_TRUE(Files().empty());
-  EXPECT_TRUE(Log().Has("source_name and mime_type must be UTF-8"));
+  EXPECT_TRUE(Log().Has("the label of a classification, or a source_name, is not UTF-8"));
 }
 
 TEST_F(GetImagesTest, TakesAHundredMegabytes) {

@@ -87,6 +87,13 @@ TEST(SummaryTableTest, SaysWhyRecordsWereDropped) {
                   .ends_with(" dropped=disk_full:5,io_error:4,no_directory:1,other:5"));
 }
 
+TEST(SummaryTableTest, CountsTheTicksWithoutData) {
+  ManagerStats stats = SomeStats();
+  stats.collectors[0].no_data = 5;
+  const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
+  EXPECT_NE(table.find(" state=running no_data=5\n"), std::string::npos) << table;
+}
+
 TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
   using std::chrono::milliseconds;
   ManagerStats stats;

@@ -18,7 +18,7 @@ const google::protobuf::Value& At(const google::protobuf::Struct& map, const std
 TEST(StatsStructTest, HasWhatWasCounted) {
   ManagerStats stats;
   stats.capture_dir = "/data";
-  stats.collectors.push_back({.api = "rdk:component:sensor", .name = "cpu", .captured = 7});
+  stats.collectors.push_back({.api = "rdk:component:sensor", .name = "cpu", .captured = 7, .no_data = 8});
   stats.collectors[0].dropped.disk_full = 2;
   stats.sync.binary.files = 3;
   stats.sync.retries.oldest = std::chrono::milliseconds(1500);
@@ -35,6 +35,7 @@ TEST(StatsStructTest, HasWhatWasCounted) {
   const auto& collector = At(map, "collectors").list_value().values(0).struct_value();
   EXPECT_EQ(At(collector, "name").string_value(), "cpu");
   EXPECT_EQ(At(collector, "captured").number_value(), 7);
+  EXPECT_EQ(At(collector, "no_data").number_value(), 8);
   EXPECT_EQ(At(collector, "state").string_value(), "running");
   EXPECT_EQ(At(At(collector, "dropped").struct_value(), "disk_full").number_value(), 2);
   const auto& sync = At(map, "sync").struct_value();
