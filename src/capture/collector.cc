@@ -63,7 +63,7 @@ void CollectorCounters::SetLastError(std::string error) {
   last_error = std::move(error);
 }
 
-void CollectorCounters::CopyTo(CollectorStats& stats) const {
+void CollectorCounters::CopyTo(CollectorStats& stats, MonotonicTime now) const {
   stats.ticks_due = ticks_due;
   stats.captured = captured;
   stats.missed = missed;
@@ -80,6 +80,12 @@ void CollectorCounters::CopyTo(CollectorStats& stats) const {
   stats.records = records;
   stats.bytes = bytes;
   stats.files = files;
+  stats.lateness = lateness.Summary();
+  stats.source_time = source_time.Summary();
+  if (const MonotonicTime begin = started; now > begin) {
+    stats.achieved_hz =
+        static_cast<double>(captured_since) / std::chrono::duration<double>(now - begin).count();
+  }
   MutexLock lock(mutex);
   stats.last_error = last_error;
 }
@@ -112,7 +118,7 @@ class Collector::Loop {
   Thread thread;  // The Collector's only.
 
  private:
-  void Tick();
+  void Tick(MonotonicTime due);
   absl::Status CaptureReadings(const ReadingsSource& source);
   absl::Status CaptureImages(const ImagesSource& source);
   absl::Status CheckFilter() const;
@@ -140,6 +146,7 @@ class Collector::Loop {
   std::string metadata_mime_type_;
   RepeatFilter filter_;
   Step step_ = Step::kRead;
+  MonotonicTime asked_;  // When the source was, at this tick.
 
   Mutex ended_mutex_;
   CondVar ended_changed_;
@@ -157,10 +164,13 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
     });
   }
   const auto interval = options.settings.interval;
-  MonotonicTime due = options.clock->MonotonicNow() + interval;
+  const MonotonicTime begin = options.clock->MonotonicNow();
+  options.counters->captured_since = 0;
+  options.counters->started = begin;
+  MonotonicTime due = begin + interval;
   while (waker.WaitUntil(due)) {
     ++options.counters->ticks_due;
-    Tick();
+    Tick(due);
     due += interval;
     const MonotonicTime now = options.clock->MonotonicNow();
     if (now >= due) {
@@ -170,6 +180,7 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
       due += interval * static_cast<int64_t>(passed);
     }
   }
+  options.counters->started = MonotonicTime::max();
   output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
   ended_ = true;
@@ -184,7 +195,9 @@ bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline, std::stop_token can
   });
 }
 
-void Collector::Loop::Tick() {
+void Collector::Loop::Tick(MonotonicTime due) {
+  asked_ = options.clock->MonotonicNow();
+  options.counters->lateness.Record(asked_ - due);
   step_ = Step::kCheck;
   absl::Status status;
   if (const auto* readings = std::get_if<ReadingsSource>(options.source.get())) {
@@ -194,6 +207,7 @@ void Collector::Loop::Tick() {
   }
   if (status.ok()) {
     ++options.counters->captured;
+    ++options.counters->captured_since;
   } else {
     // Told before it is counted: whoever sees the count finds the reason.
     Report(status);
@@ -208,6 +222,7 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
   times->requested = options.clock->WallNow();
   absl::Status status = Ask(function, Request(), out);
   times->received = options.clock->WallNow();
+  options.counters->source_time.Record(options.clock->MonotonicNow() - asked_);
   if (status.ok()) {
     step_ = Step::kCheck;
     return status;
