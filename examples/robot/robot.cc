@@ -194,7 +194,7 @@ int Robot::Run() {
     if (number == SIGUSR2) RetryFailed();
     number = WaitUntil(end);
   }
-  // Ending changes the collectors' states; the table tells how they ran.
+  // Ending changes the collectors' states and rates; the table tells how they ran.
   const ManagerStats while_running = manager_->Stats();
   bool clean = true;
   if (number == 0) clean = Drain();
@@ -213,6 +213,7 @@ void Robot::PrintSummary(const ManagerStats& while_running) const {
     if (now.api != before.api || now.name != before.name || now.method != before.method) continue;
     now.state = before.state;
     now.reason = before.reason;
+    now.achieved_hz = before.achieved_hz;
   }
   const WaitingFiles waiting = CountWaitingFiles(while_running.capture_dir);
   if (waiting.files > 0) {

@@ -30,6 +30,16 @@ void SetCount(ValueMap& map, std::string_view key, const FileCount& count) {
   out.Set("bytes", count.bytes);
 }
 
+void SetDurations(ValueMap& map, std::string_view key, const DurationStats& stats) {
+  const auto micros = [](std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double, std::micro>(duration).count();
+  };
+  ValueMap& out = map.Add(key).SetMap();
+  out.Set("p50", micros(stats.p50));
+  out.Set("p99", micros(stats.p99));
+  out.Set("max", micros(stats.max));
+}
+
 void SetUploads(ValueMap& map, std::string_view key, const UploadStats& stats) {
   ValueMap& out = map.Add(key).SetMap();
   out.Set("files", stats.files);
@@ -61,6 +71,9 @@ void Fill(const CollectorStats& stats, ValueMap& out) {
   out.Set("records", stats.records);
   out.Set("bytes", stats.bytes);
   out.Set("files", stats.files);
+  out.Set("achieved_hz", stats.achieved_hz);
+  SetDurations(out, "lateness_us", stats.lateness);
+  SetDurations(out, "source_time_us", stats.source_time);
   out.Set("last_error", stats.last_error);
 }
 
