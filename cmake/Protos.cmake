@@ -1,4 +1,5 @@
 set(datamanager_upload_protos
+  proto/rpc/v1/auth.proto
   viam/app/data/v1/data.proto
   viam/app/datasync/v1/data_sync.proto)
 set(datamanager_component_protos
@@ -21,7 +22,7 @@ set(datamanager_component_protos
 #
 # Makes a static library of generated messages. With a PREFIX such as "datamanager.wire" the
 # messages are generated from copies whose file names and packages carry it, so that they never
-# meet another copy of viam.* in Protobuf's process-wide registry.
+# meet another copy of viam.* or proto.rpc.* in Protobuf's process-wide registry.
 function(datamanager_protos target)
   cmake_parse_arguments(ARG "GRPC" "PREFIX" "PROTOS" ${ARGN})
   set(source_root "${PROJECT_SOURCE_DIR}/proto")
@@ -33,7 +34,7 @@ function(datamanager_protos target)
     set(import_root "${PROJECT_BINARY_DIR}/generated/${target}_protos")
     foreach(proto IN LISTS ARG_PROTOS)
       file(READ "${source_root}/${proto}" text)
-      string(REPLACE "package viam." "package ${ARG_PREFIX}.viam." text "${text}")
+      string(REGEX REPLACE "\npackage " "\npackage ${ARG_PREFIX}." text "${text}")
       string(REPLACE "import \"viam/" "import \"${directory}/viam/" text "${text}")
       string(REPLACE " viam." " .${ARG_PREFIX}.viam." text "${text}")
       file(CONFIGURE OUTPUT "${import_root}/${directory}/${proto}" CONTENT "${text}" @ONLY)

@@ -1,5 +1,5 @@
 // The smallest embedding: captures the load average ten times a second until Enter is pressed.
-//   minimal DIRECTORY [http://HOST:PORT]
+//   minimal DIRECTORY [https://HOST:PORT]
 #include <cstdio>
 #include <cstdlib>
 

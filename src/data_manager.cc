@@ -4,12 +4,14 @@
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/callback_scope.h"
 #include "base/logger.h"
 #include "base/mutex.h"
+#include "base/strings.h"
 #include "capture/capture.h"
 #include "config/effective_config.h"
 #include "create_data_manager.h"
@@ -25,6 +27,8 @@ constexpr std::chrono::milliseconds kCloseLimit{1000};
 constexpr std::chrono::milliseconds kCloseTurn{100};  // For calls under way to end.
 constexpr std::chrono::milliseconds kCloseSync{200};  // For uploads to end.
 constexpr std::chrono::milliseconds kCloseLog{300};
+// How long Flush waits for files to be finished.
+constexpr std::chrono::seconds kFlushLimit{2};
 // How long Reconfigure waits for a source that hangs.
 constexpr std::chrono::seconds kReconfigureLimit{1};
 
@@ -51,6 +55,14 @@ class Implementation final : public DataManager {
 
   absl::Status Reconfigure(const Config& config, const Sources& sources) override;
   absl::Status Sync(SyncOptions options) override;
+  absl::Status Flush(std::stop_token stop) override;
+  absl::Status UploadBinaryDataToDatasets(std::string_view data, const UploadLabels& labels,
+                                          std::string_view mime_type,
+                                          UploadOptions options) override;
+  absl::Status UploadImageToDatasets(std::string_view image, const UploadLabels& labels,
+                                     std::string_view mime_type, UploadOptions options) override;
+  UploadedFiles UploadDataFromPath(const std::string& path, const UploadLabels& labels,
+                                   UploadOptions options) override;
   absl::StatusOr<RetriedFiles> RetryFailed() override;
   absl::Status Close() override;
   ManagerStats Stats() const override;
@@ -58,6 +70,9 @@ class Implementation final : public DataManager {
  private:
   absl::Status Apply(const Config& config, const Sources& sources);
   absl::Status CloseParts();
+  // A call that Close ends and waits for; not to begin if it is no OK.
+  absl::Status BeginCall(const char* name) DM_EXCLUDES(mutex_);
+  void EndCall() DM_EXCLUDES(mutex_);
   bool Closing() const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return closing_;
@@ -75,7 +90,7 @@ class Implementation final : public DataManager {
   mutable Mutex mutex_;
   CondVar changed_;
   bool reconfiguring_ DM_GUARDED_BY(mutex_) = false;
-  int calls_ DM_GUARDED_BY(mutex_) = 0;  // Of Sync and RetryFailed.
+  int calls_ DM_GUARDED_BY(mutex_) = 0;  // Begun by BeginCall.
   bool closing_ DM_GUARDED_BY(mutex_) = false;
   bool closed_ DM_GUARDED_BY(mutex_) = false;
   absl::Status close_result_ DM_GUARDED_BY(mutex_);
@@ -124,33 +139,84 @@ absl::Status Implementation::Apply(const Config& config, const Sources& sources)
   return synced.ok() ? watched : synced;
 }
 
+absl::Status Implementation::BeginCall(const char* name) {
+  if (CallbackScope::Active()) return InsideCallback(name);
+  MutexLock lock(mutex_);
+  if (closing_) return Closed();
+  ++calls_;
+  return absl::OkStatus();
+}
+
+void Implementation::EndCall() {
+  MutexLock lock(mutex_);
+  --calls_;
+  changed_.NotifyAll();
+}
+
 absl::Status Implementation::Sync(SyncOptions options) {
-  if (CallbackScope::Active()) return InsideCallback("Sync");
-  {
-    MutexLock lock(mutex_);
-    if (closing_) return Closed();
-    ++calls_;
-  }
+  if (absl::Status status = BeginCall("Sync"); !status.ok()) return status;
   absl::Status status = sync_->SyncNow(
       options.wait_for == SyncWait::kUploaded ? sync::Wait::kUploaded : sync::Wait::kHandedOver,
       std::move(options.stop));
-  MutexLock lock(mutex_);
-  --calls_;
-  changed_.NotifyAll();
+  EndCall();
   return status;
 }
 
-absl::StatusOr<RetriedFiles> Implementation::RetryFailed() {
-  if (CallbackScope::Active()) return InsideCallback("RetryFailed");
-  {
-    MutexLock lock(mutex_);
-    if (closing_) return Closed();
-    ++calls_;
+absl::Status Implementation::Flush(std::stop_token stop) {
+  if (absl::Status status = BeginCall("Flush"); !status.ok()) return status;
+  std::stop_source either;
+  const std::stop_callback on_caller(stop, [&either] { either.request_stop(); });
+  const std::stop_callback on_close(close_requested_.get_token(),
+                                    [&either] { either.request_stop(); });
+  absl::Status status = capture_->Flush(Now() + kFlushLimit, either.get_token());
+  EndCall();
+  return status;
+}
+
+absl::Status Implementation::UploadBinaryDataToDatasets(std::string_view data,
+                                                        const UploadLabels& labels,
+                                                        std::string_view mime_type,
+                                                        UploadOptions options) {
+  if (absl::Status status = BeginCall("UploadBinaryDataToDatasets"); !status.ok()) return status;
+  absl::Status status = sync_->UploadToDatasets(data, labels, mime_type, options);
+  EndCall();
+  return status;
+}
+
+absl::Status Implementation::UploadImageToDatasets(std::string_view image,
+                                                   const UploadLabels& labels,
+                                                   std::string_view mime_type,
+                                                   UploadOptions options) {
+  std::string_view begins;
+  if (mime_type == "image/png") {
+    begins = "\x89PNG\r\n\x1a\n";
+  } else if (mime_type == "image/jpeg") {
+    begins = "\xff\xd8\xff";
+  } else {
+    return absl::InvalidArgumentError("mime type must be either png or jpeg for images");
   }
+  if (!image.starts_with(begins)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data is no ", ToAbsl(mime_type), ": it does not begin like one"));
+  }
+  return UploadBinaryDataToDatasets(image, labels, mime_type, std::move(options));
+}
+
+UploadedFiles Implementation::UploadDataFromPath(const std::string& path,
+                                                 const UploadLabels& labels,
+                                                 UploadOptions options) {
+  if (absl::Status status = BeginCall("UploadDataFromPath"); !status.ok()) {
+    return {.status = std::move(status)};
+  }
+  UploadedFiles result = sync_->UploadPath(path, labels, options);
+  EndCall();
+  return result;
+}
+
+absl::StatusOr<RetriedFiles> Implementation::RetryFailed() {
+  if (absl::Status status = BeginCall("RetryFailed"); !status.ok()) return status;
   absl::StatusOr<RetriedFiles> result = disk_.RetryFailed();
-  MutexLock lock(mutex_);
-  --calls_;
-  changed_.NotifyAll();
+  EndCall();
   return result;
 }
 

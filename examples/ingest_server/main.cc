@@ -21,6 +21,16 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+void Reload(ingest::IngestServer& server) {
+  const absl::StatusOr<size_t> count = server.ReloadCredentials();
+  if (count.ok()) {
+    std::fprintf(stderr, "ingest_server: credentials read again: %zu\n", *count);
+  } else {
+    std::fprintf(stderr, "ingest_server: credentials not read again, the former ones stay: %s\n",
+                 std::string(count.status().message()).c_str());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,21 +47,22 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   // gRPC's own words on a port in use are no help; ours follow. Whoever sets it keeps it.
   setenv("GRPC_VERBOSITY", "NONE", 0);
 
-  auto server =
-      ingest::IngestServer::Start(options->listen, options->store, std::move(options->faults));
+  const std::string store = options->server.store;
+  auto server = ingest::IngestServer::Start(std::move(options->server));
   if (!server.ok()) return Fail(server.status(), kFailed);
   if (options->print_port) {
     std::printf("%d\n", (*server)->port());
     std::fflush(stdout);
   }
   std::fprintf(stderr, "ingest_server: listening on %s, storing in %s\n",
-               (*server)->address().c_str(), options->store.c_str());
+               (*server)->address().c_str(), store.c_str());
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) Reload(**server);
   (*server)->Shutdown();
   const ingest::FaultCounts faults = (*server)->fault_counts();
   if (faults.failures + faults.stalls + faults.drops > 0) {

@@ -6,16 +6,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "ingest_server/fault_spec.h"
+#include "ingest_server/server.h"
 
 namespace ingest {
 
 extern const char kUsage[];
 
 struct Options {
-  std::string listen;
-  std::string store;
-  FaultSpec faults;
+  ServerOptions server;
   bool print_port = false;
   bool help = false;  // Then nothing else is checked.
 };

@@ -1,6 +1,5 @@
 #include "ingest_server/server.h"
 
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
 #include <utility>
@@ -16,17 +15,25 @@ constexpr int kMinPingIntervalMs = 5000 - 500;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(
-    const std::string& listen, const std::string& store_directory, FaultSpec faults,
-    uint64_t seed) {
-  absl::StatusOr<std::unique_ptr<IngestStore>> store = IngestStore::Open(store_directory);
+absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(ServerOptions options) {
+  auto credentials = MakeServerCredentials(options.tls);
+  if (!credentials.ok()) return credentials.status();
+  std::unique_ptr<Authenticator> authenticator;
+  if (!options.credentials.empty()) {
+    auto created =
+        Authenticator::Create(options.credentials, options.token_lifetime, *options.clock);
+    if (!created.ok()) return created.status();
+    authenticator = *std::move(created);
+  }
+  absl::StatusOr<std::unique_ptr<IngestStore>> store = IngestStore::Open(options.store);
   if (!store.ok()) return store.status();
-  std::unique_ptr<IngestServer> server(
-      new IngestServer(*std::move(store), std::move(faults), seed));
+  std::unique_ptr<IngestServer> server(new IngestServer(*std::move(store), std::move(authenticator),
+                                                        std::move(options.faults), options.seed));
 
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &server->port_);
+  builder.AddListeningPort(options.listen, *credentials, &server->port_);
   builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->auth_service_);
   builder.SetMaxReceiveMessageSize(-1);  // No limit: see CheckSize.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
@@ -34,14 +41,27 @@ absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(
   // Else a second server would quietly share the port, and get every other connection.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr) return ExplainListenFailure(listen);
-  if (IsUnixAddress(listen)) server->port_ = 0;  // gRPC says 1.
-  server->address_ = WithPort(listen, server->port_);
+  if (server->server_ == nullptr) return ExplainListenFailure(options.listen);
+  if (IsUnixAddress(options.listen)) server->port_ = 0;  // gRPC says 1.
+  server->address_ = WithPort(options.listen, server->port_);
   return server;
 }
 
-IngestServer::IngestServer(std::unique_ptr<IngestStore> store, FaultSpec faults, uint64_t seed)
-    : store_(std::move(store)), faults_(std::move(faults), seed), service_(*store_, faults_) {}
+IngestServer::IngestServer(std::unique_ptr<IngestStore> store,
+                           std::unique_ptr<Authenticator> authenticator, FaultSpec faults,
+                           uint64_t seed)
+    : store_(std::move(store)),
+      authenticator_(std::move(authenticator)),
+      faults_(std::move(faults), seed),
+      service_(*store_, faults_, authenticator_.get()),
+      auth_service_(authenticator_.get()) {}
+
+absl::StatusOr<size_t> IngestServer::ReloadCredentials() {
+  if (authenticator_ == nullptr) {
+    return absl::FailedPreconditionError("there is no file of credentials to read again");
+  }
+  return authenticator_->Reload();
+}
 
 IngestServer::~IngestServer() { Shutdown(); }
 

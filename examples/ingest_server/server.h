@@ -11,21 +11,36 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "datamanager/clock.h"
+#include "ingest_server/auth_service.h"
+#include "ingest_server/authenticator.h"
 #include "ingest_server/fault_injector.h"
 #include "ingest_server/service.h"
 #include "ingest_server/store.h"
+#include "ingest_server/tls.h"
 
 namespace ingest {
 
-// A DataSyncService that listens, and its store. Thread-safe. After Shutdown, or with this object
-// gone, another one may be started on the same address and directory.
+struct ServerOptions {
+  std::string listen;  // HOST:PORT, where port 0 lets the system choose, or unix:PATH.
+  std::string store;   // The directory.
+  FaultSpec faults;
+  uint64_t seed = std::random_device()();  // Decides which calls the faults befall.
+
+  TlsFiles tls;
+  // The file of those who may upload, after they have authenticated; empty: everybody may.
+  std::string credentials;
+  std::chrono::seconds token_lifetime = std::chrono::minutes(15);
+  // By whose wall clock tokens expire; must outlive the server.
+  const datamanager::Clock* clock = &datamanager::Clock::System();
+};
+
+// A DataSyncService and an AuthService that listen, and a store. Thread-safe. After Shutdown, or
+// with this object gone, another one may be started on the same address and directory.
 class IngestServer {
  public:
-  // Returns once it accepts connections. `listen` is HOST:PORT, where port 0 lets the system
-  // choose, or unix:PATH. `seed` decides which calls the faults befall.
-  static absl::StatusOr<std::unique_ptr<IngestServer>> Start(
-      const std::string& listen, const std::string& store_directory, FaultSpec faults = {},
-      uint64_t seed = std::random_device()());
+  // Returns once it accepts connections.
+  static absl::StatusOr<std::unique_ptr<IngestServer>> Start(ServerOptions options);
 
   // Shuts down.
   ~IngestServer();
@@ -39,11 +54,16 @@ class IngestServer {
   // Remains open after Shutdown.
   const IngestStore& store() const { return *store_; }
 
+  // Reads the credentials again: see Authenticator::Reload. FAILED_PRECONDITION if everybody may
+  // upload.
+  absl::StatusOr<size_t> ReloadCredentials();
+  AuthenticationCounts authentication_counts() const { return auth_service_.counts(); }
+
   // How often faults have struck.
   FaultCounts fault_counts() const { return service_.fault_counts(); }
 
   void SetFaults(FaultSpec faults) { faults_.SetSpec(std::move(faults)); }
-  // The next `count` calls fail with `code` before anything is stored.
+  // The next `count` uploads fail with `code` before anything is stored.
   void FailNext(int count, grpc::StatusCode code) { faults_.FailNext(count, code); }
 
   // Accepts no more calls, gives those under way `grace` to end, then cancels them. Blocks until
@@ -51,11 +71,14 @@ class IngestServer {
   void Shutdown(std::chrono::milliseconds grace = std::chrono::seconds(1));
 
  private:
-  IngestServer(std::unique_ptr<IngestStore> store, FaultSpec faults, uint64_t seed);
+  IngestServer(std::unique_ptr<IngestStore> store, std::unique_ptr<Authenticator> authenticator,
+               FaultSpec faults, uint64_t seed);
 
   const std::unique_ptr<IngestStore> store_;
+  const std::unique_ptr<Authenticator> authenticator_;  // Null without credentials.
   FaultInjector faults_;
   IngestService service_;
+  AuthService auth_service_;
   std::string address_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;

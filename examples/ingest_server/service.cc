@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "google/protobuf/util/json_util.h"
+#include "ingest_server/bearer.h"
 #include "ingest_server/break_connection.h"
 #include "ingest_server/message_limit.h"
+#include "ingest_server/rpc_status.h"
 #include "ingest_server/stream_reader.h"
 #include "json/json.h"
 
@@ -36,11 +38,6 @@ constexpr std::chrono::milliseconds kStallCheck{10};
 
 // As a count of messages: there are no more.
 constexpr int kAllMessages = std::numeric_limits<int>::max();
-
-// The codes of absl are those of gRPC.
-grpc::Status ToGrpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 grpc::Status NotStored(const absl::Status& status) {
   // A client that goes away is nothing special.
@@ -226,12 +223,21 @@ absl::StatusOr<Upload> ReceiveStreamedCapture(
 
 }  // namespace
 
+absl::Status IngestService::CheckClient(const grpc::ServerContext& context) {
+  if (authenticator_ == nullptr) return absl::OkStatus();
+  const absl::StatusOr<std::string_view> token = BearerOf(context);
+  return token.ok() ? authenticator_->CheckToken(*token) : token.status();
+}
+
 template <typename Response, typename Receive>
 grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMetadata& metadata,
                                    Response& response, Receive receive) {
   const Faults faults = faults_.ForNextCall(metadata.component_name(), metadata.file_name());
-  if (faults.delay.count() != 0 && !WaitUntil(std::chrono::steady_clock::now() + faults.delay)) {
-    return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
+  if (faults.delay.count() != 0) {
+    ++delays_;
+    if (!WaitUntil(std::chrono::steady_clock::now() + faults.delay)) {
+      return {grpc::StatusCode::UNAVAILABLE, "the server is shutting down"};
+    }
   }
   absl::Status struck;
   absl::StatusOr<Upload> upload =
@@ -276,6 +282,7 @@ bool IngestService::WaitUntil(datamanager::MonotonicTime end) {
 grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
                                               const DataCaptureUploadRequest* request,
                                               DataCaptureUploadResponse* response) {
+  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
   return Handle(*context, request->metadata(), *response,
                 [&](const Progress& progress) -> absl::StatusOr<Upload> {
                   if (absl::Status status = progress(kAllMessages); !status.ok()) return status;
@@ -286,6 +293,7 @@ grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
 grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
                                        grpc::ServerReader<FileUploadRequest>* reader,
                                        FileUploadResponse* response) {
+  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
   StreamReader<FileUploadRequest> stream(*context, *reader);
   const absl::StatusOr<UploadMetadata> metadata =
       ReceiveMetadata(stream, [](const FileUploadRequest& message) {
@@ -300,6 +308,7 @@ grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
 grpc::Status IngestService::StreamingDataCaptureUpload(
     grpc::ServerContext* context, grpc::ServerReader<StreamingDataCaptureUploadRequest>* reader,
     StreamingDataCaptureUploadResponse* response) {
+  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
   StreamReader<StreamingDataCaptureUploadRequest> stream(*context, *reader);
   const absl::StatusOr<DataCaptureUploadMetadata> metadata =
       ReceiveMetadata(stream, [](const StreamingDataCaptureUploadRequest& message) {

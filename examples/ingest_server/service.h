@@ -11,6 +11,7 @@
 #include <stop_token>
 
 #include "base/mutex.h"
+#include "ingest_server/authenticator.h"
 #include "ingest_server/fault_injector.h"
 #include "ingest_server/store.h"
 #include "viam/app/datasync/v1/data_sync.grpc.pb.h"
@@ -22,6 +23,7 @@ inline constexpr char kUploadKey[] = "datamanager-upload-key";
 
 // How often faults have struck.
 struct FaultCounts {
+  uint64_t delays = 0;  // Counted when they begin.
   uint64_t failures = 0;
   uint64_t stalls = 0;
   uint64_t drops = 0;  // Stored, and not answered.
@@ -30,13 +32,14 @@ struct FaultCounts {
 // Answers OK only once all of an upload is on media. Thread-safe.
 class IngestService final : public viam::app::datasync::v1::DataSyncService::Service {
  public:
-  // Both must outlive it.
-  IngestService(IngestStore& store, FaultInjector& faults) : store_(store), faults_(faults) {}
+  // All must outlive it. Null: whoever uploads may.
+  IngestService(IngestStore& store, FaultInjector& faults, Authenticator* authenticator)
+      : store_(store), faults_(faults), authenticator_(authenticator) {}
 
   // Ends delays and stalls, so that their calls do not hold up the end of the server.
   void StopWaiting() { stop_.request_stop(); }
 
-  FaultCounts fault_counts() const { return {failures_, stalls_, drops_}; }
+  FaultCounts fault_counts() const { return {delays_, failures_, stalls_, drops_}; }
 
   grpc::Status DataCaptureUpload(
       grpc::ServerContext* context,
@@ -54,6 +57,8 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
   // Called with how many messages of content have been read. An error ends the call.
   using Progress = std::function<absl::Status(int messages)>;
 
+  // UNAUTHENTICATED unless the client may upload.
+  absl::Status CheckClient(const grpc::ServerContext& context);
   // What the three calls have in common; `receive` takes a Progress and yields a checked Upload or
   // an error.
   template <typename Response, typename Receive>
@@ -67,8 +72,10 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
 
   IngestStore& store_;
   FaultInjector& faults_;
+  Authenticator* const authenticator_;
   std::stop_source stop_;
   std::atomic<uint64_t> failures_ = 0;
+  std::atomic<uint64_t> delays_ = 0;
   std::atomic<uint64_t> stalls_ = 0;
   std::atomic<uint64_t> drops_ = 0;
 

@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr char kUsage[] =
     R"(robot --config FILE [--run-for DURATION] [--capture-dir DIR] [--status-every DURATION]
-      [--upload-stall-timeout DURATION]
+      [--upload-stall-timeout DURATION] [--listen ADDRESS]
 
 Captures what the components of a machine config say, and uploads it if the config has a cloud
 section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
@@ -23,18 +23,23 @@ section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
   --upload-stall-timeout DURATION
                            give up an upload that moves nothing for this long, and try it again
                            later; default: 30s
+  --listen ADDRESS         serve viam.service.datamanager.v1.DataManagerService and gRPC's health
+                           service on HOST:PORT, where port 0 lets the system choose, or unix:PATH.
+                           There is no authentication: whoever reaches the address may use it. A
+                           line "serving on ADDRESS" tells the port.
 
 Signals:
   SIGTERM, SIGINT  end: what is captured stays on disk, and the next run uploads it. Ending takes
                    at most 6 s; further signals are ignored meanwhile. During the upload at the end of
                    --run-for they end that upload.
   SIGHUP           read the config file again. Only collectors that changed restart. A wrong config is
-                   reported and changes nothing. A changed cloud section counts from the next start.
+                   reported and changes nothing. A changed cloud section drops no upload.
   SIGUSR2          put what was set aside under failed/ back to where it was, so that it is uploaded
                    again: for when the server, or the files, have been put right.
 
 Environment:
   ROBOT_LOG        what to log to standard error: debug, info (default), warning or error
+  others           fill in the config: ${NAME} in one of its strings, such as the secret of "cloud"
 
 Exit status: 0 after a clean end, offline or not; 1 if something failed, such as a source that does
 not return or files that the server refused at the end; 2 for a wrong command line or config.
@@ -93,7 +98,8 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       return options;
     }
     const bool known = flag == "--config" || flag == "--run-for" || flag == "--capture-dir" ||
-                       flag == "--status-every" || flag == "--upload-stall-timeout";
+                       flag == "--status-every" || flag == "--upload-stall-timeout" ||
+                       flag == "--listen";
     if (!known) {
       fault("unknown argument " + Quoted(arguments[i]) + "; see robot --help");
       continue;
@@ -108,6 +114,8 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments,
       fault(flag + " needs a value");
     } else if (flag == "--config") {
       options.config = value;
+    } else if (flag == "--listen") {
+      options.listen = value;
     } else if (flag == "--capture-dir") {
       options.capture_dir = value;
     } else if (flag == "--run-for") {

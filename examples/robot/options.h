@@ -16,6 +16,7 @@ struct Options {
   std::string config;
   std::optional<std::chrono::milliseconds> run_for;  // Absent: until a signal.
   std::string capture_dir;                           // Empty: as the config says.
+  std::string listen;                                // Empty: serves nobody.
   std::optional<std::chrono::milliseconds> status_every;
   // DataManagerOptions::upload_stall_timeout; absent: its default.
   std::optional<std::chrono::milliseconds> upload_stall_timeout;

@@ -112,6 +112,14 @@ std::string Counts(const CollectorStats& stats) {
                          stats.bytes);
 }
 
+std::string Timing(const char* what, const datamanager::DurationStats& times) {
+  const auto microseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::micro>(time).count();
+  };
+  return absl::StrFormat(" %s_us=p50:%.1f,p99:%.1f,max:%.1f", what, microseconds(times.p50),
+                         microseconds(times.p99), microseconds(times.max));
+}
+
 // A blank would end the value.
 std::string OneWord(std::string_view text) {
   std::string word(text);
@@ -129,10 +137,10 @@ std::string Holdups(const SyncStats& sync) {
     return std::chrono::duration<double>(time).count();
   };
   std::string lines = absl::StrFormat(
-      "sync waiting_retries=%d oldest_retry_s=%.1f resent=%d stalled=%d offline_pauses=%d "
-      "refusal_pauses=%d\n",
-      sync.waiting_retries, seconds(sync.retries.oldest), sync.resent, sync.stalled,
-      sync.offline_pauses, sync.refusal_pauses);
+      "sync waiting_retries=%d waiting_busy=%d oldest_retry_s=%.1f resent=%d stalled=%d "
+      "offline_pauses=%d refusal_pauses=%d\n",
+      sync.waiting_retries, sync.waiting_busy, seconds(sync.retries.oldest), sync.resent,
+      sync.stalled, sync.offline_pauses, sync.refusal_pauses);
   for (const datamanager::WaitingRetry& retry : sync.retries.most_tried) {
     absl::StrAppendFormat(&lines, "retry tries=%d failing_s=%.1f next_s=%.1f path=%s error=%s\n",
                           retry.tries, seconds(retry.failing_for), seconds(retry.next_due),
@@ -203,6 +211,14 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       table += " reason=" + datamanager::ToJson(datamanager::Value(collector.reason));
     }
     table += '\n';
+  }
+  for (const CollectorStats& collector : stats.collectors) {
+    if (collector.ticks_due == 0) continue;
+    absl::StrAppendFormat(&table, "timing    %-*s %-*s %-*s achieved_hz=%.3f",
+                          static_cast<int>(widths[0]), collector.api, static_cast<int>(widths[1]),
+                          collector.name, static_cast<int>(widths[2]), collector.method,
+                          collector.achieved_hz);
+    table += Timing("late", collector.lateness) + Timing("source", collector.source_time) + '\n';
   }
   const UploadStats uploads = UploadsOf(stats);
   absl::StrAppendFormat(

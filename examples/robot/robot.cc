@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <iterator>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -52,7 +53,10 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   if (!machine.ok()) return machine.status();
   for (const std::string& warning : machine->warnings) Warn(warning);
   Plan plan{.cloud = machine->cloud.value_or(CloudConfig{}), .sources = plan_.sources};
-  absl::Status sources = plan.sources.Update(machine->components);
+  std::vector<datamanager::ComponentConfig> components = machine->components;
+  std::copy_if(machine->services.begin(), machine->services.end(), std::back_inserter(components),
+               &RobotSources::IsRemote);
+  absl::Status sources = plan.sources.Update(components);
   if (!machine->data_manager) {
     std::string faults = options_.config +
                          ": no data manager is declared; add to \"services\": {\"name\": \"data\", "
@@ -63,6 +67,7 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   }
   if (!sources.ok()) return sources;
   plan.config = *std::move(machine->data_manager);
+  plan.name = machine->data_manager_name;
   if (!options_.capture_dir.empty()) plan.config.capture_dir = options_.capture_dir;
   return plan;
 }
@@ -70,20 +75,18 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
 absl::Status Robot::Start() {
   absl::StatusOr<Plan> plan = Load();
   if (!plan.ok()) return plan.status();
-  datamanager::DataManagerOptions options{.logger = log_};
+  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
+  if (!cloud.ok()) return cloud.status();
+  cloud_ = *std::move(cloud);
+  datamanager::DataManagerOptions options{.cloud = cloud_, .logger = log_};
   if (options_.upload_stall_timeout) {
     options.upload_stall_timeout = *options_.upload_stall_timeout;
-  }
-  if (plan->cloud.app_address.empty()) {
-    Say("no cloud with an app_address in the config: it only captures");
-  } else {
-    absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
-    if (!cloud.ok()) return cloud.status();
-    options.cloud = *std::move(cloud);
   }
   absl::StatusOr<std::unique_ptr<DataManager>> manager = DataManager::Create(std::move(options));
   if (!manager.ok()) return manager.status();
   manager_ = *std::move(manager);
+  // First, so that nothing is captured if it cannot listen.
+  if (absl::Status status = Serve(plan->name); !status.ok()) return status;
   absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
   if (!status.ok()) return status;
   plan_ = *std::move(plan);
@@ -92,20 +95,44 @@ absl::Status Robot::Start() {
   return absl::OkStatus();
 }
 
+absl::Status Robot::Serve(const std::string& name) {
+  if (options_.listen.empty()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(options_.listen, *manager_, name);
+  if (!front.ok()) return front.status();
+  front_ = *std::move(front);
+  if (IsOpenToOthers(options_.listen)) {
+    Warn("other machines can reach " + front_->address() +
+         ", and there is no authentication: whoever does may have the robot upload and take its "
+         "statistics; listen on 127.0.0.1 or a unix socket");
+  }
+  Say("serving on " + front_->address());
+  return absl::OkStatus();
+}
+
 void Robot::Reload() {
-  absl::StatusOr<Plan> plan = Load();
-  const absl::Status status =
-      plan.ok() ? manager_->Reconfigure(plan->config, plan->sources.sources()) : plan.status();
-  if (!Succeeded(status)) {
+  if (const absl::Status status = Apply(Load()); !Succeeded(status)) {
     PrintError(absl::FailedPreconditionError("the config was not reloaded; the old one runs on"));
     return;
   }
-  if (plan->cloud.id != plan_.cloud.id || plan->cloud.app_address != plan_.cloud.app_address) {
-    Warn("the changed cloud section counts from the next start of the robot");
-    plan->cloud = plan_.cloud;
+  Say("config reloaded");
+}
+
+absl::Status Robot::Apply(absl::StatusOr<Plan> plan) {
+  if (!plan.ok()) return plan.status();
+  absl::Status status = cloud_->Reconfigure(plan->cloud);
+  if (!status.ok()) return status;
+  status = manager_->Reconfigure(plan->config, plan->sources.sources());
+  if (!status.ok()) {
+    // Both or neither. The old one was right when it was applied.
+    Succeeded(cloud_->Reconfigure(plan_.cloud));
+    return status;
+  }
+  if (front_ != nullptr && plan->name != plan_.name) {
+    Warn("the data manager's changed name counts from the next start of the robot");
+    plan->name = plan_.name;
   }
   plan_ = *std::move(plan);
-  Say("config reloaded");
+  return absl::OkStatus();
 }
 
 void Robot::RetryFailed() {
@@ -133,7 +160,7 @@ int Robot::WaitUntil(TimePoint deadline) {
 bool Robot::Drain() {
   plan_.config.capture_disabled = true;
   const bool stopped = Succeeded(manager_->Reconfigure(plan_.config, plan_.sources.sources()));
-  if (plan_.cloud.app_address.empty()) return stopped;
+  if (cloud_->Status().state == datamanager::ConnectionState::kNotManaged) return stopped;
 
   std::stop_source stop;
   absl::Status result;
@@ -171,10 +198,11 @@ int Robot::Run() {
     if (number == SIGUSR2) RetryFailed();
     number = WaitUntil(end);
   }
-  // Ending changes the collectors' states; the table tells how they ran.
+  // Ending changes the collectors' states and rates; the table tells how they ran.
   const ManagerStats while_running = manager_->Stats();
   bool clean = true;
   if (number == 0) clean = Drain();
+  front_ = nullptr;
   clean = Succeeded(manager_->Close()) && clean;
   PrintSummary(while_running);
   return clean ? 0 : 1;
@@ -189,6 +217,7 @@ void Robot::PrintSummary(const ManagerStats& while_running) const {
     if (now.api != before.api || now.name != before.name || now.method != before.method) continue;
     now.state = before.state;
     now.reason = before.reason;
+    now.achieved_hz = before.achieved_hz;
   }
   const WaitingFiles waiting = CountWaitingFiles(while_running.capture_dir);
   if (waiting.files > 0) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "datamanager/data_manager.h"
+#include "robot/front.h"
 #include "robot/options.h"
 #include "robot/signals.h"
 #include "robot/sources/robot_sources.h"
@@ -30,12 +31,16 @@ class Robot {
   struct Plan {
     datamanager::CloudConfig cloud;  // Without an address: only captures.
     datamanager::Config config;
+    std::string name;  // Of the data manager.
     RobotSources sources;
   };
 
   absl::StatusOr<Plan> Load() const;
   absl::Status Start();
+  absl::Status Serve(const std::string& name);
   void Reload();
+  // All of it or, with an error, nothing.
+  absl::Status Apply(absl::StatusOr<Plan> plan);
   void RetryFailed();
   // The next signal, or 0 at `deadline`. Prints the status line whenever it is due.
   int WaitUntil(TimePoint deadline);
@@ -49,7 +54,9 @@ class Robot {
   const datamanager::LogSink log_;
   Signals& signals_;
   Plan plan_;  // In force.
+  std::shared_ptr<datamanager::Cloud> cloud_;
   std::unique_ptr<datamanager::DataManager> manager_;
+  std::unique_ptr<Front> front_;  // If anybody is served. Gone before its manager.
   TimePoint start_;
   TimePoint next_status_ = TimePoint::max();
 };

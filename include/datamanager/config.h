@@ -115,14 +115,40 @@ struct Config {
   std::vector<CollectorConfig> collectors;
 };
 
+// Who a key belongs to, and the key: itself, or as the first line of a file.
+struct ApiKey {
+  std::string id;
+  std::string key;
+  std::string key_file;
+
+  friend bool operator==(const ApiKey&, const ApiKey&) = default;
+};
+
 // The `cloud` section of a machine config.
 struct CloudConfig {
   std::string id;  // The robot part that uploads are filed under.
-  // URL; host and port count. "http" is plaintext.
+  // https://HOST:PORT, or http://HOST:PORT, which is plaintext, or unix:PATH. Empty: the robot is
+  // not cloud-managed, and only captures.
   std::string app_address;
+  // What to authenticate with: a whole API key wins over a secret; with neither there is no
+  // authentication. Files are read at each (re)configuration of the cloud; one that others than its
+  // owner can read draws a warning.
+  ApiKey api_key;
+  std::string secret;       // The robot part's.
+  std::string secret_file;  // Its first line is the secret, in place of `secret`.
+
+  // For https. PEM files, which the reference does not know. They are read again for each new
+  // connection: a changed one counts from the next on, one of the client's within a minute.
+  std::string tls_ca_file;  // Who may vouch for the server. Empty: whom the system trusts.
+  // What the client shows a server that asks for a certificate, first its own, then the chain to
+  // the CA; and its private key, without a passphrase. Both or neither.
+  std::string tls_client_certificate_file;
+  std::string tls_client_key_file;
+
+  friend bool operator==(const CloudConfig&, const CloudConfig&) = default;
 };
 
-// A component as the machine config declares it, for whoever builds the sources.
+// A component or service as the machine config declares it, for whoever builds the sources.
 struct ComponentConfig {
   std::string name;
   std::string api;    // Triplet.
@@ -133,20 +159,28 @@ struct ComponentConfig {
 struct MachineConfig {
   std::optional<CloudConfig> cloud;  // Absent: the machine only captures.
   std::vector<ComponentConfig> components;
+  std::vector<ComponentConfig> services;  // Without the data manager.
   // What the data manager's service entry and all `service_configs` say. Absent if no data manager
   // is declared.
   std::optional<Config> data_manager;
+  // The short name of its service entry.
+  std::string data_manager_name;
   // What was accepted though it looks wrong, a line each: unknown attributes with the nearest known
-  // name, credentials that are not used, thresholds above 1, attributes without effect. Reconfigure
-  // logs the last two by itself, since a Config need not come from here.
+  // name, thresholds above 1, attributes without effect. Reconfigure logs the last two by itself,
+  // since a Config need not come from here.
   std::vector<std::string> warnings;
 };
 
 // Reads a machine config. On error, INVALID_ARGUMENT (or the file's own error) with every fault
-// listed, a line each: its path in the JSON, what is wrong, and the value. Thread-safe; blocks on
-// the file only.
+// listed, a line each: its path in the JSON, what is wrong, and the value, unless it may be a
+// secret. Thread-safe, as long as nobody sets environment variables; blocks on the file only.
+//
+// In the strings of cloud, components, services and remotes, environment variables are replaced by
+// their values: $NAME, ${NAME}, and ${NAME:-TEXT} with TEXT for one that is unset or empty. $$ is a
+// dollar sign. Otherwise a variable that is not set is a fault. A value may hold any characters: it
+// is filled in after the JSON is parsed.
 absl::StatusOr<MachineConfig> LoadMachineConfig(const std::string& path);
-// The same from text. `origin` names it in errors.
+// The same from text, in which nothing is replaced. `origin` names it in errors.
 absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json,
                                                  std::string_view origin = "machine config");
 

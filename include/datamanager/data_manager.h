@@ -15,12 +15,15 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "datamanager/clock.h"
 #include "datamanager/cloud.h"
 #include "datamanager/config.h"
 #include "datamanager/log.h"
@@ -56,6 +59,32 @@ struct SyncOptions {
   SyncWait wait_for = SyncWait::kHandedOver;
   // Ends the call early, with CANCELLED. Uploads under way go on.
   std::stop_token stop;
+};
+
+// What the cloud files an upload under, beside the robot's part.
+struct UploadLabels {
+  std::vector<std::string> tags;
+  std::vector<std::string> dataset_ids;
+};
+
+// Until when a call waits for its upload.
+struct UploadOptions {
+  std::stop_token stop;                   // Ends the call, with CANCELLED.
+  std::optional<MonotonicTime> deadline;  // Ends it with DEADLINE_EXCEEDED.
+};
+
+// What UploadDataFromPath did. The counts are right whatever the status.
+struct UploadedFiles {
+  // OK when every file was tried. Else the call ended early, and says why.
+  absl::Status status;
+  uint64_t files_uploaded = 0;
+  uint64_t files_failed = 0;     // They are left as they are.
+  uint64_t bytes_uploaded = 0;   // Of those uploaded.
+  uint64_t bytes_total = 0;      // Of those tried.
+  std::vector<std::string> ids;  // By which the server knows what was uploaded.
+  // Why files failed, a line for each of the first hundred, with the file's path; and of uploaded
+  // ones that could not be removed.
+  std::vector<std::string> errors;
 };
 
 // What RetryFailed did.
@@ -102,6 +131,46 @@ class DataManager {
   // open for writing. It names one. Files that could not be removed afterwards are not ready: they
   // are not waited for.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
+
+  // Finishes the open files, so that all that was captured before the call is published: what Sync
+  // and scheduled passes do first. Blocks for up to 2 s, then DEADLINE_EXCEEDED; what is not
+  // finished then is finished later. Ends with CANCELLED when `stop` is requested, and on Close.
+  virtual absl::Status Flush(std::stop_token stop = {}) = 0;
+
+  // Uploads `data` as one file to datasets. It is first put on disk, with its labels, below
+  // `<capture_dir>/datasetUpload/`: if the call ends without OK after that, for whatever reason,
+  // the upload goes on in the background and survives a restart, and the error says so. While the
+  // same data with the same labels waits there, a further call joins it. `mime_type` is such as
+  // "image/png" and gives the file its extension; it may be empty. The config's tags are not added.
+  //
+  // Blocks for the disk and the upload; offline, `connect_timeout` for the connection. OK: the
+  // server has stored it. INVALID_ARGUMENT: there is no data, or a label is empty or not UTF-8, and
+  // nothing was written; or the server refused it, and it is under failed/. FAILED_PRECONDITION:
+  // there is no cloud to upload to, or no config yet; nothing was written. UNAVAILABLE: `not
+  // connected to the cloud`. CANCELLED as `options` say, on Close, and on a Reconfigure that
+  // changes sync. Else what the server, or the disk, said.
+  virtual absl::Status UploadBinaryDataToDatasets(std::string_view data, const UploadLabels& labels,
+                                                  std::string_view mime_type,
+                                                  UploadOptions options = {}) = 0;
+  // The same for an encoded image, "image/jpeg" or "image/png". INVALID_ARGUMENT for another type,
+  // and if the data does not begin as the type demands.
+  virtual absl::Status UploadImageToDatasets(std::string_view image, const UploadLabels& labels,
+                                             std::string_view mime_type,
+                                             UploadOptions options = {}) = 0;
+
+  // Uploads the file at `path`, or every file below the directory there, each once, and removes
+  // what was stored. Directories `tag=X` and `dataset=Y` in the path add to the labels, the
+  // config's tags do not. What a data manager keeps is passed over with a warning: *.prog,
+  // *.capture, and what is in `sequences` and `datasetUpload`. Links and devices are not followed;
+  // a file that another process has open for writing, or that is empty, fails. A failed file stays
+  // where it is and does not end the rest; progress is logged.
+  //
+  // Blocks for the uploads. INVALID_ARGUMENT: nothing that can be uploaded is at `path`.
+  // FAILED_PRECONDITION: there is no cloud, or no config yet. UNAVAILABLE: `not connected to the
+  // cloud`, at first or meanwhile. CANCELLED and DEADLINE_EXCEEDED as `options` say, CANCELLED also
+  // on Close and on a Reconfigure that changes sync; the upload under way ends, and its file stays.
+  virtual UploadedFiles UploadDataFromPath(const std::string& path, const UploadLabels& labels = {},
+                                           UploadOptions options = {}) = 0;
 
   // Moves what the server refused, and what could not be read, from `failed/` back to where it was
   // below capture_dir and the other directories that are walked, so that the next pass uploads it:

@@ -39,6 +39,13 @@ struct DroppedRecords {
   }
 };
 
+// Over all times since the collector was first started, to within an eighth.
+struct DurationStats {
+  std::chrono::nanoseconds p50{0};  // Half of them took no longer.
+  std::chrono::nanoseconds p99{0};
+  std::chrono::nanoseconds max{0};  // Exact.
+};
+
 // One collector. Counters belong to (API, name, method, parameters) and survive a restart of it.
 // While it runs, ticks_due = captured + no_data + missed + failed + (0 or 1 under way).
 struct CollectorStats {
@@ -58,6 +65,10 @@ struct CollectorStats {
   uint64_t records = 0;  // Written; several a tick where a source returns several.
   uint64_t bytes = 0;    // Written, framing included.
   uint64_t files = 0;    // Finished, and handed over to be published.
+  // Captured ticks a second since it was last started or restarted; 0 if it does not run.
+  double achieved_hz = 0;
+  DurationStats lateness;     // From when a tick was due until its source is asked.
+  DurationStats source_time;  // What the source takes to answer, with an error too.
   std::string last_error;
 };
 

@@ -262,13 +262,14 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
 
 std::vector<CollectorStats> Capture::Stats() const {
   std::vector<CollectorStats> all;
-  const auto add = [&all](const Entry& entry, CollectorState state, std::string reason) {
+  const MonotonicTime now = options_.clock->MonotonicNow();
+  const auto add = [&all, now](const Entry& entry, CollectorState state, std::string reason) {
     CollectorStats stats{.api = entry.settings.api,
                          .name = entry.settings.name,
                          .method = entry.settings.method,
                          .state = state,
                          .reason = std::move(reason)};
-    entry.counters->CopyTo(stats);
+    entry.counters->CopyTo(stats, now);
     all.push_back(std::move(stats));
   };
   MutexLock lock(mutex_);

@@ -83,7 +83,7 @@ void CollectorCounters::SetLastError(std::string error) {
   last_error = std::move(error);
 }
 
-void CollectorCounters::CopyTo(CollectorStats& stats) const {
+void CollectorCounters::CopyTo(CollectorStats& stats, MonotonicTime now) const {
   stats.ticks_due = ticks_due;
   stats.captured = captured;
   stats.no_data = no_data;
@@ -101,6 +101,12 @@ void CollectorCounters::CopyTo(CollectorStats& stats) const {
   stats.records = records;
   stats.bytes = bytes;
   stats.files = files;
+  stats.lateness = lateness.Summary();
+  stats.source_time = source_time.Summary();
+  if (const MonotonicTime begin = started; now > begin) {
+    stats.achieved_hz =
+        static_cast<double>(captured_since) / std::chrono::duration<double>(now - begin).count();
+  }
   MutexLock lock(mutex);
   stats.last_error = last_error;
 }
@@ -168,6 +174,7 @@ class Collector::Loop {
   std::string metadata_mime_type_;
   RepeatFilter filter_;
   Step step_ = Step::kRead;
+  MonotonicTime due_;  // Of the tick under way, or the next.
 
   Mutex ended_mutex_;
   CondVar ended_changed_;
@@ -185,19 +192,23 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
     });
   }
   const auto interval = options.settings.interval;
-  MonotonicTime due = options.clock->MonotonicNow() + interval;
-  while (waker.WaitUntil(due)) {
+  const MonotonicTime begin = options.clock->MonotonicNow();
+  options.counters->captured_since = 0;
+  options.counters->started = begin;
+  due_ = begin + interval;
+  while (waker.WaitUntil(due_)) {
     ++options.counters->ticks_due;
     Tick();
-    due += interval;
+    due_ += interval;
     const MonotonicTime now = options.clock->MonotonicNow();
-    if (now >= due) {
-      const auto passed = static_cast<uint64_t>((now - due) / interval) + 1;
+    if (now >= due_) {
+      const auto passed = static_cast<uint64_t>((now - due_) / interval) + 1;
       options.counters->ticks_due += passed;
       options.counters->missed += passed;
-      due += interval * static_cast<int64_t>(passed);
+      due_ += interval * static_cast<int64_t>(passed);
     }
   }
+  options.counters->started = MonotonicTime::max();
   output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
   ended_ = true;
@@ -216,6 +227,7 @@ void Collector::Loop::Tick() {
   const absl::Status status = Capture();
   if (status.ok()) {
     ++options.counters->captured;
+    ++options.counters->captured_since;
   } else if (step_ == Step::kRead && IsNothingToStore(status)) {
     ++options.counters->no_data;
   } else {
@@ -247,7 +259,10 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .previous_timestamp_nanoseconds = audio_end_,
                                .stop = stop.get_token()};
   times->requested = options.clock->WallNow();
+  const MonotonicTime asked = options.clock->MonotonicNow();
+  options.counters->lateness.Record(asked - due_);
   absl::Status status = Ask(function, request, out);
+  options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
   times->received = options.clock->WallNow();
   if (status.ok()) {
     step_ = Step::kCheck;

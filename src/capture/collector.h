@@ -15,6 +15,7 @@
 #include "base/logger.h"
 #include "base/mutex.h"
 #include "capture/drop_cause.h"
+#include "capture/duration_histogram.h"
 #include "capture/keeper.h"
 #include "capture/methods.h"
 #include "config/effective_config.h"
@@ -37,10 +38,15 @@ struct CollectorCounters {
   std::atomic<uint64_t> records{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> files{0};
+  DurationHistogram lateness;
+  DurationHistogram source_time;
+  // Since the last start, from which rates count.
+  std::atomic<MonotonicTime> started{MonotonicTime::max()};
+  std::atomic<uint64_t> captured_since{0};
 
   void SetLastError(std::string error) DM_EXCLUDES(mutex);
   // Fills the counters of `stats`.
-  void CopyTo(CollectorStats& stats) const DM_EXCLUDES(mutex);
+  void CopyTo(CollectorStats& stats, MonotonicTime now) const DM_EXCLUDES(mutex);
 
   mutable Mutex mutex;
   std::string last_error DM_GUARDED_BY(mutex);

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/durable_names.h"
 #include "base/mutex.h"
 #include "base/repeat_filter.h"
 #include "base/strings.h"
 #include "base/thread.h"
-#include "capture/durable_names.h"
 #include "capture/in_progress_files.h"
 #include "capture_file/recovery.h"
 

@@ -8,31 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "capture_file/format.h"
 #include "capture_file/reader.h"
-#include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "capture_file/record_check.h"
 
 namespace datamanager::capture_file {
-namespace {
-
-namespace wire = datamanager::wire::viam::app::datasync::v1;
-
-// Whether a server can parse the record. After a power cut, zeros can lie inside one whose outline
-// is right, and a request that holds it would fail for ever, together with all its other records.
-absl::StatusOr<bool> Parses(FileOps& ops, int fd, const Record& record) {
-  const auto parse = [&](Extent extent, google::protobuf::MessageLite&& message) {
-    std::string bytes(extent.size, '\0');
-    absl::Status status =
-        ReadExactly(ops, fd, static_cast<off_t>(extent.offset), bytes.size(), bytes.data());
-    return status.ok() ? absl::StatusOr<bool>(message.ParseFromString(bytes)) : status;
-  };
-  if (record.metadata.size > kMaxMetadataBytes) return false;
-  absl::StatusOr<bool> parses = parse(record.metadata, wire::SensorMetadata());
-  if (!parses.ok() || !*parses || record.payload_kind == Record::Payload::kBinary) return parses;
-  return parse(record.payload, google::protobuf::Struct());
-}
-
-}  // namespace
 
 absl::StatusOr<Claim> ClaimFile(FileOps& ops, const std::string& path) {
   absl::StatusOr<UniqueFd> fd = OpenFile(ops, path, O_RDWR);
@@ -80,8 +59,7 @@ absl::StatusOr<WholePart> FindWholePart(FileOps& ops, int fd, uint64_t size) {
     absl::StatusOr<bool> parses = Parses(ops, fd, **record);
     if (!parses.ok()) return parses.status();
     if (!*parses) {
-      whole.torn = absl::DataLossError(
-          absl::StrCat("at byte ", (*record)->frame.offset, ": a record that does not parse"));
+      whole.torn = UnparsableRecord(**record);
       return whole;
     }
     ++whole.records;

@@ -13,6 +13,9 @@
 namespace datamanager::capture_file {
 namespace {
 
+constexpr std::string_view kDatasetUploadSuffix = ".upload";
+constexpr size_t kDigestSize = 32;
+
 std::string Segment(std::string_view text) {
   std::string segment(text);
   std::replace(segment.begin(), segment.end(), ':', '_');
@@ -167,6 +170,36 @@ std::string CompleteName(const CompleteStamp& stamp) {
 
 std::string CutPath(std::string_view path, uint64_t offset) {
   return absl::StrCat(ToAbsl(path), ".cut-at-", offset, ToAbsl(kInProgressSuffix));
+}
+
+std::string DatasetUploadName(std::string_view digest, std::string_view extension) {
+  return absl::StrCat(ToAbsl(digest), ToAbsl(extension), ToAbsl(kDatasetUploadSuffix));
+}
+
+std::string DatasetContentName(std::string_view upload_name) {
+  return std::string(upload_name.substr(0, upload_name.size() - kDatasetUploadSuffix.size()));
+}
+
+std::string DatasetInProgressName(std::string_view upload_name, int attempt) {
+  return absl::StrCat(ToAbsl(upload_name), ".", attempt, ToAbsl(kInProgressSuffix));
+}
+
+bool IsDatasetUpload(std::string_view base_name) {
+  if (!base_name.ends_with(kDatasetUploadSuffix)) return false;
+  base_name.remove_suffix(kDatasetUploadSuffix.size());
+  if (base_name.find_first_not_of("0123456789abcdef") < kDigestSize) return false;
+  const std::string_view extension = base_name.substr(std::min(kDigestSize, base_name.size()));
+  return base_name.size() == kDigestSize ||
+         (base_name.size() > kDigestSize + 1 && extension.rfind('.') == 0);
+}
+
+bool IsDatasetInProgress(std::string_view base_name) {
+  if (!IsInProgress(base_name)) return false;
+  base_name.remove_suffix(kInProgressSuffix.size());
+  const size_t dot = base_name.rfind('.');
+  if (dot == std::string_view::npos || dot + 1 == base_name.size()) return false;
+  return base_name.find_first_not_of("0123456789", dot + 1) == std::string_view::npos &&
+         IsDatasetUpload(base_name.substr(0, dot));
 }
 
 std::string FailedPath(std::string_view root, std::string_view path) {

@@ -4,6 +4,8 @@
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.capture   published, to be uploaded
 //   <root>/failed/<path below root>                           refused, or unreadable
 //   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
+//   <root>/datasetUpload/<digest><extension>.upload           bytes for datasets, to be uploaded
+//   <root>/datasetUpload/<digest><extension>.upload.<n>.prog  being written
 //
 // The life of a file, who has it, and what ends each stage:
 //
@@ -23,6 +25,11 @@
 //   .capture, uploading   an upload worker, by the tracker and by flock. Stored: removed. A
 //                         transient failure: it waits again. Refused: failed/.
 //   failed/, set aside    nobody, until an operator puts it back.
+//   .upload.<n>.prog      the call that writes it, by flock. Flushed, renamed, the directory
+//   flushed;
+//                         removed where that fails. Left behind by a dead process, it is removed
+//                         when sync starts: nobody was told that it is there.
+//   .upload, waiting      as .capture, but never evicted.
 //
 // A name never moves onto another: each rename refuses to replace, and goes on to the next
 // microsecond.
@@ -46,7 +53,7 @@ namespace datamanager::capture_file {
 inline constexpr std::string_view kInProgressSuffix = ".prog";
 inline constexpr std::string_view kCompleteSuffix = ".capture";
 inline constexpr std::string_view kFailedDirectory = "failed";
-// Kept by other parts of the reference below the capture directory; not for the walker.
+// Kept by another part of the reference below the capture directory; not for the walker.
 inline constexpr std::string_view kSequencesDirectory = "sequences";
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
 
@@ -80,6 +87,17 @@ struct CompleteStamp {
 // nullopt if CompleteName would not make the same name of it.
 std::optional<CompleteStamp> ParseComplete(std::string_view base_name);
 std::string CompleteName(const CompleteStamp& stamp);
+
+// Base names of what waits to be uploaded to datasets: `digest` is 32 hexadecimal digits,
+// `extension` empty or begun by a dot.
+std::string DatasetUploadName(std::string_view digest, std::string_view extension);
+// "<digest><extension>".
+std::string DatasetContentName(std::string_view upload_name);
+// While it is being written: `attempt` tells apart those who write the same.
+std::string DatasetInProgressName(std::string_view upload_name, int attempt);
+// Whether the name was made here.
+bool IsDatasetUpload(std::string_view base_name);
+bool IsDatasetInProgress(std::string_view base_name);
 
 // Where a file below `root` is set aside.
 std::string FailedPath(std::string_view root, std::string_view path);

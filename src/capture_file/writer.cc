@@ -47,13 +47,12 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
       if (errno == EEXIST) continue;
       return DiskError(errno, "create capture file", path);
     }
-    // Another process's recovery may look at the new file right now and hold its lock: it sees that
-    // the file is in use and leaves it, but then later cleans it up, so that it is not ours to
-    // keep.
+    // A recovery may look at the new file right now and hold its lock. It leaves alone what was
+    // just written, but may have gone too far for that: the file is not ours to keep.
     if (ops.TryLock(fd.get()) != 0) {
-      if (errno == EWOULDBLOCK) continue;
       const int error = errno;
       ops.Unlink(path.c_str());
+      if (error == EWOULDBLOCK) continue;
       return DiskError(error, "lock capture file", path);
     }
     struct stat info {};

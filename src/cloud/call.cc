@@ -1,5 +1,7 @@
 #include "cloud/call.h"
 
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
 #include <memory>
@@ -56,21 +58,62 @@ std::string Format(std::chrono::milliseconds duration) {
   return absl::FormatDuration(absl::FromChrono(duration));
 }
 
+grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+                      const grpc::ByteBuffer& request, grpc::ClientContext& context,
+                      grpc::ByteBuffer& reply) {
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel);
+  const auto call = stub.PrepareUnaryCall(&context, path, request, &queue);
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&reply, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);  // Comes by the deadline.
+  queue.Shutdown();
+  queue.Next(&tag, &ok);  // Nothing is left in it.
+  return status;
+}
+
+void AddToken(const Token& token, grpc::ClientContext& context) {
+  if (token != nullptr) context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
+}
+
 void AddUploadKey(const std::string& key, grpc::ClientContext& context) {
   if (!key.empty()) context.AddMetadata("datamanager-upload-key", key);
 }
 
-std::optional<sync::CallResult> Refusal(const Connectivity& connectivity,
-                                        const std::stop_token& stop) {
+Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop) {
+  const auto refused = [](absl::Status status, bool ready) {
+    return Beginning{.refusal =
+                         sync::CallResult{.status = std::move(status), .channel_ready = ready}};
+  };
   const bool ready = connectivity.Ready();
-  if (stop.stop_requested()) {
-    return sync::CallResult{.status = StoppedError(), .channel_ready = ready};
+  if (stop.stop_requested()) return refused(StoppedError(), ready);
+  if (!ready) {
+    const ConnectionStatus connection = connectivity.Status();
+    return refused(absl::UnavailableError(absl::StrCat("not connected to ", connection.address,
+                                                       connection.last_error.empty() ? "" : ": ",
+                                                       connection.last_error)),
+                   ready);
   }
-  if (ready) return std::nullopt;
-  const ConnectionStatus connection = connectivity.Status();
-  return sync::CallResult{.status = absl::UnavailableError(absl::StrCat(
-                              "not connected to ", connection.address,
-                              connection.last_error.empty() ? "" : ": ", connection.last_error))};
+  if (connectivity.authentication() == nullptr) return {};
+  absl::StatusOr<Token> token = connectivity.authentication()->Get(stop);
+  if (!token.ok()) return refused(token.status(), connectivity.Ready());
+  return {.token = *std::move(token)};
+}
+
+void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result) {
+  if (token != nullptr) {
+    Authentication& authentication = *connectivity.authentication();
+    result.renewed = authentication.CallEnded(token, result.status, is_repeat);
+    if (!result.status.ok()) {
+      result.status =
+          absl::Status(result.status.code(),
+                       authentication.Scrubbed(std::string(result.status.message()), token));
+    }
+  }
+  result.channel_ready = connectivity.ReadyAfter(result.status);
 }
 
 absl::Status StoppedError() { return absl::CancelledError("stopped by the caller"); }

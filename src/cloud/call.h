@@ -3,17 +3,20 @@
 #define DATAMANAGER_SRC_CLOUD_CALL_H_
 
 #include <grpc/support/time.h>
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "cloud/authentication.h"
 #include "cloud/connectivity.h"
 #include "uploader/uploader.h"
 
@@ -34,13 +37,27 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout);
 // "30s".
 std::string Format(std::chrono::milliseconds duration);
 
+// A unary call, to its end: at the context's deadline, or when it is cancelled.
+grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+                      const grpc::ByteBuffer& request, grpc::ClientContext& context,
+                      grpc::ByteBuffer& reply);
+
+// Unless it is null.
+void AddToken(const Token& token, grpc::ClientContext& context);
 // Unless the key is empty.
 void AddUploadKey(const std::string& key, grpc::ClientContext& context);
 
-// The result of a call that must not begin: its stop was requested, or the channel is not READY,
-// where gRPC would let it wait for the connection.
-std::optional<sync::CallResult> Refusal(const Connectivity& connectivity,
-                                        const std::stop_token& stop);
+// What a call begins with: the token to carry, null if there is no authentication; or the result of
+// a call that must not begin. Its stop was requested, the channel is not READY, where gRPC would
+// let it wait for the connection, or the cloud gives no token. Blocks while a token is on its way.
+struct Beginning {
+  Token token;
+  std::optional<sync::CallResult> refusal;
+};
+Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop);
+// Fills in what is to be known of the connection as the call ends with `result.status`, and takes
+// secrets out of it.
+void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result);
 absl::Status StoppedError();
 
 // Requests the end of a call; for std::stop_callback.

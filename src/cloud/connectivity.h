@@ -4,7 +4,6 @@
 
 #include <grpcpp/channel.h>
 
-#include <functional>
 #include <memory>
 #include <stop_token>
 
@@ -12,19 +11,22 @@
 #include "absl/status/statusor.h"
 #include "base/logger.h"
 #include "base/thread.h"
-#include "cloud/address.h"
+#include "cloud/authentication.h"
 #include "cloud/channel.h"
+#include "cloud/ready_listener.h"
 #include "datamanager/cloud.h"
 
 namespace datamanager::cloud {
 
 // What the state of the channel means to people, given what it meant before. An idle channel is as
 // good as it was when last used; one that is lost, or was never reached, stays so until it is
-// READY.
-ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel);
+// READY; a READY one is of no use until the server lets us in.
+ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel,
+                          Admission::State admission);
 
-// Owns the channel. One thread ("dm-cloud") follows its state: it sleeps in a completion queue
-// until gRPC reports a change, keeps the status, logs each change of it and calls the listener.
+// Owns the channel, and with credentials the authentication, whose thread is "dm-auth". Another
+// thread ("dm-cloud") follows its state: it sleeps in a completion queue until gRPC reports a
+// change, keeps the status, logs each change of it and tells the listener.
 //
 // gRPC does not tell why a connection failed, but fails calls with the reason. So when the
 // connection is lost or a try for it has failed, the thread makes a small call of its own (a health
@@ -33,35 +35,48 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 // Thread-safe. Whatever uses the channel must be gone before Connectivity is.
 class Connectivity {
  public:
-  // Begins to connect; does not block.
-  static absl::StatusOr<std::unique_ptr<Connectivity>> Start(const Address& address,
-                                                             std::shared_ptr<Logger> logger,
-                                                             Keepalive keepalive = {});
-  // Closes the channel and ends the thread: at once, or within a second if the listener is busy.
+  // Does not block, nor connect.
+  static absl::StatusOr<std::unique_ptr<Connectivity>> Create(
+      const Endpoint& endpoint, std::shared_ptr<Logger> logger,
+      std::shared_ptr<ReadyListener> listener, const ChannelLimits& limits = {});
+  // Closes the channel and ends the threads: at once, or within a second if the listener is busy.
   ~Connectivity();
   Connectivity(const Connectivity&) = delete;
   Connectivity& operator=(const Connectivity&) = delete;
 
+  // Once: makes itself the one that the listener follows, and begins to connect.
+  void Begin();
+  // Another has taken its place: nothing more is logged, and nobody waits for it any longer. Calls
+  // under way go on.
+  void Retire();
+
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  // Null without credentials.
+  Authentication* authentication() const;
 
   // See sync::Uploader.
   ConnectionStatus Status() const;
   bool Ready() const;
   void RequestConnect();
+  // False at once when retired.
   bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop);
-  void SetReadyListener(std::function<void(bool ready)> listener);
 
-  // Whether the channel is READY as a call ends with `status`. If not, an error is remembered as
-  // the connection's. May block for a moment, until the state has caught up with the error.
+  // Whether the connection is of use as a call ends with `status`. If the channel is not READY, an
+  // error is remembered as the connection's. May block for a moment, until the state has caught up
+  // with the error.
   bool ReadyAfter(const absl::Status& status);
 
  private:
   struct Watch;
-  Connectivity(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Watch> watch, Thread thread);
+  Connectivity(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Watch> watch);
+  bool ChannelReady() const;
 
   std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<Watch> watch_;
   Thread thread_;
+  std::stop_source authentication_stop_;
+  Thread authentication_thread_;
+  bool begun_ = false;
 };
 
 }  // namespace datamanager::cloud

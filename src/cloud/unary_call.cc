@@ -1,7 +1,6 @@
 #include "cloud/unary_call.h"
 
-#include <grpcpp/completion_queue.h>
-#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/client_context.h>
 
 #include <stop_token>
 #include <utility>
@@ -13,29 +12,22 @@
 namespace datamanager::cloud {
 namespace {
 
-// Fills in all of `result` but the channel's state.
-void Exchange(const Connectivity& connectivity, sync::UploadMethod method, std::string request,
-              const sync::CallOptions& options, sync::CallResult& result) {
+sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
+                          const grpc::ByteBuffer& request, const sync::CallOptions& options,
+                          bool is_repeat) {
+  Beginning beginning = Begin(connectivity, options.stop);
+  if (beginning.refusal.has_value()) return *std::move(beginning.refusal);
   const gpr_timespec deadline = DeadlineAfter(options.timeout);
   grpc::ClientContext context;
   context.set_deadline(deadline);
+  AddToken(beginning.token, context);
   AddUploadKey(options.upload_key, context);
-  grpc::CompletionQueue queue;
-  grpc::GenericStub stub(connectivity.channel());
-  const auto call =
-      stub.PrepareUnaryCall(&context, MethodPath(method), ToByteBuffer(std::move(request)), &queue);
   const std::stop_callback cancel(options.stop, CancelCall{&context});
   grpc::ByteBuffer reply;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&reply, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);  // Comes by the deadline.
-  queue.Shutdown();
-  queue.Next(&tag, &ok);  // Nothing is left in it.
+  const grpc::Status status =
+      Exchange(connectivity.channel(), MethodPath(method), request, context, reply);
 
-  result.status = ToStatus(status);
+  sync::CallResult result{.status = ToStatus(status), .sent = true};
   if (status.ok()) {
     result.response = ToString(reply);
   } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
@@ -47,17 +39,18 @@ void Exchange(const Connectivity& connectivity, sync::UploadMethod method, std::
     result.status = absl::DeadlineExceededError(absl::StrCat(
         "stalled: no reply to ", ToAbsl(MethodName(method)), " within ", Format(options.timeout)));
   }
+  End(connectivity, beginning.token, is_repeat, result);
+  return result;
 }
 
 }  // namespace
 
 sync::CallResult CallUnary(Connectivity& connectivity, sync::UploadMethod method,
                            std::string request, const sync::CallOptions& options) {
-  if (auto refusal = Refusal(connectivity, options.stop)) return *std::move(refusal);
-  sync::CallResult result{.sent = true};
-  Exchange(connectivity, method, std::move(request), options, result);
-  result.channel_ready = connectivity.ReadyAfter(result.status);
-  return result;
+  const grpc::ByteBuffer bytes = ToByteBuffer(std::move(request));
+  sync::CallResult result = CallOnce(connectivity, method, bytes, options, options.is_repeat);
+  if (!result.renewed) return result;
+  return CallOnce(connectivity, method, bytes, options, /*is_repeat=*/true);
 }
 
 }  // namespace datamanager::cloud

@@ -7,20 +7,22 @@
 
 namespace datamanager::cloud {
 
-GrpcUploadStream::GrpcUploadStream(Connectivity& connectivity, sync::UploadMethod method,
-                                   const sync::CallOptions& options)
-    : connectivity_(connectivity),
+GrpcUploadStream::GrpcUploadStream(std::shared_ptr<Connectivity> connectivity,
+                                   sync::UploadMethod method, const sync::CallOptions& options)
+    : connectivity_(std::move(connectivity)),
       method_(MethodName(method)),
       timeout_(options.timeout),
       reply_timeout_(options.reply_timeout),
       stop_(options.stop),
-      refusal_(Refusal(connectivity, options.stop)) {
-  if (refusal_.has_value()) return;
+      is_repeat_(options.is_repeat),
+      beginning_(Begin(*connectivity_, options.stop)) {
+  if (beginning_.refusal.has_value()) return;
+  AddToken(beginning_.token, context_);
   AddUploadKey(options.upload_key, context_);
   // The headers leave with the first message, so that starting the call is no operation to wait
   // for.
   context_.set_initial_metadata_corked(true);
-  grpc::GenericStub stub(connectivity_.channel());
+  grpc::GenericStub stub(connectivity_->channel());
   call_ = stub.PrepareCall(&context_, MethodPath(method), &queue_);
   call_->StartCall(nullptr);
   cancel_.emplace(stop_, CancelCall{&context_});
@@ -36,7 +38,7 @@ GrpcUploadStream::~GrpcUploadStream() {
 }
 
 bool GrpcUploadStream::Write(std::string message) {
-  if (refusal_.has_value() || broken_) return false;
+  if (beginning_.refusal.has_value() || broken_) return false;
   ++messages_;
   call_->Write(ToByteBuffer(std::move(message)), nullptr);
   broken_ = !Await(absl::StrCat("take message ", messages_), timeout_, DeadlineAfter(timeout_));
@@ -44,12 +46,12 @@ bool GrpcUploadStream::Write(std::string message) {
 }
 
 sync::CallResult GrpcUploadStream::Finish() {
-  if (refusal_.has_value()) return *refusal_;
+  if (beginning_.refusal.has_value()) return *beginning_.refusal;
   sync::CallResult result;
   result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
   result.sent = true;
   result.stalled = !stall_.ok();
-  result.channel_ready = connectivity_.ReadyAfter(result.status);
+  End(*connectivity_, beginning_.token, is_repeat_, result);
   return result;
 }
 

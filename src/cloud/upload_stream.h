@@ -24,8 +24,8 @@ namespace datamanager::cloud {
 // waits.
 class GrpcUploadStream final : public sync::UploadStream {
  public:
-  // `connectivity` must outlive the stream.
-  GrpcUploadStream(Connectivity& connectivity, sync::UploadMethod method,
+  // It goes on over `connectivity`, whatever takes its place.
+  GrpcUploadStream(std::shared_ptr<Connectivity> connectivity, sync::UploadMethod method,
                    const sync::CallOptions& options);
   ~GrpcUploadStream() override;
 
@@ -38,12 +38,13 @@ class GrpcUploadStream final : public sync::UploadStream {
   bool Await(std::string_view step, std::chrono::milliseconds limit, gpr_timespec deadline);
   absl::Status AwaitStatus(std::string& response);
 
-  Connectivity& connectivity_;
+  const std::shared_ptr<Connectivity> connectivity_;
   const std::string_view method_;
   const std::chrono::milliseconds timeout_;
   const std::chrono::milliseconds reply_timeout_;
   const std::stop_token stop_;
-  const std::optional<sync::CallResult> refusal_;  // Then the rest is unused.
+  const bool is_repeat_;
+  const Beginning beginning_;  // If it is a refusal, the rest is unused.
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

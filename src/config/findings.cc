@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/strings.h"
@@ -41,6 +43,14 @@ std::string KindName(const Value& value) {
 }
 
 }  // namespace
+
+bool MayHoldSecret(std::string_view text) {
+  const std::string lower = absl::AsciiStrToLower(ToAbsl(text));
+  for (const char* word : {"secret", "key", "password", "uri"}) {
+    if (absl::StrContains(lower, word)) return true;
+  }
+  return false;
+}
 
 std::string NumberText(double number) {
   char text[32];

@@ -11,6 +11,9 @@
 
 namespace datamanager::config {
 
+// Whether `text`, a line of a config or the path of a value in it, is about what may be a secret.
+bool MayHoldSecret(std::string_view text);
+
 // The shortest decimal text that reads back as `number`.
 std::string NumberText(double number);
 

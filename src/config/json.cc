@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "config/findings.h"
 
 namespace datamanager::config {
 namespace {
@@ -99,19 +100,20 @@ SyntaxError Locate(std::string_view text) {
   return error;
 }
 
-bool MayHoldSecret(std::string_view line) {
-  const std::string lower = absl::AsciiStrToLower(ToAbsl(line));
-  for (const char* word : {"secret", "key", "password", "uri"}) {
-    if (absl::StrContains(lower, word)) return true;
-  }
-  return false;
+// The line that ends before `line_start`, unless it is blank: then the one before it.
+std::string_view LineBefore(std::string_view text, size_t line_start) {
+  const std::string_view before = text.substr(0, line_start);
+  const std::string_view lines = before.substr(0, before.find_last_not_of(" \t\r\n") + 1);
+  return lines.substr(lines.rfind('\n') + 1);  // npos + 1 is the start of the text.
 }
 
 // The line around `offset`, and a caret below it.
 std::string Context(std::string_view text, size_t line_start, size_t offset) {
   std::string_view line = text.substr(line_start);
   line = line.substr(0, line.find('\n'));
-  if (MayHoldSecret(line)) return "\n  (a line that may hold a secret is not shown)";
+  // A value may stand on the line below its key.
+  if (MayHoldSecret(line) || MayHoldSecret(LineBefore(text, line_start)))
+    return "\n  (a line that may hold a secret is not shown)";
 
   constexpr size_t kBefore = 40;
   constexpr size_t kWidth = 80;

@@ -1,4 +1,6 @@
 // Walks a machine config: what it declares, and what of it is to be captured.
+#include "config/machine_config.h"
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 #include "config/json.h"
 #include "config/object_reader.h"
 #include "config/resource_name.h"
+#include "config/substitution.h"
 #include "datamanager/config.h"
 
 namespace datamanager {
@@ -31,7 +34,9 @@ struct Owner {
 
 class MachineConfigReader {
  public:
-  explicit MachineConfigReader(const ValueMap& document) : top_(document, "", findings_) {}
+  // Both must outlive it.
+  MachineConfigReader(const ValueMap& document, Findings& findings)
+      : findings_(findings), top_(document, "", findings_) {}
 
   absl::StatusOr<MachineConfig> Read(std::string_view origin) {
     if (auto cloud = top_.Object("cloud")) ReadCloud(*cloud);
@@ -54,7 +59,7 @@ class MachineConfigReader {
 
  private:
   void ReadCloud(ObjectReader& cloud);
-  void ReadCredentials(ObjectReader& cloud);
+  void ReadCredentials(ObjectReader& cloud, CloudConfig& result);
   void ReadComponent(ObjectReader& entry);
   void ReadService(ObjectReader& entry);
   void ReadRemote(ObjectReader& entry);
@@ -65,52 +70,61 @@ class MachineConfigReader {
   void ReadServiceConfigs(ObjectReader& entry, const Owner& owner);
   void ReadCaptureMethod(ObjectReader& entry, const Owner& owner);
 
-  Findings findings_;
+  Findings& findings_;
   ObjectReader top_;
   MachineConfig machine_;
   std::vector<CollectorConfig> collectors_;
 };
 
-void MissingCloudField(ObjectReader& cloud, std::string_view field) {
+// `path` leads to what is missing; `field` is the reference's name for it.
+void MissingCloudField(ObjectReader& cloud, std::string_view field, std::string_view path) {
   cloud.findings().Fault(
-      cloud.PathOf(field),
-      absl::StrCat("Error validating, missing required field. Path: \"cloud\" Field: \"",
-                   ToAbsl(field), "\""));
+      path, absl::StrCat("Error validating, missing required field. Path: \"cloud\" Field: \"",
+                         ToAbsl(field), "\""));
 }
 
 void MachineConfigReader::ReadCloud(ObjectReader& cloud) {
   const size_t faults = findings_.faults.size();
   CloudConfig& result = machine_.cloud.emplace();
   cloud.Read("id", result.id);
-  if (result.id.empty() && findings_.faults.size() == faults) MissingCloudField(cloud, "id");
+  if (result.id.empty() && findings_.faults.size() == faults) {
+    MissingCloudField(cloud, "id", cloud.PathOf("id"));
+  }
   cloud.Read("app_address", result.app_address);
-  ReadCredentials(cloud);
+  cloud.Read("tls_ca_file", result.tls_ca_file);
+  cloud.Read("tls_client_certificate_file", result.tls_client_certificate_file);
+  cloud.Read("tls_client_key_file", result.tls_client_key_file);
+  ReadCredentials(cloud, result);
   cloud.Ignore({"refresh_interval", "location_secret", "location_secrets", "location_id",
                 "primary_org_id", "machine_id", "managed_by", "fqdn", "local_fqdn",
                 "signaling_address", "signaling_insecure", "tls_certificate", "tls_private_key"});
   cloud.WarnAboutUnknown();
 }
 
-// Whether a credential stands there. Its value goes into no message.
-bool HoldsCredential(ObjectReader& object, std::string_view name) {
+// Reads what may be a secret: its value goes into no message.
+void ReadCredential(ObjectReader& object, std::string_view name, std::string& out) {
   const Value* value = object.Take(name);
-  if (value == nullptr) return false;
-  if (value->kind() == Value::Kind::kString) return !value->AsString().empty();
-  object.findings().FaultUnseen(object.PathOf(name), "must be a string", *value);
-  return false;
+  if (value == nullptr) return;
+  if (value->kind() == Value::Kind::kString) {
+    out = value->AsString();
+  } else {
+    object.findings().FaultUnseen(object.PathOf(name), "must be a string", *value);
+  }
 }
 
-void MachineConfigReader::ReadCredentials(ObjectReader& cloud) {
-  constexpr std::string_view kUnused = "not used: this version connects without credentials";
-  if (HoldsCredential(cloud, "secret")) findings_.Warn(cloud.PathOf("secret"), kUnused);
+void MachineConfigReader::ReadCredentials(ObjectReader& cloud, CloudConfig& result) {
+  ReadCredential(cloud, "secret", result.secret);
+  ReadCredential(cloud, "secret_file", result.secret_file);
   std::optional<ObjectReader> api_key = cloud.Object("api_key");
   if (!api_key.has_value()) return;
-  const bool id = HoldsCredential(*api_key, "id");
-  const bool key = HoldsCredential(*api_key, "key");
-  if (id && key) {
-    findings_.Warn(api_key->path(), kUnused);
-  } else if (id || key) {
-    MissingCloudField(cloud, "api_key");
+  const size_t faults = findings_.faults.size();
+  ReadCredential(*api_key, "id", result.api_key.id);
+  ReadCredential(*api_key, "key", result.api_key.key);
+  ReadCredential(*api_key, "key_file", result.api_key.key_file);
+  const bool has_id = !result.api_key.id.empty();
+  const bool has_key = !result.api_key.key.empty() || !result.api_key.key_file.empty();
+  if (has_id != has_key && findings_.faults.size() == faults) {
+    MissingCloudField(cloud, "api_key", api_key->PathOf(has_id ? "key" : "id"));
   }
   api_key->WarnAboutUnknown();
 }
@@ -133,13 +147,16 @@ void MachineConfigReader::ReadService(ObjectReader& entry) {
   const std::string api = ReadApi(entry, "service");
   const std::string model = ReadModel(entry);
   if (api != config::kDataManagerApi) {
-    entry.Ignore({"attributes"});
+    ComponentConfig service{.name = name, .api = api, .model = model};
+    entry.Read("attributes", service.attributes);
+    machine_.services.push_back(std::move(service));
   } else if (machine_.data_manager.has_value()) {
     entry.Ignore({"attributes"});
     findings_.Fault(entry.path(), absl::StrCat("max instance number reached for resource type: ",
                                                ToAbsl(config::kDataManagerApi)));
   } else {
     machine_.data_manager.emplace();
+    machine_.data_manager_name = name;
     if (auto attributes = entry.Object("attributes", config::Fractions::kCut)) {
       machine_.data_manager = config::ReadServiceAttributes(*attributes);
     }
@@ -282,21 +299,38 @@ void MachineConfigReader::ReadCaptureMethod(ObjectReader& entry, const Owner& ow
   collectors_.push_back(std::move(collector));
 }
 
-}  // namespace
-
-absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json, std::string_view origin) {
+absl::StatusOr<MachineConfig> Parse(std::string_view json, std::string_view origin,
+                                    const config::Variables* variables) {
   const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
   if (std::all_of(json.begin(), json.end(), is_blank)) {
     return absl::InvalidArgumentError(
         absl::StrCat(ToAbsl(origin), ": is empty, where a JSON object is due"));
   }
-  const absl::StatusOr<Value> document = config::ParseJson(json);
+  absl::StatusOr<Value> document = config::ParseJson(json);
   if (!document.ok()) return Wrap(document.status(), origin);
   if (document->kind() != Value::Kind::kMap) {
     return absl::InvalidArgumentError(absl::StrCat(ToAbsl(origin), ": must be a JSON object (got ",
                                                    config::Describe(*document), ")"));
   }
-  return MachineConfigReader(document->AsMap()).Read(origin);
+  Findings findings;
+  if (variables != nullptr) {
+    // The sections that are read here: what others do with their `$` is theirs.
+    document = config::Substitute(document->AsMap(), {"cloud", "components", "services", "remotes"},
+                                  *variables, findings);
+  }
+  return MachineConfigReader(document->AsMap(), findings).Read(origin);
+}
+
+}  // namespace
+
+absl::StatusOr<MachineConfig> ParseMachineConfig(std::string_view json, std::string_view origin) {
+  return Parse(json, origin, nullptr);
+}
+
+absl::StatusOr<MachineConfig> config::ParseMachineConfig(std::string_view json,
+                                                         std::string_view origin,
+                                                         const Variables& variables) {
+  return Parse(json, origin, &variables);
 }
 
 }  // namespace datamanager

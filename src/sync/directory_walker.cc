@@ -22,14 +22,17 @@ bool Contains(const std::vector<Root>& roots, FileId id) {
   return std::any_of(roots.begin(), roots.end(), [&](const Root& root) { return root.id == id; });
 }
 
+FileKind KindOf(Area area, std::string_view name) {
+  if (area == Area::kDatasetUpload) return FileKind::kDatasetUpload;
+  return capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary;
+}
+
 }  // namespace
 
 Area AreaOf(std::string_view directory) {
   if (directory == capture_file::kFailedDirectory) return Area::kFailed;
-  if (directory == capture_file::kSequencesDirectory ||
-      directory == capture_file::kDatasetUploadDirectory) {
-    return Area::kOther;
-  }
+  if (directory == capture_file::kDatasetUploadDirectory) return Area::kDatasetUpload;
+  if (directory == capture_file::kSequencesDirectory) return Area::kOther;
   return Area::kWaiting;
 }
 
@@ -105,15 +108,19 @@ bool DirectoryWalker::Look(const dirent& entry) {
     return false;
   }
   if (type == DT_DIR) {
-    const Area area = levels_.size() == 1 ? AreaOf(name) : level.area;
-    if (uploads && area != Area::kWaiting) return false;
+    Area area = levels_.size() == 1 ? AreaOf(name) : level.area;
+    if (area == Area::kDatasetUpload && levels_.size() > 1) area = Area::kOther;
+    if (uploads && (area == Area::kFailed || area == Area::kOther)) return false;
     if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
     const size_t length = path_.size();
     absl::StrAppend(&path_, "/", ToAbsl(name));
     Enter(parent, entry.d_name, length, area);
     return false;
   }
-  if (options_.what == WalkOf::kFailed && level.area != Area::kFailed) return false;
+  Area area = level.area;
+  if (area == Area::kDatasetUpload && !capture_file::IsDatasetUpload(name)) area = Area::kOther;
+  if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
+  if (uploads && area == Area::kOther) return false;
   if (uploads && !CanRemoveFrom(level)) {
     ++blocked_files_;
     return false;
@@ -122,8 +129,8 @@ bool DirectoryWalker::Look(const dirent& entry) {
       .root = &root(),
       .directory = &path_,
       .name = entry.d_name,
-      .area = level.area,
-      .kind = capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary,
+      .area = area,
+      .kind = KindOf(area, name),
       .id = {level.info.st_dev, entry.d_ino},
       .parent = parent,
       .directory_info = &level.info,

@@ -22,9 +22,10 @@ namespace datamanager::sync {
 
 // What lies below a directory directly below a root, or as a file in the root itself.
 enum class Area : uint8_t {
-  kWaiting,  // For upload.
-  kFailed,   // Set aside below failed/.
-  kOther,    // Below `sequences` or `datasetUpload`: not for upload.
+  kWaiting,        // For upload.
+  kDatasetUpload,  // Directly in `datasetUpload`: for upload, if its name was made here.
+  kFailed,         // Set aside below failed/.
+  kOther,          // Below `sequences`, or something else in `datasetUpload`: not for upload.
 };
 // By the directory's name. An additional path may be the capture directory of another data manager,
 // so the names count below every root. Pure.
@@ -44,8 +45,8 @@ struct WalkOptions {
 
 // Walks roots in their order, and streams: memory grows with the depth of the tree only, and no
 // file is looked at. Follows no links below a root, and enters a root only as a root, so that
-// overlapping paths are walked once. A walk of uploads stays out of the other areas, passes over
-// in-progress files, and over directories from which nothing can be removed. One thread.
+// overlapping paths are walked once. A walk of uploads stays out of what is not for upload, passes
+// over in-progress files, and over directories from which nothing can be removed. One thread.
 class DirectoryWalker {
  public:
   // All must outlive it. The stop ends it, however little there is to be told of.

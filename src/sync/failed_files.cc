@@ -21,15 +21,16 @@ constexpr int kNameAttempts = 1000;
 // Whoever sets a file aside lets go of it right after.
 constexpr std::chrono::milliseconds kHandOverLimit{100};
 
-// "x.capture.2", as a name that was taken under failed/ became, is "x.capture" again. Other files
-// keep their number: it may always have been part of their names.
+// "x.capture.2", as a name that was taken under failed/ became, is "x.capture" again, and so with
+// uploads to datasets. Other files keep their number: it may always have been part of their names.
 std::string FormerName(std::string_view name) {
   const size_t end = name.find_last_not_of("0123456789");
   if (end == std::string_view::npos || end + 1 == name.size() || name[end] != '.') {
     return std::string(name);
   }
   const std::string_view plain = name.substr(0, end);
-  return std::string(capture_file::IsComplete(plain) ? plain : name);
+  const bool ours = capture_file::IsComplete(plain) || capture_file::IsDatasetUpload(plain);
+  return std::string(ours ? plain : name);
 }
 
 std::string FailedDirectory(const Root& root) {

@@ -12,8 +12,9 @@
 namespace datamanager::sync {
 
 enum class FileKind : uint8_t {
-  kCapture,    // Complete, and written by a collector: *.capture.
-  kArbitrary,  // Anything else that somebody put there.
+  kCapture,        // Complete, and written by a collector: *.capture.
+  kDatasetUpload,  // Complete, and written for an upload to datasets: see dataset_file.h.
+  kArbitrary,      // Anything else that somebody put there.
 };
 
 // What changes whenever a file does.

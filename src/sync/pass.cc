@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
@@ -292,6 +293,32 @@ PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,
         break;
     }
   }
+}
+
+Passes::OfferEnd Passes::OfferNow(FoundFile file, std::shared_ptr<const DirectUpload> direct,
+                                  MonotonicTime deadline, const std::stop_token& stop) {
+  std::optional<FileTracker::Claim> claim;
+  while (!(claim = context_.tracker.TryClaim(file.id)).has_value()) {
+    if (context_.tracker.WaitUntilFree(file.id, deadline, stop)) continue;
+    return stop.stop_requested() ? OfferEnd::kStopped : OfferEnd::kTimedOut;
+  }
+  Job job{.file = std::move(file), .claim = *std::move(claim), .direct = std::move(direct)};
+  if (job.direct == nullptr) job.state = context_.retries.Take(job.file);
+  OfferEnd end = OfferEnd::kTimedOut;
+  while (true) {
+    if (!context_.options.uploader->Ready()) {
+      end = OfferEnd::kOffline;
+      break;
+    }
+    const auto sent = channel_.Send(job, std::min(Now() + kPause, deadline), stop);
+    if (sent == Channel<Job>::Sent::kTaken) return OfferEnd::kTaken;
+    if (sent == Channel<Job>::Sent::kStopped) end = OfferEnd::kStopped;
+    if (end == OfferEnd::kStopped || Now() >= deadline) break;
+  }
+  if (job.state.attempts > 0 || job.state.busy_looks > 0) {
+    context_.retries.Put({job.file, job.state});
+  }
+  return end;
 }
 
 void Passes::Hint(const std::string& path) {

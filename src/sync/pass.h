@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -50,6 +51,13 @@ class Passes {
   // Offers the file whose retry has been due longest, if there is one. Blocks until it has been
   // taken; `pause` is called each second.
   PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
+
+  // Offers one file that somebody waits for, whatever else there is: `direct` is what they ask for,
+  // or null for an upload to datasets, which goes on if they do not wait any longer. Waits for
+  // whoever has the file, and for a worker.
+  enum class OfferEnd : uint8_t { kTaken, kTimedOut, kStopped, kOffline };
+  OfferEnd OfferNow(FoundFile file, std::shared_ptr<const DirectUpload> direct,
+                    MonotonicTime deadline, const std::stop_token& stop);
 
   // Whether there is any ready file that `filter` lets through, whoever has it.
   bool AnyReady(const FileFilter& filter, const std::stop_token& stop);

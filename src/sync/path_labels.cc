@@ -1,8 +1,10 @@
 #include "sync/path_labels.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "base/file_ops.h"
 #include "base/strings.h"
 
@@ -18,11 +20,30 @@ void AddOnce(std::string_view label, std::vector<std::string>& labels) {
   labels.emplace_back(trimmed);
 }
 
+absl::Status CheckList(std::string_view what, const std::vector<std::string>& labels) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const char* const fault = labels[i].empty()    ? " is empty"
+                              : !IsUtf8(labels[i]) ? " is not UTF-8, as the protocol demands"
+                                                   : nullptr;
+    if (fault != nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(ToAbsl(what), "[", i, "]", fault));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-PathLabels LabelsOfPath(std::string_view path, const std::vector<std::string>& config_tags) {
-  PathLabels labels;
-  for (const std::string& tag : config_tags) AddOnce(tag, labels.tags);
+absl::Status CheckLabels(const UploadLabels& labels) {
+  absl::Status status = CheckList("tags", labels.tags);
+  return status.ok() ? CheckList("dataset_ids", labels.dataset_ids) : status;
+}
+
+UploadLabels LabelsOfPath(std::string_view path, std::span<const std::string> tags,
+                          std::span<const std::string> dataset_ids) {
+  UploadLabels labels;
+  for (const std::string& tag : tags) AddOnce(tag, labels.tags);
+  for (const std::string& id : dataset_ids) AddOnce(id, labels.dataset_ids);
   std::string_view rest = path.substr(0, path.size() - BaseName(path).size());
   while (!rest.empty()) {
     const size_t slash = rest.find('/');

@@ -2,21 +2,23 @@
 #ifndef DATAMANAGER_SRC_SYNC_PATH_LABELS_H_
 #define DATAMANAGER_SRC_SYNC_PATH_LABELS_H_
 
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "absl/status/status.h"
+#include "datamanager/data_manager.h"
 
 namespace datamanager::sync {
 
-struct PathLabels {
-  std::vector<std::string> tags;
-  std::vector<std::string> dataset_ids;
-};
+// Each directory `tag=V` above the file adds the tag V to `tags`, each `dataset=V` a dataset id to
+// `dataset_ids`. White space around V does not count, and neither do an empty V and the file's own
+// name. Each label once: the given ones first, then in the order of the path.
+UploadLabels LabelsOfPath(std::string_view path, std::span<const std::string> tags,
+                          std::span<const std::string> dataset_ids = {});
 
-// Each directory `tag=V` above the file adds the tag V to `config_tags`, each `dataset=V` a dataset
-// id. White space around V does not count, and neither do an empty V and the file's own name. Each
-// label once: the config's first, then in the order of the path.
-PathLabels LabelsOfPath(std::string_view path, const std::vector<std::string>& config_tags);
+// INVALID_ARGUMENT, naming the first that is empty or not UTF-8. Pure.
+absl::Status CheckLabels(const UploadLabels& labels);
 
 }  // namespace datamanager::sync
 

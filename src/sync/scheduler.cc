@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "sync/dataset_file.h"
+#include "sync/roots.h"
 
 namespace datamanager::sync {
 namespace {
@@ -58,6 +60,7 @@ void Scheduler::Run() {
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
+  RemoveAbandoned(stop);
   uint64_t wakes = 0;
   bool skipped = false;  // A pass was due while offline.
   while (!stop.stop_requested()) {
@@ -92,6 +95,16 @@ void Scheduler::Run() {
     }
     OfferDueRetries(stop);
   }
+}
+
+void Scheduler::RemoveAbandoned(const std::stop_token& stop) {
+  FileOps& ops = *context_->options.ops;
+  const std::vector<Root> roots = RootsOf(ops, config_, context_->former_roots,
+                                          [](const absl::Status&) {});  // A pass complains.
+  RemoveAbandonedDatasetFiles(ops, roots, stop, [this](const std::string& path) {
+    context_->options.logger->Info(
+        absl::StrCat("removed ", path, ", which a dead process had begun to write"));
+  });
 }
 
 PassEnd Scheduler::Tick() {
@@ -135,6 +148,7 @@ void Scheduler::SayOffline() {
   if (Now() - offline_said_ < kNewsInterval) return;
   offline_said_ = Now();
   const ConnectionStatus status = context_->options.uploader->Status();
+  if (status.state == ConnectionState::kNotManaged) return;  // It was told when it began.
   const bool bad =
       status.state == ConnectionState::kUnhealthy || status.state == ConnectionState::kClosed;
   context_->options.logger->Log(

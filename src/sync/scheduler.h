@@ -41,6 +41,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
 
  private:
   void Run();
+  // What was half-written for uploads to datasets.
+  void RemoveAbandoned(const std::stop_token& stop);
   PassEnd Tick();
   void OfferDueRetries(const std::stop_token& stop);
   // What has a timer of its own, however long a pass takes.

@@ -14,16 +14,33 @@ constexpr uint64_t kPieceBytes = 65000;
 
 StreamedUpload::StreamedUpload(const UploadContext& context, const LocalFile& file,
                                UploadMethod method, CallOptions options)
-    : context_(context), file_(file), stream_(context.uploader.OpenStream(method, options)) {}
+    : context_(context), file_(file), method_(method), options_(std::move(options)) {}
 
-UploadError StreamedUpload::Send(std::string first, capture_file::Extent extent,
+UploadError StreamedUpload::Send(const std::string& first, capture_file::Extent extent,
                                  const FrameHead& frame_head) {
-  const auto file_error = [this](absl::Status status) {
-    return UploadError{.status = std::move(status),
-                       .origin = ErrorOrigin::kFile,
-                       .stopped = context_.stop.stop_requested()};
-  };
-  if (!stream_->Write(std::move(first))) return End();
+  CallResult call;
+  do {
+    const std::unique_ptr<UploadStream> stream = context_.uploader.OpenStream(method_, options_);
+    if (absl::Status status = Write(*stream, first, extent, frame_head); !status.ok()) {
+      return {.status = std::move(status),
+              .origin = ErrorOrigin::kFile,
+              .stopped = context_.stop.stop_requested()};
+    }
+    call = stream->Finish();
+    options_.is_repeat = call.renewed;
+    if (call.renewed && context_.progress != nullptr) context_.progress->Restart();
+  } while (call.renewed);
+  response_ = std::move(call.response);
+  return {.status = std::move(call.status),
+          .channel_ready = call.channel_ready,
+          .stopped = context_.stop.stop_requested(),
+          .sent = call.sent,
+          .stalled = call.stalled};
+}
+
+absl::Status StreamedUpload::Write(UploadStream& stream, const std::string& first,
+                                   capture_file::Extent extent, const FrameHead& frame_head) {
+  if (!stream.Write(first)) return absl::OkStatus();
   for (uint64_t offset = extent.offset; offset < extent.end();) {
     const uint64_t size = std::min(kPieceBytes, extent.end() - offset);
     std::string message;
@@ -32,23 +49,12 @@ UploadError StreamedUpload::Send(std::string first, capture_file::Extent extent,
     const size_t head = message.size();
     message.resize(head + size);
     absl::Status status = file_.Read(offset, size, message.data() + head);
-    if (!status.ok()) return file_error(std::move(status));
-    if (!stream_->Write(std::move(message))) return End();
+    if (!status.ok()) return status;
+    if (!stream.Write(std::move(message))) return absl::OkStatus();
     offset += size;
+    if (context_.progress != nullptr) context_.progress->Add(size);
   }
-  if (absl::Status status = file_.CheckUnchanged(); !status.ok()) {
-    return file_error(std::move(status));
-  }
-  return End();
-}
-
-UploadError StreamedUpload::End() {
-  CallResult call = stream_->Finish();
-  return {.status = std::move(call.status),
-          .channel_ready = call.channel_ready,
-          .stopped = context_.stop.stop_requested(),
-          .sent = call.sent,
-          .stalled = call.stalled};
+  return file_.CheckUnchanged();
 }
 
 }  // namespace datamanager::sync

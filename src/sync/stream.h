@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "capture_file/reader.h"
 #include "sync/local_file.h"
 #include "sync/upload_error.h"
@@ -16,7 +17,8 @@ namespace datamanager::sync {
 
 // Sends a first message and then a stretch of the file in pieces, none of which it keeps. Before
 // the stream is ended, the file must be as it was: else it is cancelled, so that the server never
-// sees a mixture as whole. Used once, by one thread.
+// sees a mixture as whole. A stream that the server rejected for its token alone is repeated, once.
+// Used by one thread.
 class StreamedUpload {
  public:
   // Appends to `message` what stands before the `size` bytes of a piece.
@@ -25,14 +27,21 @@ class StreamedUpload {
   StreamedUpload(const UploadContext& context, const LocalFile& file, UploadMethod method,
                  CallOptions options);
 
-  UploadError Send(std::string first, capture_file::Extent extent, const FrameHead& frame_head);
+  UploadError Send(const std::string& first, capture_file::Extent extent,
+                   const FrameHead& frame_head);
+  // The serialized reply, if that succeeded.
+  const std::string& response() const { return response_; }
 
  private:
-  UploadError End();
+  // Writes everything. An error is the file's; a stream that ends early is no error here.
+  absl::Status Write(UploadStream& stream, const std::string& first, capture_file::Extent extent,
+                     const FrameHead& frame_head);
 
   const UploadContext& context_;
   const LocalFile& file_;
-  const std::unique_ptr<UploadStream> stream_;
+  const UploadMethod method_;
+  CallOptions options_;
+  std::string response_;
 };
 
 }  // namespace datamanager::sync

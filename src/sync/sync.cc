@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/strings.h"
+#include "sync/connection.h"
+#include "sync/dataset_file.h"
+#include "sync/direct_upload.h"
 #include "sync/local_file.h"
 #include "sync/pass.h"
 
@@ -24,17 +26,6 @@ constexpr std::chrono::milliseconds kLongestLook{1000};
 std::string LeftAlone(int threads) {
   return absl::StrCat("the disk hangs: ", threads,
                       " threads of sync were left alone, and their files stay");
-}
-
-absl::Status NotConnected(const ConnectionStatus& status, WallTime now) {
-  std::string text =
-      absl::StrCat("not connected to the cloud: ", ToAbsl(ConnectionStateName(status.state)));
-  if (status.state != ConnectionState::kNotManaged) {
-    const auto since = std::chrono::duration<double>(now - status.since).count();
-    absl::StrAppendFormat(&text, " for %.1f s, address %s, last error: %s", std::max(since, 0.0),
-                          status.address, status.last_error.empty() ? "none" : status.last_error);
-  }
-  return absl::UnavailableError(text);
 }
 
 // What a call that waits for all uploads still finds, when it is with no worker.
@@ -170,16 +161,6 @@ absl::Status Sync::Replace(const std::shared_ptr<Scheduler>& before,
   return started;
 }
 
-absl::Status Sync::WaitForConnection(const std::stop_token& stop) const {
-  Uploader& uploader = *context_->options.uploader;
-  const Clock& clock = *context_->options.clock;
-  if (uploader.WaitUntilReady(clock.MonotonicNow() + context_->options.connect_timeout, stop)) {
-    return absl::OkStatus();
-  }
-  if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-  return NotConnected(uploader.Status(), clock.WallNow());
-}
-
 absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   const std::shared_ptr<Scheduler> scheduler = current();
   if (context_->options.uploader == nullptr) return NotConnected({}, {});
@@ -190,7 +171,8 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   const std::stop_callback on_restart(scheduler->stop_token(),
                                       [&either] { either.request_stop(); });
 
-  if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) return status;
+  if (absl::Status status = WaitForConnection(*context_, either.get_token()); !status.ok())
+    return status;
   const Clock& clock = *context_->options.clock;
   absl::Status flushed =
       context_->options.flush(clock.MonotonicNow() + kFlushLimit, either.get_token());
@@ -208,7 +190,7 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
       case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
       case PassEnd::kOffline:
-        if (absl::Status status = WaitForConnection(either.get_token()); !status.ok()) {
+        if (absl::Status status = WaitForConnection(*context_, either.get_token()); !status.ok()) {
           return status;
         }
     }
@@ -230,7 +212,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   while (true) {
     // Also when everything waits for a retry, so that a pass has nothing to offer.
     if (!context_->options.uploader->Ready()) {
-      if (absl::Status status = WaitForConnection(stop); !status.ok()) return status;
+      if (absl::Status status = WaitForConnection(*context_, stop); !status.ok()) return status;
     }
     const PassEnd end = scheduler.passes().Run(stop, was_there, [] {});
     if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
@@ -261,6 +243,31 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   context_->WaitUntilSettled(stop);
   if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
   return ResultOf(left, context_->refused() - refused_before);
+}
+
+absl::Status Sync::UploadToDatasets(std::string_view data, const UploadLabels& labels,
+                                    std::string_view mime_type, const UploadOptions& options) {
+  const absl::StatusOr<DatasetFile> file = DatasetFile::Make(data, labels, mime_type);
+  if (!file.ok()) return file.status();
+  const std::shared_ptr<Scheduler> scheduler = current();
+  if (absl::Status status = CheckRunning(scheduler.get()); !status.ok()) return status;
+  return DirectUploads(*context_, *scheduler, options).ToDatasets(*file);
+}
+
+UploadedFiles Sync::UploadPath(const std::string& path, const UploadLabels& labels,
+                               const UploadOptions& options) {
+  const std::shared_ptr<Scheduler> scheduler = current();
+  if (absl::Status status = CheckRunning(scheduler.get()); !status.ok()) return {.status = status};
+  return DirectUploads(*context_, *scheduler, options).FromPath(path, labels);
+}
+
+absl::Status Sync::CheckRunning(const Scheduler* scheduler) const {
+  if (Connection().state == ConnectionState::kNotManaged) {
+    return absl::FailedPreconditionError(
+        "the robot is not cloud managed, so that nothing can be uploaded");
+  }
+  if (scheduler == nullptr) return absl::FailedPreconditionError("sync is not running");
+  return absl::OkStatus();
 }
 
 void Sync::Hint(const std::string& path) {

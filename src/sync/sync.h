@@ -5,11 +5,13 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
+#include "datamanager/data_manager.h"
 #include "datamanager/stats.h"
 #include "sync/scheduler.h"
 #include "sync/sync_context.h"
@@ -36,6 +38,13 @@ class Sync {
   // One pass; see DataManager::Sync.
   absl::Status SyncNow(Wait wait, std::stop_token stop) DM_EXCLUDES(mutex_);
 
+  // See DataManager::UploadBinaryDataToDatasets and UploadDataFromPath.
+  absl::Status UploadToDatasets(std::string_view data, const UploadLabels& labels,
+                                std::string_view mime_type, const UploadOptions& options)
+      DM_EXCLUDES(mutex_);
+  UploadedFiles UploadPath(const std::string& path, const UploadLabels& labels,
+                           const UploadOptions& options) DM_EXCLUDES(mutex_);
+
   // A file has just been published. Does not block.
   void Hint(const std::string& path) DM_EXCLUDES(mutex_);
 
@@ -52,7 +61,8 @@ class Sync {
 
  private:
   std::shared_ptr<Scheduler> current() const DM_EXCLUDES(mutex_);
-  absl::Status WaitForConnection(const std::stop_token& stop) const;
+  // Whether there is a cloud to upload to, and a scheduler to do it.
+  absl::Status CheckRunning(const Scheduler* scheduler) const;
   absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
   absl::Status Replace(const std::shared_ptr<Scheduler>& before, const config::SyncConfig& config,
                        MonotonicTime deadline) DM_EXCLUDES(mutex_);

@@ -21,6 +21,7 @@
 #include "sync/former_roots.h"
 #include "sync/refusal_breaker.h"
 #include "sync/retry.h"
+#include "sync/upload_outcomes.h"
 #include "sync/uploads.h"
 #include "uploader/uploader.h"
 
@@ -63,6 +64,7 @@ struct SyncContext {
   RefusalBreaker refusals;
   FormerRoots former_roots;
   FileAges ages;
+  UploadOutcomes outcomes;  // Of what somebody may wait for.
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;

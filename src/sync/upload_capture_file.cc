@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/reader.h"
+#include "capture_file/record_check.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "sync/mime_type.h"
 #include "sync/stream.h"
 #include "sync/upload_key.h"
 #include "sync/uploads.h"
@@ -34,20 +36,6 @@ constexpr int kRequestMetadata = 1;
 constexpr int kRequestRecords = 2;
 constexpr int kPacketMetadata = 1;
 constexpr int kPacketData = 2;
-
-// What the MIME type of a payload says about its extension; empty if nothing.
-std::string_view ExtensionOf(std::string_view mime_type) {
-  constexpr std::pair<std::string_view, std::string_view> kExtensions[] = {
-      {"image/jpeg", ".jpeg"},        {"image/png", ".png"},
-      {"image/vnd.viam.dep", ".dep"}, {"image/vnd.viam.rgba", ".rgba"},
-      {"pointcloud/pcd", ".pcd"},     {"video/mp4", ".mp4"},
-      {"audio/wav", ".wav"},          {"audio/mpeg", ".mp3"},
-  };
-  for (const auto& [known, extension] : kExtensions) {
-    if (known == mime_type) return extension;
-  }
-  return "";
-}
 
 wire::UploadMetadata ToUploadMetadata(wire::DataCaptureMetadata&& stored,
                                       const std::string& part_id) {
@@ -87,6 +75,9 @@ class CaptureFileUpload {
   std::optional<Record> NextRecord(Reader& reader);
   bool SendUnary(uint64_t begin, uint64_t end, const std::vector<Record>& records);
   bool SendStream(const Record& record);
+  // Whether an error of the server's means that it could not parse what it was sent, and which of
+  // `records` is to blame: from there on the file is damaged.
+  bool FoundDamage(const std::vector<Record>& records);
 
   bool FailFile(absl::Status status, std::string_view step) {
     return Fail({.status = std::move(status),
@@ -121,6 +112,7 @@ class CaptureFileUpload {
   wire::UploadMetadata metadata_;
   std::string metadata_bytes_;
   std::optional<UploadKeys> keys_;
+  std::optional<Record> damaged_;
 };
 
 void CaptureFileUpload::SendAll(uint64_t resume_offset) {
@@ -176,6 +168,10 @@ void CaptureFileUpload::SendAll(uint64_t resume_offset) {
 
 std::optional<Record> CaptureFileUpload::NextRecord(Reader& reader) {
   const uint64_t begin = reader.position();
+  if (damaged_.has_value() && begin == damaged_->frame.offset) {
+    result_.torn = capture_file::UnparsableRecord(*damaged_);
+    return std::nullopt;
+  }
   auto record = reader.Next();
   if (!record.ok()) {
     FailFile(record.status(), "read");
@@ -214,10 +210,31 @@ bool CaptureFileUpload::SendNext(Reader& reader) {
   }
   if (records.empty() || !result_.error.status.ok()) return false;
   if (absl::Status status = file_.CheckUnchanged(); !status.ok()) return FailFile(status, "read");
-  if (binary() && records.front().payload.size > kUnaryPayloadBytes) {
-    return SendStream(records.front());
+  const bool streamed = binary() && records.front().payload.size > kUnaryPayloadBytes;
+  if (streamed ? SendStream(records.front()) : SendUnary(begin, end, records)) return true;
+  if (!FoundDamage(records)) return false;
+  result_.error = {};
+  reader.Seek(begin);
+  return true;
+}
+
+bool CaptureFileUpload::FoundDamage(const std::vector<Record>& records) {
+  const UploadError& error = result_.error;
+  if (error.origin != ErrorOrigin::kServer || !error.sent || error.stopped) return false;
+  const absl::StatusCode code = error.status.code();
+  if (code != absl::StatusCode::kInternal && code != absl::StatusCode::kUnknown &&
+      code != absl::StatusCode::kInvalidArgument) {
+    return false;
   }
-  return SendUnary(begin, end, records);
+  for (const Record& record : records) {
+    const absl::StatusOr<bool> parses = capture_file::Parses(file_.ops(), file_.fd(), record);
+    // What cannot be read now is for the next try to find out.
+    if (!parses.ok()) return false;
+    if (*parses) continue;
+    damaged_ = record;
+    return true;
+  }
+  return false;
 }
 
 bool CaptureFileUpload::SendUnary(uint64_t begin, uint64_t end,
@@ -265,9 +282,9 @@ bool CaptureFileUpload::SendStream(const Record& record) {
 
   StreamedUpload upload(context_, file_, UploadMethod::kStreamingDataCaptureUpload,
                         Options(record.frame.offset, record.frame.end()));
-  UploadError error = upload.Send(
-      std::move(first), record.payload,
-      [](uint64_t size, std::string& message) { AppendFieldHead(kPacketData, size, message); });
+  UploadError error = upload.Send(first, record.payload, [](uint64_t size, std::string& message) {
+    AppendFieldHead(kPacketData, size, message);
+  });
   if (error.status.ok()) return true;
   return Fail(std::move(error), "StreamingDataCaptureUpload");
 }

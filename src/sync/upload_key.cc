@@ -25,11 +25,11 @@ void AppendPart(std::string_view part, std::string& out) {
 absl::StatusOr<UploadKeys> UploadKeys::Of(const LocalFile& file, std::string_view part_id) {
   UploadKeys keys;
   AppendPart(part_id, keys.identity_);
-  if (file.found().kind == FileKind::kCapture) {
-    AppendPart(BaseName(file.found().path), keys.identity_);
-  } else {
+  const FoundFile& found = file.found();
+  const bool ours = found.kind != FileKind::kArbitrary;
+  AppendPart(ours ? BaseName(found.path) : found.path, keys.identity_);
+  if (found.kind != FileKind::kCapture) {
     const timespec& modified = file.info().st_mtim;
-    AppendPart(file.found().path, keys.identity_);
     AppendPart(absl::StrCat(modified.tv_sec, ".", modified.tv_nsec), keys.identity_);
   }
   AppendPart(absl::StrCat(file.size()), keys.identity_);

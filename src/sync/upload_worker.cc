@@ -7,6 +7,22 @@
 #include "base/strings.h"
 
 namespace datamanager::sync {
+namespace {
+
+UploadResult UploadByKind(const UploadContext& upload, const LocalFile& file,
+                          const ResumePoint& resume) {
+  switch (file.found().kind) {
+    case FileKind::kCapture:
+      return UploadCaptureFile(upload, file, resume.OffsetIn(file.info()));
+    case FileKind::kDatasetUpload:
+      return UploadDatasetFile(upload, file);
+    case FileKind::kArbitrary:
+      break;
+  }
+  return UploadArbitraryFile(upload, file);
+}
+
+}  // namespace
 
 UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
     : context_(context), config_(config), random_(std::random_device()()) {}
@@ -16,6 +32,10 @@ void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
 }
 
 void UploadWorker::Process(const Job& job, std::stop_token stop) {
+  if (job.direct != nullptr) {
+    UploadDirectly(job, stop);
+    return;
+  }
   MonotonicTime rests_until;
   const std::optional<RefusalBreaker::Permit> permit =
       context_.refusals.Begin(ParentPath(job.file.path), Now(), &rests_until);
@@ -38,6 +58,7 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
                        .sent = job.state.sent,
                        .what = absl::StrCat("open: ", file.status().ToString())});
     }
+    Tell(job, {.status = file.status(), .origin = ErrorOrigin::kFile}, {});
     return nothing;
   }
   // It may have waited long for a worker, or for its next try, and be in use again. The next pass
@@ -46,25 +67,25 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
   if (!context_.ages.IsReady(job.file.kind, file->info(), config_.min_file_age, wall_now, Now())) {
     return nothing;
   }
-  if (!file->known_complete() &&
+  if (!file->known_complete() && job.file.kind != FileKind::kDatasetUpload &&
       !context_.ages.IsOldEnough(file->info(), config_.min_file_age, wall_now, Now())) {
     WaitWhileBusy(job, job.state.resume, "it was changed a short while ago");
     return nothing;
   }
   if (job.state.sent) ++context_.resent;
   const std::chrono::milliseconds stall_timeout = context_.options.stall_timeout;
+  UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
+                          *context_.options.logger);
   const UploadContext upload{.uploader = *context_.options.uploader,
                              .stall_timeout = stall_timeout,
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
-                             .stop = std::move(stop)};
-  const UploadResult result =
-      job.file.kind == FileKind::kCapture
-          ? UploadCaptureFile(upload, *file, job.state.resume.OffsetIn(file->info()))
-          : UploadArbitraryFile(upload, *file);
+                             .stop = std::move(stop),
+                             .progress = &progress};
+  const UploadResult result = UploadByKind(upload, *file, job.state.resume);
   if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
-    OnStored(job, *file, result);
+    OnStored(job, *file, result, progress);
     // Of an empty file the server has heard nothing.
     if (result.empty) return nothing;
   } else if (Judge(result.error) == Verdict::kRefused) {
@@ -72,7 +93,60 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
   } else {
     OnFailed(job, *file, result);
   }
+  Tell(job, result.error, result);
   return result.error;
+}
+
+void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
+  UploadOutcome outcome{.file = job.file.id};
+  absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
+  if (!file.ok()) {
+    outcome.status = file.status();
+    outcome.verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
+    context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
+    return;
+  }
+  std::stop_source either;
+  const std::stop_callback on_own(stop, [&either] { either.request_stop(); });
+  const std::stop_callback on_caller(job.direct->stop, [&either] { either.request_stop(); });
+  UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
+                          *context_.options.logger);
+  const UploadContext upload{.uploader = *context_.options.uploader,
+                             .stall_timeout = context_.options.stall_timeout,
+                             .reply_timeout = context_.options.stall_timeout,
+                             .tags = job.direct->labels.tags,
+                             .dataset_ids = job.direct->labels.dataset_ids,
+                             .stop = either.get_token(),
+                             .progress = &progress};
+  const UploadResult result = UploadArbitraryFile(upload, *file);
+  outcome.status = result.error.status;
+  outcome.verdict = Judge(result.error);
+  if (result.error.stalled) ++context_.stalled;
+  if (outcome.status.ok()) {
+    outcome.binary_data_id = result.binary_data_id;
+    outcome.bytes = file->size();
+    outcome.removed = file->Remove();
+    if (absl::IsNotFound(outcome.removed)) outcome.removed = absl::OkStatus();
+    CountStored(*file, result);
+    context_.options.logger->Info(
+        absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
+  }
+  context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
+}
+
+void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadResult& result) {
+  if (job.file.kind != FileKind::kDatasetUpload) return;
+  const UploadOutcome outcome{.file = job.file.id,
+                              .status = error.status,
+                              .verdict = Judge(error),
+                              .binary_data_id = result.binary_data_id};
+  // Of a file that is busy another look follows, one that is gone may have a successor by the same
+  // name, and a stop ends those who wait, too.
+  if (outcome.verdict == Verdict::kBusy || outcome.verdict == Verdict::kGone ||
+      outcome.verdict == Verdict::kStopped) {
+    return;
+  }
+  context_.outcomes.Report(job.file.path, nullptr, outcome);
 }
 
 void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadError& answer) {
@@ -95,6 +169,10 @@ void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadErro
 }
 
 void UploadWorker::Rest(const Job& job, MonotonicTime until) {
+  Tell(job,
+       {.status = absl::UnavailableError(
+            "the server refused so many uploads in a row that they rest for a while")},
+       {});
   // What never failed is met by the next pass.
   if (job.state.attempts == 0) return;
   RetryState state = job.state;
@@ -102,7 +180,14 @@ void UploadWorker::Rest(const Job& job, MonotonicTime until) {
   if (!context_.retries.Put({job.file, std::move(state)})) context_.table_was_full = true;
 }
 
-void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result) {
+void UploadWorker::CountStored(const LocalFile& file, const UploadResult& result) {
+  UploadCounters& counters = context_.CountersOf(result.kind);
+  ++counters.files;
+  counters.bytes += file.size();
+}
+
+void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result,
+                            const UploadProgress& progress) {
   const SyncContext::Settling settling(context_);
   Logger& logger = *context_.options.logger;
   std::string rest;
@@ -149,12 +234,13 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
                                 job.file.path));
     return;
   }
-  UploadCounters& counters = context_.CountersOf(result.kind);
-  ++counters.files;
-  counters.bytes += file.size();
+  CountStored(file, result);
   logger.Debug(absl::StrCat(
       "uploaded ", job.file.path, " (", file.size(), " bytes)",
       job.state.attempts == 0 ? "" : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+  if (progress.told()) {
+    logger.Info(absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
+  }
 }
 
 void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult& result) {

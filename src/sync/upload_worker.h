@@ -2,12 +2,14 @@
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 
+#include <memory>
 #include <random>
 #include <stop_token>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "config/effective_config.h"
+#include "datamanager/data_manager.h"
 #include "sync/channel.h"
 #include "sync/file_tracker.h"
 #include "sync/found_file.h"
@@ -17,11 +19,19 @@
 
 namespace datamanager::sync {
 
+// What somebody asks for with a file of their own, and waits for: one try, after which the file is
+// removed if it was stored, and else left as it is.
+struct DirectUpload {
+  UploadLabels labels;   // In place of the config's tags.
+  std::stop_token stop;  // Ends the try.
+};
+
 // An offered file, with its ownership and what is known of earlier tries.
 struct Job {
   FoundFile file;
   FileTracker::Claim claim;
   RetryState state;
+  std::shared_ptr<const DirectUpload> direct = nullptr;
 };
 
 // Takes files from the channel and sees each through one try: stored and removed, set aside, or put
@@ -33,6 +43,8 @@ class UploadWorker {
 
   // Until the stop, which also ends the upload under way.
   void Run(Channel<Job>& channel, std::stop_token stop);
+  // One try, on the caller's thread.
+  void Process(const Job& job, std::stop_token stop);
 
  private:
   // A try that failed.
@@ -45,10 +57,12 @@ class UploadWorker {
     std::string what;
   };
 
-  void Process(const Job& job, std::stop_token stop);
+  void UploadDirectly(const Job& job, const std::stop_token& stop);
   // The try itself; what the server said of the file, if it said anything.
   UploadError Upload(const Job& job, std::stop_token stop);
-  void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
+  void OnStored(const Job& job, LocalFile& file, const UploadResult& result,
+                const UploadProgress& progress);
+  void CountStored(const LocalFile& file, const UploadResult& result);
   void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
   // Another process is at work on the file.
@@ -56,6 +70,8 @@ class UploadWorker {
   void RetryLater(const Job& job, const Failure& failure);
   // Its directory's uploads rest.
   void Rest(const Job& job, MonotonicTime until);
+  // Tells those who wait for an upload to datasets how the try ended, if it did.
+  void Tell(const Job& job, const UploadError& error, const UploadResult& result);
   void Report(const RefusalBreaker::Permit& permit, const UploadError& answer);
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 

@@ -5,12 +5,14 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "sync/local_file.h"
 #include "sync/upload_error.h"
+#include "sync/upload_progress.h"
 #include "uploader/uploader.h"
 
 namespace datamanager::sync {
@@ -21,7 +23,9 @@ struct UploadContext {
   std::chrono::milliseconds stall_timeout;  // While requests are on their way.
   std::chrono::milliseconds reply_timeout;  // Once they are sent.
   const std::vector<std::string>& tags;
+  std::span<const std::string> dataset_ids = {};  // Beside those in a file's path.
   std::stop_token stop;
+  UploadProgress* progress = nullptr;  // Of a stream, if it is to be told.
 };
 
 // kUnreadable: a capture file that does not say which it is.
@@ -37,7 +41,8 @@ struct UploadResult {
   std::optional<uint64_t> torn_at;
   absl::Status torn;
   uint64_t metadata_size = 0;
-  bool empty = false;  // It holds no record.
+  bool empty = false;          // It holds no record.
+  std::string binary_data_id;  // Of a FileUpload: by which the server knows it.
 };
 
 // Sends the records of a complete capture file, from `resume_offset` on: tabular ones by the
@@ -48,6 +53,9 @@ UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& fi
 
 // Streams any other file, whole from its start.
 UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
+
+// Streams the contents of a file that was written for an upload to datasets: see dataset_file.h.
+UploadResult UploadDatasetFile(const UploadContext& context, const LocalFile& file);
 
 }  // namespace datamanager::sync
 

@@ -24,7 +24,8 @@ struct CallOptions {
   std::chrono::milliseconds timeout{30000};
   // Streams: for the server's answer once all is written.
   std::chrono::milliseconds reply_timeout{30000};
-  std::stop_token stop;  // Ends the call with CANCELLED.
+  std::stop_token stop;    // Ends the call with CANCELLED.
+  bool is_repeat = false;  // Of a call that ended with CallResult::renewed.
 };
 
 struct CallResult {
@@ -37,6 +38,9 @@ struct CallResult {
   // Whether a watchdog of ours ended the call, with DEADLINE_EXCEEDED. The server may have stored
   // what it got, or may do so yet: a repeat carries the same key.
   bool stalled = false;
+  // A stream was rejected since the token that it carried is over, and may be repeated at once,
+  // with another: no failure of the file. Unary calls repeat themselves. Never for a repeat.
+  bool renewed = false;
   std::string response;  // The serialized reply, if the status is OK.
 };
 
@@ -58,28 +62,29 @@ class Uploader {
  public:
   virtual ~Uploader() = default;
 
-  // Blocks for the reply. A channel that is not READY fails the call at once.
+  // Blocks for the reply, and before for a token to carry, if need be. A channel that is not READY,
+  // or a cloud that gives no token, fails the call at once.
   virtual CallResult Unary(UploadMethod method, std::string request,
                            const CallOptions& options) = 0;
-  // Does not block. On a channel that is not READY, the first Write fails.
+  // Blocks for a token to carry, if need be. On a channel that is not READY, the first Write fails.
   virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
                                                    const CallOptions& options) = 0;
 
-  // What uploads are filed under.
-  virtual const std::string& part_id() const = 0;
+  // What uploads are filed under. It may change between calls.
+  virtual std::string part_id() const = 0;
   // Does not block.
   virtual ConnectionStatus Status() const = 0;
-  // Whether the channel is READY. Does not block.
+  // Whether the channel is READY, and the server gives a token if one is needed. Does not block.
   virtual bool Ready() const = 0;
   // Asks an idle channel to connect, which gRPC does not do by itself once a connection has ended.
   // Does not block.
   virtual void RequestConnect() = 0;
   // Asks the channel to connect and blocks until it is READY, the deadline, or the stop.
   virtual bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) = 0;
-  // Sets what is called, on a thread of the uploader's own, each time the channel becomes READY or
-  // ceases to be, though not for the state it is in already; it must not block. The listener before
-  // is taken away, and a call of it that is under way waited for, unless it is that call which sets
-  // the new one. Null only takes it away.
+  // Sets what is called, on a thread of the uploader's own or of who reconfigures it, each time the
+  // channel becomes READY or ceases to be, though not for the state it is in already; it must not
+  // block. The listener before is taken away, and a call of it that is under way waited for, unless
+  // it is that call which sets the new one. Null only takes it away.
   virtual void SetReadyListener(std::function<void(bool ready)> listener) = 0;
 };
 

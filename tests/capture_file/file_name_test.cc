@@ -183,5 +183,30 @@ TEST(FileNameTest, FailedPathKeepsTheRelativePath) {
   EXPECT_EQ(FailedPath("/data/failed", "/data/failed/x"), "/data/failed/failed/x");
 }
 
+TEST(DatasetUploadNameTest, IsKnownAgainAndNothingElseIs) {
+  const std::string digest = "0123456789abcdef0123456789abcdef";
+  for (const std::string extension : {"", ".png", ".jpeg"}) {
+    const std::string name = DatasetUploadName(digest, extension);
+    EXPECT_TRUE(IsDatasetUpload(name)) << name;
+    EXPECT_EQ(DatasetContentName(name), digest + extension);
+    EXPECT_FALSE(IsDatasetInProgress(name));
+    const std::string in_progress = DatasetInProgressName(name, 12);
+    EXPECT_TRUE(IsDatasetInProgress(in_progress)) << in_progress;
+    EXPECT_TRUE(IsInProgress(in_progress));
+    EXPECT_FALSE(IsDatasetUpload(in_progress));
+  }
+  for (const std::string& name :
+       {std::string(".upload"), std::string("notes.upload"), digest, digest + "0.upload",
+        digest + "..upload", digest + ".a.b.upload", digest + ".upload.1", "X" + digest + ".upload",
+        "g" + digest.substr(1) + ".upload", digest.substr(1) + ".upload"}) {
+    EXPECT_FALSE(IsDatasetUpload(name)) << name;
+  }
+  for (const std::string& name :
+       {digest + ".upload.prog", digest + ".upload..prog", digest + ".upload.x.prog",
+        std::string("notes.upload.0.prog"), std::string(".prog"), std::string("0.prog")}) {
+    EXPECT_FALSE(IsDatasetInProgress(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace datamanager::capture_file

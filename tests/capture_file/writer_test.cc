@@ -132,9 +132,10 @@ TEST_F(WriterTest, HoldsTheLockForAsLongAsItIsOpen) {
   EXPECT_TRUE(CanBeLocked(Complete()));
 }
 
-TEST_F(WriterTest, LeavesAFileThatRecoveryIsLookingAt) {
+TEST_F(WriterTest, GivesUpANameThatRecoveryIsLookingAt) {
   ops_.Fail(Call::kLock, EWOULDBLOCK, 1);
   EXPECT_EQ(Create()->path(), InProgress(1));
+  EXPECT_EQ(FilesBelow(temp_.path()), std::vector<std::string>{InProgress(1)});
 }
 
 TEST_F(WriterTest, LeavesNothingBehindWhereLocksDoNotWork) {

@@ -23,7 +23,8 @@ TEST_F(CloudTest, ListsEveryFaultOfItsConfig) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "cloud.id: it is empty; write the id of the robot part to file uploads under\n"
-            "cloud.app_address: \"nowhere\" has no scheme; write http://nowhere");
+            "cloud.app_address: \"nowhere\" has no scheme; write https://nowhere, or http:// for a "
+            "server without TLS");
   EXPECT_FALSE(Cloud::Create({.id = "\xff", .app_address = "http://h:1"}).ok());
 }
 

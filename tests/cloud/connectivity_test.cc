@@ -32,8 +32,21 @@ TEST(NextStateTest, FollowsTheChannel) {
       {kUnhealthy, GRPC_CHANNEL_SHUTDOWN, kClosed},
   };
   for (const Case& expected : cases) {
-    EXPECT_EQ(NextState(expected.before, expected.channel), expected.after)
+    EXPECT_EQ(NextState(expected.before, expected.channel, Admission::State::kGranted),
+              expected.after)
         << ConnectionStateName(expected.before) << ", channel state " << expected.channel;
+    if (expected.channel == GRPC_CHANNEL_READY) continue;
+    for (const auto admission : {Admission::State::kPending, Admission::State::kDenied}) {
+      EXPECT_EQ(NextState(expected.before, expected.channel, admission), expected.after);
+    }
+  }
+}
+
+TEST(NextStateTest, AReadyChannelIsOfNoUseUntilTheServerLetsUsIn) {
+  using enum ConnectionState;
+  for (const ConnectionState before : {kConnecting, kHealthy, kUnhealthy}) {
+    EXPECT_EQ(NextState(before, GRPC_CHANNEL_READY, Admission::State::kPending), before);
+    EXPECT_EQ(NextState(before, GRPC_CHANNEL_READY, Admission::State::kDenied), kUnhealthy);
   }
 }
 
@@ -75,7 +88,8 @@ TEST_F(ConnectivityTest, TellsOfAServerThatComesGoesAndComesBack) {
 
   cloud->uploader().SetReadyListener(nullptr);
   EXPECT_EQ(ready.All(), (std::vector<bool>{true, false, true}));
-  EXPECT_EQ(log_.All().size(), 4U);
+  EXPECT_EQ(log_.All().front(), "info Connecting to app at " + address);
+  EXPECT_EQ(log_.All().size(), 5U);
 }
 
 TEST_F(ConnectivityTest, WaitUntilReadyWakesAnIdleChannel) {

@@ -14,11 +14,18 @@ const int no_proxy = ::setenv("no_grpc_proxy", testing::OwnLoopback().c_str(), /
 void TestServer::Start() {
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address(), credentials_, &port);
   builder.RegisterService(this);
+  builder.RegisterService(&office);
   server_ = builder.BuildAndStart();
   ASSERT_NE(server_, nullptr);
   port_ = port;
+}
+
+void TestServer::Start(std::shared_ptr<grpc::ServerCredentials> credentials) {
+  Stop();
+  credentials_ = std::move(credentials);
+  Start();
 }
 
 void TestServer::Stop() {
@@ -32,41 +39,51 @@ void TestServer::Hang(grpc::ServerContext& context) {
   while (!context.IsCancelled()) never.Wait(2ms);
 }
 
-void TestServer::RecordKey(const grpc::ServerContext& context) {
+grpc::Status TestServer::Admit(const grpc::ServerContext& context) {
+  if (grpc::Status status = office.Check(context); !status.ok()) return status;
   const auto key = context.client_metadata().find("datamanager-upload-key");
   const bool found = key != context.client_metadata().end();
   keys.Add(found ? std::string(key->second.data(), key->second.size()) : "none");
+  return grpc::Status::OK;
 }
 
 grpc::Status TestServer::DataCaptureUpload(grpc::ServerContext* context,
                                            const wire::DataCaptureUploadRequest* request,
                                            wire::DataCaptureUploadResponse* response) {
-  RecordKey(*context);
+  if (grpc::Status status = Admit(*context); !status.ok()) return status;
   return on_data_capture(*context, *request, *response);
 }
 
 grpc::Status TestServer::FileUpload(grpc::ServerContext* context, FileReader* reader,
                                     wire::FileUploadResponse* response) {
-  RecordKey(*context);
+  if (grpc::Status status = Admit(*context); !status.ok()) return status;
   return on_file(*context, *reader, *response);
 }
 
 grpc::Status TestServer::StreamingDataCaptureUpload(
-    grpc::ServerContext* /*context*/,
+    grpc::ServerContext* context,
     grpc::ServerReader<wire::StreamingDataCaptureUploadRequest>* reader,
     wire::StreamingDataCaptureUploadResponse* response) {
+  if (grpc::Status status = Admit(*context); !status.ok()) return status;
   wire::StreamingDataCaptureUploadRequest request;
   while (reader->Read(&request)) response->mutable_binary_data_id()->append(request.data());
   return grpc::Status::OK;
 }
 
-std::shared_ptr<Cloud> CloudTest::MakeCloud(const std::string& address) {
-  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(
-      {.id = "part-1", .app_address = "http://" + address}, [this](const LogEntry& entry) {
-        log_.Add(std::string(LogLevelName(entry.level)) + " " + entry.message);
-      });
+LogSink CloudTest::Sink() {
+  return [this](const LogEntry& entry) {
+    log_.Add(std::string(LogLevelName(entry.level)) + " " + entry.message);
+  };
+}
+
+std::shared_ptr<Cloud> CloudTest::MakeCloud(const CloudConfig& config) {
+  absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(config, Sink());
   EXPECT_TRUE(cloud.ok()) << cloud.status();
   return *std::move(cloud);
+}
+
+std::shared_ptr<Cloud> CloudTest::MakeCloud(const std::string& address) {
+  return MakeCloud(CloudConfig{.id = "part-1", .app_address = "http://" + address});
 }
 
 std::shared_ptr<Cloud> CloudTest::MakeConnectedCloud() {

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "datamanager/cloud.h"
 #include "tests/support/own_loopback.h"
+#include "tests/support/token_office.h"
 #include "uploader/uploader.h"
 #include "viam/app/datasync/v1/data_sync.grpc.pb.h"
 
@@ -89,8 +90,9 @@ class TestServer final : public wire::DataSyncService::Service {
   TestServer() { Start(); }
   ~TestServer() override { Stop(); }
 
-  // On the same port each time.
+  // On the same port each time, and with the same credentials: none at first.
   void Start();
+  void Start(std::shared_ptr<grpc::ServerCredentials> credentials);
   // Breaks all connections.
   void Stop();
   int port() const { return port_; }
@@ -104,11 +106,14 @@ class TestServer final : public wire::DataSyncService::Service {
                              wire::DataCaptureUploadResponse&)>
       on_data_capture;
   std::function<grpc::Status(grpc::ServerContext&, FileReader&, wire::FileUploadResponse&)> on_file;
-  // The upload key of each call, or "none".
+  // Lets calls in; it demands nothing at first.
+  testing::TokenOffice office;
+  // The upload key of each call that was let in, or "none".
   Record<std::string> keys;
 
  private:
-  void RecordKey(const grpc::ServerContext& context);
+  // Whether the call is let in.
+  grpc::Status Admit(const grpc::ServerContext& context);
   grpc::Status DataCaptureUpload(grpc::ServerContext* context,
                                  const wire::DataCaptureUploadRequest* request,
                                  wire::DataCaptureUploadResponse* response) override;
@@ -120,6 +125,7 @@ class TestServer final : public wire::DataSyncService::Service {
       wire::StreamingDataCaptureUploadResponse* response) override;
 
   int port_ = 0;
+  std::shared_ptr<grpc::ServerCredentials> credentials_ = grpc::InsecureServerCredentials();
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -128,7 +134,11 @@ class CloudTest : public ::testing::Test {
   // Before the test's own members go, which the server's functions refer to.
   void TearDown() override { server_.Stop(); }
 
-  // A cloud at `address` whose log goes to log_.
+  // Adds to log_.
+  LogSink Sink();
+  // A cloud whose log goes to log_.
+  std::shared_ptr<Cloud> MakeCloud(const CloudConfig& config);
+  // A plaintext one at `address`.
   std::shared_ptr<Cloud> MakeCloud(const std::string& address);
   // One that is connected to server_.
   std::shared_ptr<Cloud> MakeConnectedCloud();

@@ -30,27 +30,29 @@ class HalfOpenTest : public CloudTest {
     };
     auto logger = Logger::Create([](const LogEntry&) {});
     auto address = ParseAppAddress("http://" + testing::OwnLoopback(proxy_.port()));
-    auto connectivity =
-        Connectivity::Start(*address, *std::move(logger), {.interval = 100ms, .timeout = 400ms});
+    auto connectivity = Connectivity::Create({.address = *address}, *std::move(logger), listener_,
+                                             {.ping_interval = 100ms, .ping_timeout = 400ms});
     EXPECT_TRUE(connectivity.ok()) << connectivity.status();
     connectivity_ = *std::move(connectivity);
+    connectivity_->Begin();
     EXPECT_TRUE(connectivity_->WaitUntilReady(Patience(), {}));
   }
 
   Event arrived_;
   testing::TcpProxy proxy_{server_.port()};
-  std::unique_ptr<Connectivity> connectivity_;
+  const std::shared_ptr<ReadyListener> listener_ = std::make_shared<ReadyListener>();
+  std::shared_ptr<Connectivity> connectivity_;
 };
 
 TEST_F(HalfOpenTest, IsFoundWithoutAnyCall) {
   Event lost;
-  connectivity_->SetReadyListener([&](bool ready) {
+  listener_->Set([&](bool ready) {
     if (!ready) lost.Set();
   });
   proxy_.SetSilent(true);
   EXPECT_TRUE(lost.Wait());
   EXPECT_FALSE(connectivity_->Ready());
-  connectivity_->SetReadyListener(nullptr);
+  listener_->Set(nullptr);
 }
 
 // Long before any watchdog, and as what it is: the connection's fault.
@@ -72,7 +74,7 @@ TEST_F(HalfOpenTest, EndsAStreamThatWritesAsOffline) {
     EXPECT_TRUE(arrived_.Wait());
     proxy_.SetSilent(true);
   });
-  GrpcUploadStream stream(*connectivity_, UploadMethod::kFileUpload, {.timeout = 10 * kPatience});
+  GrpcUploadStream stream(connectivity_, UploadMethod::kFileUpload, {.timeout = 10 * kPatience});
   wire::FileUploadRequest request;
   request.mutable_file_contents()->set_data(std::string(64 << 10, 'x'));
   int written = 0;

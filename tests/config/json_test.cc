@@ -66,6 +66,15 @@ TEST(JsonTest, ALineWithASecretIsNotShown) {
   EXPECT_FALSE(Has(message, "hush")) << message;
 }
 
+TEST(JsonTest, ALineBelowASecretsKeyIsNotShown) {
+  for (const std::string json :
+       {"{\"secret\":\n\"hush\" oops}", "{\"key\":\n \n\t\r\n  \"hush\" oops}"}) {
+    const std::string message = ErrorOf(json);
+    EXPECT_TRUE(Has(message, "column")) << message;
+    EXPECT_FALSE(Has(message, "hush")) << message;
+  }
+}
+
 TEST(JsonTest, AKeyThatStandsTwiceIsAnError) {
   EXPECT_TRUE(Has(ErrorOf(R"({"x": {"a": 1, "a": 2}})"), "Repeated map key: 'a'"))
       << ErrorOf(R"({"x": {"a": 1, "a": 2}})");

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -43,6 +44,21 @@ TEST_F(LoadMachineConfigTest, ReadsAFile) {
   EXPECT_EQ(machine->cloud->id, "part-1");
   EXPECT_EQ(machine->data_manager->sync_interval_mins, 0.2);
   EXPECT_EQ(machine->warnings, Lines());
+}
+
+TEST_F(LoadMachineConfigTest, FillsInEnvironmentVariables) {
+  ::setenv("DATAMANAGER_TEST_PART", "part-9", /*overwrite=*/1);
+  const std::string file =
+      Write("robot.json", R"({"cloud": {"id": "${DATAMANAGER_TEST_PART}", "app_address": "$$x"}})");
+  const auto machine = LoadMachineConfig(file);
+  ASSERT_TRUE(machine.ok()) << machine.status();
+  EXPECT_EQ(machine->cloud->id, "part-9");
+  EXPECT_EQ(machine->cloud->app_address, "$x");
+
+  ::unsetenv("DATAMANAGER_TEST_PART");
+  const absl::Status unset = LoadMachineConfig(file).status();
+  EXPECT_TRUE(Has(std::string(unset.message()), file)) << unset;
+  EXPECT_TRUE(Has(std::string(unset.message()), "DATAMANAGER_TEST_PART")) << unset;
 }
 
 TEST_F(LoadMachineConfigTest, FilesThatCannotBeReadAreNamed) {

@@ -249,16 +249,28 @@ TEST(MachineConfigTest, EveryCloudKeyIsKnown) {
   EXPECT_EQ(machine.warnings, Lines());
 }
 
-TEST(MachineConfigTest, CredentialsAreAcceptedAndNeverShown) {
-  const MachineConfig machine = MustParse(
-      WithCloud(R"({"id": "part", "secret": "hush", "api_key": {"id": "hush", "key": "hush"}})"));
-  EXPECT_EQ(machine.warnings,
-            Lines({"cloud.secret: not used: this version connects without credentials",
-                   "cloud.api_key: not used: this version connects without credentials"}));
+TEST(MachineConfigTest, Credentials) {
+  const MachineConfig machine = MustParse(WithCloud(
+      R"({"id": "part", "secret": "hush", "api_key": {"id": "key-1", "key": "whisper"}})"));
+  EXPECT_EQ(machine.cloud->secret, "hush");
+  EXPECT_EQ(machine.cloud->api_key, (ApiKey{.id = "key-1", .key = "whisper"}));
+  EXPECT_EQ(machine.warnings, Lines());
+}
+
+TEST(MachineConfigTest, CredentialsMayStandInFiles) {
+  const MachineConfig machine = MustParse(WithCloud(
+      R"({"id": "part", "secret_file": "/s", "api_key": {"id": "key-1", "key_file": "/k"}})"));
+  EXPECT_EQ(machine.cloud->secret_file, "/s");
+  EXPECT_EQ(machine.cloud->api_key, (ApiKey{.id = "key-1", .key_file = "/k"}));
+  EXPECT_EQ(machine.warnings, Lines());
+}
+
+TEST(MachineConfigTest, FaultyCredentialsAreNeverShown) {
   for (const std::string cloud :
        {R"({"id": "part", "secret": ["hush"]})", R"({"id": "part", "secret": 4711})",
         R"({"id": "part", "api_key": "hush"})", R"({"id": "part", "api_key": {"id": 4711}})",
         R"({"id": "part", "api_key": {"key": "hush"}})",
+        R"({"id": "part", "api_key": {"id": "i", "key": 4711}})",
         R"({"secret": "hush", "api_key": 4711})"}) {
     const std::string message = ErrorOf(WithCloud(cloud));
     EXPECT_FALSE(Has(message, "hush")) << message;
@@ -421,7 +433,10 @@ TEST(MachineConfigTest, EveryOtherKindOfFault) {
       {WithCloud("[]"), "cloud: must be an object (got a list)"},
       {WithCloud(R"({"id": 5})"), "cloud.id: must be a string (got 5)"},
       {WithCloud(R"({"id": "x", "api_key": {"id": "y"}})"),
-       "cloud.api_key: Error validating, missing required field. Path: \"cloud\" Field: "
+       "cloud.api_key.key: Error validating, missing required field. Path: \"cloud\" Field: "
+       "\"api_key\""},
+      {WithCloud(R"({"id": "x", "api_key": {"key": "y"}})"),
+       "cloud.api_key.id: Error validating, missing required field. Path: \"cloud\" Field: "
        "\"api_key\""},
       {R"({"components": {}})", "components: must be a list of objects (got an object)"},
       {R"({"components": [null]})", "components[0]: must be an object (got null)"},

@@ -18,7 +18,8 @@ using viam::app::datasync::v1::DataSyncService;
 class ServerTest : public ::testing::Test {
  protected:
   std::unique_ptr<IngestServer> Start(const std::string& listen, FaultSpec faults = {}) {
-    auto server = IngestServer::Start(listen, temp_.path() + "/store", std::move(faults));
+    auto server = IngestServer::Start(
+        {.listen = listen, .store = temp_.path() + "/store", .faults = std::move(faults)});
     EXPECT_TRUE(server.ok()) << server.status();
     return *std::move(server);
   }
@@ -55,7 +56,8 @@ TEST_F(ServerTest, RestartsOnTheSamePortAndStore) {
 
 TEST_F(ServerTest, PortInUseIsAnErrorThatSaysSo) {
   const auto server = Start(OwnLoopback(0));
-  const auto second = IngestServer::Start(server->address(), temp_.path() + "/other");
+  const auto second =
+      IngestServer::Start({.listen = server->address(), .store = temp_.path() + "/other"});
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(std::string(second.status().message()),
             "listen on " + server->address() + ": Address already in use");
@@ -73,7 +75,8 @@ TEST_F(ServerTest, ListensOnAUnixSocket) {
 }
 
 TEST_F(ServerTest, BreaksConnectionsOfIpv6) {
-  const auto server = IngestServer::Start("[::1]:0", temp_.path(), {.drop_after_store = 1});
+  const auto server = IngestServer::Start(
+      {.listen = "[::1]:0", .store = temp_.path(), .faults = {.drop_after_store = 1}});
   if (!server.ok()) GTEST_SKIP() << "no IPv6 here: " << server.status();
   EXPECT_EQ(Upload((*server)->address(), "k1").error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ((*server)->store().Rows().value().size(), 1u);

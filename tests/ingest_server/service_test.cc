@@ -70,7 +70,7 @@ StreamingDataCaptureUploadRequest StreamPiece(std::string bytes) {
 class ServiceTest : public ::testing::Test {
  protected:
   ServiceTest() {
-    auto server = IngestServer::Start("127.0.0.1:0", temp_.path());
+    auto server = IngestServer::Start({.listen = "127.0.0.1:0", .store = temp_.path()});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());

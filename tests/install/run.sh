@@ -11,5 +11,6 @@ cmake -S "$source" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C
   -DCMAKE_CXX_FLAGS="$flags" > "$work/configure.log"
 cmake --build "$work/build" > "$work/build.log"
 "$work/build/consumer" "$work/capture"
+"$work/build/front"
 test -z "$(find "$work/capture" -name '*.prog')"
 test -n "$(find "$work/capture" -name '*.capture')"

@@ -206,6 +206,22 @@ TEST_F(BadFileTest, GarbageBehindWholeRecords) {
   EXPECT_EQ(OnDisk(), std::vector<std::string>{FailedOf(path)});
 }
 
+// A server that cannot parse a request says no more than that it failed.
+TEST_F(BadFileTest, DamagedInsideARecordThoseBeforeArriveAndTheRestIsKept) {
+  const std::string path = WholeFile(5);
+  std::string bytes = ReadFile(path);
+  const size_t text = bytes.find("reading \"3\"");
+  ASSERT_NE(text, std::string::npos);
+  bytes[text] = '\xff';  // No UTF-8.
+  WriteFile(path, bytes);
+  Start();
+  ASSERT_TRUE(IsOk(SyncAll()));
+  EXPECT_EQ(ReceivedBy("cpu"), UpTo(2));
+  EXPECT_EQ(OnDisk(), std::vector<std::string>{FailedOf(path)});
+  EXPECT_TRUE(Has(ReadFile(FailedOf(path)), "reading \"4\""));
+  EXPECT_TRUE(WaitForLog("a record that does not parse"));
+}
+
 TEST_F(BadFileTest, GarbageIsSetAsideAndTheOthersFlow) {
   const std::string good = WholeFile(3);
   const std::vector<std::string> contents = {

@@ -138,7 +138,7 @@ class BadServer final : public viam::app::datasync::v1::DataSyncService::Service
 
   const std::unique_ptr<ingest::IngestStore> store_;
   ingest::FaultInjector no_faults_{{}, 1};
-  ingest::IngestService service_{*store_, no_faults_};
+  ingest::IngestService service_{*store_, no_faults_, nullptr};
   mutable std::mutex mutex_;
   const Policy policy_;
   std::map<std::string, Request> requests_;  // By key.

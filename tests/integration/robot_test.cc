@@ -1,4 +1,5 @@
 // The robot from its command line to its exit status.
+#include "absl/strings/str_replace.h"
 #include "tests/integration/robot_world.h"
 
 namespace datamanager::testing {
@@ -123,6 +124,51 @@ TEST_F(RobotProcessTest, SighupAppliesAGoodConfigAndSurvivesAWrongOne) {
   EXPECT_EQ(OnDisk(".prog"), std::vector<std::string>{});
   EXPECT_EQ(OnDisk(".capture").size(), 3U);
   EXPECT_TRUE(WaitForOutput("collector rdk:component:sensor kept"));
+}
+
+TEST_F(RobotProcessTest, SighupBringsTheCloudAndTakesItAway) {
+  const auto machine = [this](const std::string& cloud) {
+    return Machine(cloud, {Counter("count", 100)}, Service());
+  };
+  const auto reload = [&](const std::string& cloud) {
+    WriteFile(ConfigFile(), machine(cloud));
+    robot_->Signal(SIGHUP);
+  };
+  ASSERT_NO_FATAL_FAILURE(StartServer());
+  RunWith(machine(""));
+  ASSERT_TRUE(WaitForOutput("The robot is not cloud managed: it only captures"));
+  ASSERT_TRUE(WaitForJournal("count", 3));
+
+  reload(CloudOf(address_));
+  ASSERT_TRUE(WaitForOutput("Connected to app at " + address_));
+  ASSERT_TRUE(WaitUntil([&] { return !ArrivedFrom("count").empty(); }));
+
+  // A wrong one, and then a right one of which the rest is wrong: told, and nothing changes.
+  reload(
+      R"("cloud": {"id": "part-1", "app_address": "https://h:1", "tls_ca_file": "/no/ca.pem"},)");
+  ASSERT_TRUE(WaitForOutput("cloud.tls_ca_file: open /no/ca.pem: No such file or directory"));
+  ASSERT_TRUE(WaitForOutput("the config was not reloaded; the old one runs on"));
+  const size_t arrived = ArrivedFrom("count").size();
+  ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() > arrived; }));
+  WriteFile(Path("file"), "no directory");
+  WriteFile(ConfigFile(),
+            Machine(CloudOf(OwnLoopback(1)), {Counter("count", 100)},
+                    absl::StrReplaceAll(Service(), {{config_.capture_dir, Path("file")}})));
+  robot_->Signal(SIGHUP);
+  ASSERT_TRUE(WaitForOutput("capture_dir: "));
+  const size_t to_come = Journalled("count").size() + 20;  // Beyond what was on its way.
+  ASSERT_TRUE(WaitForJournal("count", to_come));
+  ASSERT_TRUE(WaitUntil([&] { return ArrivedFrom("count").size() >= to_come; }));
+
+  reload("");
+  ASSERT_TRUE(WaitForOutput("config reloaded"));
+  ASSERT_TRUE(WaitUntil([&] {
+    const std::string output = robot_->Output();
+    const size_t first = output.find("The robot is not cloud managed");
+    return output.find("The robot is not cloud managed", first + 1) != std::string::npos;
+  }));
+  robot_->Signal(SIGTERM);
+  EXPECT_EQ(robot_->ExitCode(), 0);
 }
 
 TEST_F(RobotProcessTest, SIGUSR2PutsBackWhatWasSetAside) {

@@ -272,7 +272,7 @@ TEST_F(SyncCallTest, AReconfigureOfSyncEndsItAndUploadsAnew) {
   ASSERT_TRUE(WaitForCaptured("cpu", 2));
   absl::Status result;
   std::jthread call([&] { result = SyncAll(); });
-  ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return server_->fault_counts().delays == 1; }));
   server_->SetFaults({});  // For calls to come: the new scheduler tries the file at once.
   config_.maximum_num_sync_threads = 3;
   ASSERT_TRUE(IsOk(Reconfigure()));

@@ -8,11 +8,11 @@ set -euo pipefail
 table=$(cat <<'ROWS'
 Loss and damage
   .prog left by a crash stays for ever | LeftBehindTest.WhatAKilledProcessLeftIsUploadedByTheNext KeeperTest.RecoversWhatDeadProcessesLeft ProcessesTest.OnlyTheFilesOfTheDeadAreTaken
-  nothing is flushed to the medium | KeeperTest.FlushesThenRenamesThenFlushesTheDirectory KeeperOfLiveFilesTest.AreFlushedDataThenNameThenDirectories PowerLoss.LeavesWhatWasPromised
+  nothing is flushed to the medium | KeeperTest.FlushesThenRenamesThenFlushesTheDirectory KeeperOfLiveFilesTest.AreFlushedDataThenNameThenDirectories PowerLoss.LeavesWhatWasPromised PowerLoss.LeavesWhatWasFlushedInProgress
   offline, buffered records die with the process | WriterTest.WritesEachRecordAtOnce CaptureAndSyncTest.WhileTheServerIsAwayCaptureGoesOnAndAllArrivesWhenItIsBack
   the queue is not drained by Close or Flush | CaptureTest.CloseLeavesNothingInProgress CaptureTest.FlushPublishesEveryOpenFile CollectorTest.WritesWhatTheSourceReturnsAfterTheStop
   the first write error ends the writer | DiskFaultTest.IsOutlived CollectorTest.AFullDiskCostsTheRecordsThatItHasNoRoomFor
-  a failed create, write or flush leaks a descriptor and leaves a .prog | FaultSweep.NoFaultOfTheDiskBreaksARule FaultSweep.FindsADescriptorThatIsLeftOpen
+  a failed create, write or flush leaks a descriptor and leaves a .prog | FaultSweepPart.NoFaultOfTheDiskBreaksARule FaultSweep.FindsADescriptorThatIsLeftOpen
   colliding names merge or replace files | WriterTest.TakesTheNextFreeMicrosecond WriterTest.PublishesOverNobody ClockJumpTest.NeverOverwritesAFile
   failed/ is overwritten | LocalFileTest.SettingAsideNeverOverwrites FailedFilesTest.NeverOverwrites
   `:` in capture_dir: capture and sync use different paths | PathAttackTest.CaptureDirectoryWithAColonAndSpaces
@@ -21,7 +21,7 @@ Loss and damage
   a zero-filled tail reads as empty records | UploadWorkerTest.AZeroFilledTailOfAPictureSendsThatOnce ReaderTest.TakesAZeroFilledTailForNoRecords UploadCaptureFileTest.AZeroFilledTailIsNoRecord RecoveryTest.CutsBeforeARecordWithZerosInside
   a corrupt length allocates 32 GiB | ReaderTest.BelievesNoLengthThatTheFileCannotHold UploadCaptureFileTest.AHugeLengthBehindARecordEndsTheFileThere
   a file changed or replaced during its upload is deleted | UploadWorkerTest.ChangedDuringTheUploadItStaysAndIsUploadedAgain UploadWorkerTest.ReplacedDuringTheUploadTheNewOneStaysAndIsUploaded UploadWorkerTest.OpenedForWritingDuringItsUploadItIsNotRemoved FaultSweep.FindsThatAChangedFileIsRemoved
-  an interrupted dataset upload is found by nobody | - not built yet: dataset uploads
+  an interrupted dataset upload is found by nobody | DatasetUploadTest.ACancelledCallLeavesItToTheBackground DatasetUploadTest.ARestartUploadsWhatWaitedWithTheSameLabels
   a changed capture dir strands open sequences | - not built yet: sequences
   one bad control reading ends all sequences | - not built yet: capture control
   the deleter takes any name with .capture in it | RetentionTest.OnlyWhatCaptureHasPublishedIsACandidate
@@ -31,7 +31,7 @@ Duplicates
   no key: a lost reply, a crash or a failed removal stores twice | BadServerTest.EveryLostAnswerIsARepeatWithTheSameKey CaptureAndSyncTest.ALostReplyAndANewProcessStoreOnce FaultSweep.FindsThatNoKeyIsSent
   a failed removal uploads again on every walk | PathAttackTest.UploadsResumeWhenThePermissionComesBack WalkTest.ADirectoryThatNothingCanBeRemovedFromIsPassedOver
   a retry resends payloads already accepted | UploadWorkerTest.AResumedFileSendsNoRequestTwice UploadCaptureFileTest.ResumesFromTheFirstUnacknowledgedRequest
-  uploads from a path bypass the tracker | - not built yet: UploadDataFromPath
+  uploads from a path bypass the tracker | PathUploadTest.AFileThatAPassHasIsUploadedOnce
   two spellings of a path upload a file twice | WalkTest.OverlappingRootsAreWalkedOnceWhateverTheOrder OrderTest.AHintBelowALinkToTheCaptureDirectoryIsTheFileThatIsWalked
   of two equal collector entries one is never closed | CollectorsTest.OfEqualEntriesTheFirstStays
   old and new collector overlap in one directory | CaptureTest.NeverCallsASourceTwiceAtOnceHoweverOftenItIsRestarted
@@ -59,10 +59,10 @@ Stalls
   a capture file outside the capture dir climbs out of failed/ | LocalFileTest.SetsAsideWithItsPathBelowTheRoot LocalFileTest.SetsAsideAcrossFileSystemsByACopy
   the control tick starts refused collectors, or panics | - not built yet: capture control
 Wrong replies, leaks, races, noise
-  a dataset upload says OK when it failed | - not built yet: dataset uploads
-  the client leaves the resource name out | - not built yet: the gRPC front
+  a dataset upload says OK when it failed | DatasetUploadTest.AFailureIsTheServersAndIsTriedAgain DatasetUploadTest.WithoutACloudNothingIsWritten DatasetUploadTest.WhatMakesNoSenseIsRefusedAndNotWritten
+  the client leaves the resource name out | ServiceTest.AnUploadIsOkOnceItIsStoredWithItsLabels
   Sync says OK though uploads fail | SyncTest.KUploadedTellsOfRefusals SyncTest.KUploadedWaitsForRetries
-  results of UploadDataFromPath are dropped on an error, Close does not wait for it | - not built yet: UploadDataFromPath
+  results of UploadDataFromPath are dropped on an error, Close does not wait for it | PathUploadTest.AConnectionThatIsLostMeanwhileEndsItWithTheCounts PathUploadTest.ClosingEndsIt
   deleted paths stay marked as in use | RetentionTest.WhatAnUploadHasIsPassedOver
   an error in the deleter loses its count | RetentionTest.WhatCannotBeRemovedIsSaidAndTheNextGoesInItsPlace
   the map of logged errors grows without bound | RepeatFilterTest.ForgetsTheOldestOfManyTexts

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -151,7 +152,8 @@ class World : public ::testing::Test {
 
   // On the same address and store each time.
   void StartServer(ingest::FaultSpec faults = {}) {
-    auto server = ingest::IngestServer::Start(address_, Store(), std::move(faults), /*seed=*/1);
+    auto server = ingest::IngestServer::Start(
+        {.listen = address_, .store = Store(), .faults = std::move(faults), .seed = 1});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     address_ = server_->address();
@@ -264,10 +266,17 @@ class World : public ::testing::Test {
   // --- The data manager ---
 
   void MakeManager(bool with_cloud = true) {
+    if (with_cloud) {
+      MakeManager(CloudConfig{.id = kPart, .app_address = "http://" + address_, .secret = secret_});
+    } else {
+      MakeManager(std::nullopt);
+    }
+  }
+  void MakeManager(const std::optional<CloudConfig>& config) {
     manager_.reset();
     cloud_.reset();
-    if (with_cloud) {
-      auto cloud = Cloud::Create({.id = kPart, .app_address = "http://" + address_}, log_.sink());
+    if (config.has_value()) {
+      auto cloud = Cloud::Create(*config, log_.sink());
       ASSERT_TRUE(cloud.ok()) << cloud.status();
       cloud_ = *std::move(cloud);
     }
@@ -355,6 +364,7 @@ class World : public ::testing::Test {
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   FileOps* ops_ = &FileOps::System();
   std::string address_ = testing::OwnLoopback(0);
+  std::string secret_;  // The part's; empty: no authentication.
   std::unique_ptr<ingest::IngestServer> server_;
   DataManagerOptions options_;
   std::shared_ptr<Cloud> cloud_;

@@ -27,7 +27,14 @@ ManagerStats SomeStats() {
                        .missed = 2,
                        .failed = 1,
                        .records = 117,
-                       .bytes = 9000},
+                       .bytes = 9000,
+                       .achieved_hz = 9.75,
+                       .lateness = {.p50 = std::chrono::nanoseconds(12340),
+                                    .p99 = std::chrono::microseconds(80),
+                                    .max = std::chrono::milliseconds(2)},
+                       .source_time = {.p50 = std::chrono::nanoseconds(500),
+                                       .p99 = std::chrono::microseconds(1),
+                                       .max = std::chrono::microseconds(3)}},
                       {.api = "rdk:component:camera",
                        .name = "cam",
                        .method = "GetImages",
@@ -64,10 +71,13 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "collector rdk:component:camera cam GetImages due=0       captured=0       missed=0    "
             " failed=0     records=0       bytes=0          state=refused "
             "reason=\"no \\\"cam\\\" here\"\n"
+            "timing    rdk:component:sensor cpu Readings  achieved_hz=9.750 "
+            "late_us=p50:12.3,p99:80.0,max:2000.0 source_us=p50:0.5,p99:1.0,max:3.0\n"
             "total due=120     captured=117     missed=2     failed=1     records=117     "
             "bytes=9000       uploaded_files=3 uploaded_bytes=1600 refused=3 retries=2 "
             "waiting_files=1 waiting_bytes=10 set_aside_files=7 evicted_files=9\n"
-            "sync waiting_retries=0 oldest_retry_s=0.0 resent=0 stalled=0 offline_pauses=0 "
+            "sync waiting_retries=0 waiting_busy=0 oldest_retry_s=0.0 resent=0 stalled=0 "
+            "offline_pauses=0 "
             "refusal_pauses=0\n"
             "process rss_kb=20000 max_rss_kb=21000 cpu_s=1.25 wall_s=30.00\n");
 }
@@ -97,6 +107,7 @@ TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
   using std::chrono::milliseconds;
   ManagerStats stats;
   stats.sync.waiting_retries = 9;
+  stats.sync.waiting_busy = 2;
   stats.sync.resent = 4;
   stats.sync.stalled = 3;
   stats.sync.offline_pauses = 2;
@@ -110,14 +121,15 @@ TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
   stats.sync.paused = {{.refused = 21, .next_try = milliseconds(60000), .last_error = "no"},
                        {.directory = "/data", .refused = 20, .last_error = "no"}};
   const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
-  EXPECT_NE(table.find("sync waiting_retries=9 oldest_retry_s=90.5 resent=4 stalled=3 "
-                       "offline_pauses=2 refusal_pauses=1\n"
-                       "retry tries=7 failing_s=90.5 next_s=1.2 path=\"/data/a b\" "
-                       "error=\"busy \\\"now\\\"\"\n"
-                       "paused refused=21 next_s=60.0 directory=all error=\"no\"\n"
-                       "paused refused=20 next_s=0.0 directory=\"/data\" error=\"no\"\n"
-                       "process "),
-            std::string::npos)
+  EXPECT_NE(
+      table.find("sync waiting_retries=9 waiting_busy=2 oldest_retry_s=90.5 resent=4 stalled=3 "
+                 "offline_pauses=2 refusal_pauses=1\n"
+                 "retry tries=7 failing_s=90.5 next_s=1.2 path=\"/data/a b\" "
+                 "error=\"busy \\\"now\\\"\"\n"
+                 "paused refused=21 next_s=60.0 directory=all error=\"no\"\n"
+                 "paused refused=20 next_s=0.0 directory=\"/data\" error=\"no\"\n"
+                 "process "),
+      std::string::npos)
       << table;
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -51,7 +52,6 @@ class FaultSweep : public ::testing::Test {
   // What is broken after a run with that fault. `calls` receives the calls before the disk healed.
   std::vector<std::string> RunOnce(const Case& test, const Prepare& prepare = {},
                                    std::vector<Call>* calls = nullptr) {
-    const size_t descriptors = OpenDescriptors();
     std::vector<std::string> broken;
     {
       const testing::TempDir base(testing::MemoryDirectory());
@@ -78,7 +78,7 @@ class FaultSweep : public ::testing::Test {
       const std::vector<std::string> rules = scenario.BrokenRules();
       broken.insert(broken.end(), rules.begin(), rules.end());
     }
-    if (OpenDescriptors() != descriptors) broken.emplace_back("descriptors are left open");
+    if (OpenDescriptors() != descriptors_) broken.emplace_back("descriptors are left open");
     return broken;
   }
 
@@ -110,17 +110,26 @@ class FaultSweep : public ::testing::Test {
 
   // Nobody reads what thousands of runs say.
   const std::shared_ptr<Logger> logger_ = ClosedLogger();
+  const size_t descriptors_ = OpenDescriptors();
 };
 
-TEST_F(FaultSweep, NoFaultOfTheDiskBreaksARule) {
+// The parts of the sweep can run beside each other.
+constexpr size_t kParts = 4;
+
+class FaultSweepPart : public FaultSweep, public ::testing::WithParamInterface<size_t> {};
+
+TEST_P(FaultSweepPart, NoFaultOfTheDiskBreaksARule) {
   constexpr size_t kEnough = 5;  // Broken runs; some take as long as patience lasts.
   std::vector<Call> calls;
   ASSERT_EQ(RunOnce({}, {}, &calls), std::vector<std::string>());
   const std::set<Call> kinds(calls.begin(), calls.end());
+  size_t failed_calls = 0;
   size_t cases = 0;
   size_t runs = 0;
   size_t broken_runs = 0;
-  for (size_t number = 0; number < calls.size() && broken_runs < kEnough; ++number) {
+  for (size_t number = GetParam(); number < calls.size() && broken_runs < kEnough;
+       number += kParts) {
+    ++failed_calls;
     for (const Case& test : CasesOf(calls[number], number)) {
       if (cases++ % SIMULATE_ONE_IN != 0) continue;
       ++runs;
@@ -131,15 +140,21 @@ TEST_F(FaultSweep, NoFaultOfTheDiskBreaksARule) {
       }
     }
   }
-  std::printf("fault sweep: %zu calls of %zu kinds failed, %zu runs, %zu with a broken rule\n",
-              calls.size(), kinds.size(), runs, broken_runs);
+  std::printf(
+      "fault sweep, part %zu of %zu: %zu of %zu calls of %zu kinds failed, %zu runs, %zu with a "
+      "broken rule\n",
+      GetParam() + 1, kParts, failed_calls, calls.size(), kinds.size(), runs, broken_runs);
 }
+
+INSTANTIATE_TEST_SUITE_P(Parts, FaultSweepPart, ::testing::Range<size_t>(0, kParts));
 
 // The rules can be broken. Each of these has a flaw that one of them is there to find.
 
 TEST_F(FaultSweep, FindsThatAChangedFileIsRemoved) {
-  const std::vector<std::string> broken =
-      RunOnce({}, [](Scenario& scenario) { scenario.disk().SetFlaws({.hides_changes = true}); });
+  const std::vector<std::string> broken = RunOnce({}, [](Scenario& scenario) {
+    scenario.disk().SetFlaws({.hides_changes = true});
+    scenario.SetDrainTime(std::chrono::milliseconds(100));
+  });
   EXPECT_TRUE(Has(broken, "notes.txt is stored 0 times")) << broken.size();
 }
 

@@ -25,7 +25,7 @@ class KeylessUploader final : public sync::Uploader {
                                                  const sync::CallOptions& options) override {
     return server_.OpenStream(method, Keyless(options));
   }
-  const std::string& part_id() const override { return server_.part_id(); }
+  std::string part_id() const override { return server_.part_id(); }
   ConnectionStatus Status() const override { return server_.Status(); }
   bool Ready() const override { return server_.Ready(); }
   void RequestConnect() override { server_.RequestConnect(); }

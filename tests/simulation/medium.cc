@@ -152,20 +152,15 @@ std::vector<size_t> Unflushed(const std::vector<Change>& changes, size_t count) 
   std::vector<size_t> unflushed;
   std::set<uint64_t> files;
   std::set<std::string> directories;  // Whose names are flushed.
-  std::set<std::string> named;        // Whose own names are.
   for (size_t i = count; i-- > 0;) {
     const Change& change = changes[i];
     if (change.kind == Kind::kSyncFile) {
       files.insert(change.object);
     } else if (change.kind == Kind::kSyncDirectory) {
       directories.insert(change.path);
-      for (std::string above = change.path; above.size() > 1; above = ParentPath(above)) {
-        named.insert(above);
-      }
     } else if (IsOfContents(change)) {
       if (!files.contains(change.object)) unflushed.push_back(i);
-    } else if (!directories.contains(DirectoryOf(change)) &&
-               !(change.kind == Kind::kMkdir && named.contains(change.path))) {
+    } else if (!directories.contains(DirectoryOf(change))) {
       unflushed.push_back(i);
     }
   }

@@ -5,10 +5,9 @@
 //
 //   Flushed are
 //   - the writes and truncations of a file before an fdatasync of it;
-//   - the names made, moved into and removed from a directory before an fsync of it, and the
-//     directory's own name and those of the directories above it. POSIX leaves the latter open;
-//     ext4, XFS and btrfs see to it.
-//   A flush of a file is none of its name, though ext4 makes it one.
+//   - the names made, moved into and removed from a directory before an fsync of it.
+//   A flush of a file is none of its name, and one of a directory none of its own, though ext4
+//   makes it one.
 //
 //   Up to three of the changes that are not flushed meet with a misfortune, the others have reached
 //   the medium. A misfortune is one of

@@ -14,7 +14,8 @@ namespace {
 
 using Kind = Change::Kind;
 
-// A file is made in a new directory, written twice, flushed, renamed, and its directory flushed.
+// A file is made in a new directory, written twice, flushed, renamed, and its directory flushed; it
+// is removed, and the directory above flushed.
 const std::vector<Change> kChanges = {
     {.kind = Kind::kMkdir, .path = "/t/d"},                                       // 0
     {.kind = Kind::kCreate, .object = 1, .path = "/t/d/a.prog"},                  // 1
@@ -24,6 +25,7 @@ const std::vector<Change> kChanges = {
     {.kind = Kind::kRename, .object = 1, .path = "/t/d/a.prog", .to = "/t/d/a"},  // 5
     {.kind = Kind::kSyncDirectory, .path = "/t/d"},                               // 6
     {.kind = Kind::kUnlink, .object = 1, .path = "/t/d/a"},                       // 7
+    {.kind = Kind::kSyncDirectory, .path = "/t"},                                 // 8
 };
 
 // "name=contents ..."
@@ -44,8 +46,9 @@ TEST(Medium, KeepsWhatIsFlushed) {
   EXPECT_EQ(Unflushed(kChanges, 4), Indices({0, 1, 2, 3}));
   EXPECT_EQ(Unflushed(kChanges, 5), Indices({0, 1}));
   EXPECT_EQ(Unflushed(kChanges, 6), Indices({0, 1, 5}));
-  EXPECT_EQ(Unflushed(kChanges, 7), Indices());
-  EXPECT_EQ(Unflushed(kChanges, 8), Indices({7}));
+  EXPECT_EQ(Unflushed(kChanges, 7), Indices({0}));
+  EXPECT_EQ(Unflushed(kChanges, 8), Indices({0, 7}));
+  EXPECT_EQ(Unflushed(kChanges, 9), Indices({7}));
 }
 
 TEST(Medium, WithoutMisfortunesIsAsTheDiskWas) {

@@ -2,14 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "capture_file/file_name.h"
 #include "tests/support/files.h"
 #include "tests/support/wait_until.h"
@@ -23,32 +28,69 @@ constexpr size_t kEnough = 5;  // Broken states; some take as long as patience l
 struct State {
   size_t count = 0;
   std::map<size_t, Misfortune> misfortunes;
+
+  friend auto operator<=>(const State&, const State&) = default;
 };
 
 class Surveyor {
  public:
   Surveyor(const Recording& recording, size_t goal) : recording_(recording), goal_(goal) {
     for (size_t count = 0; count <= recording.changes().size(); ++count) {
-      unflushed_.push_back(Unflushed(recording.changes(), count));
+      const std::vector<testing::UploadCall> stored = recording.Stored(count);
+      moments_.push_back({.unflushed = Unflushed(recording.changes(), count),
+                          .promised = recording.Promised(count).size(),
+                          .stored = stored.size()});
+      if (stored_.contains(stored.size())) continue;
+      Stored& known = stored_[stored.size()];
+      std::vector<testing::UploadCall> once;
+      for (const testing::UploadCall& call : stored) {
+        if (known.keys.insert(call.key).second) once.push_back(call);
+      }
+      known.tally = Count(recording.ledger(), once, {});
     }
   }
 
   Survey Run() {
-    for (size_t count = 0; count < unflushed_.size() && !Done(); ++count) Try({.count = count});
-    while (!Done()) Try(Draw());
-    return std::move(survey_);
+    std::vector<std::jthread> others(std::max(std::thread::hardware_concurrency(), 1U) - 1);
+    for (std::jthread& other : others) other = std::jthread([this] { Work(); });
+    Work();
+    others.clear();
+    MutexLock lock(mutex_);
+    return survey_;
   }
 
  private:
-  bool Done() const {
-    constexpr size_t kTriesPerState = 50;
-    return survey_.distinct >= goal_ || survey_.tried >= kTriesPerState * goal_ ||
-           survey_.broken_states >= kEnough;
+  // What a server has when the power is cut.
+  struct Stored {
+    std::set<std::string> keys;
+    Tally tally;
+  };
+  // After a number of changes.
+  struct Moment {
+    std::vector<size_t> unflushed;
+    size_t promised = 0;
+    size_t stored = 0;
+  };
+
+  void Work() {
+    while (const std::optional<State> state = Next()) Try(*state);
   }
 
-  State Draw() {
-    State state{.count = random_() % unflushed_.size()};
-    const std::vector<size_t>& unflushed = unflushed_[state.count];
+  std::optional<State> Next() DM_EXCLUDES(mutex_) {
+    constexpr size_t kTriesPerState = 50;
+    MutexLock lock(mutex_);
+    while (survey_.distinct < goal_ && survey_.tried < kTriesPerState * goal_ &&
+           survey_.broken_states < kEnough) {
+      const size_t number = survey_.tried++;
+      State state = number < moments_.size() ? State{.count = number} : Draw();
+      if (drawn_.insert(state).second) return state;
+    }
+    return std::nullopt;
+  }
+
+  State Draw() DM_REQUIRES(mutex_) {
+    State state{.count = random_() % moments_.size()};
+    const std::vector<size_t>& unflushed = moments_[state.count].unflushed;
     if (unflushed.empty()) return state;
     for (size_t more = 1 + random_() % kMisfortunes; more > 0; --more) {
       const size_t change = unflushed[random_() % unflushed.size()];
@@ -58,30 +100,39 @@ class Surveyor {
     return state;
   }
 
-  void Try(const State& state) {
-    ++survey_.tried;
+  void Try(const State& state) DM_EXCLUDES(mutex_) {
     const Image image =
         AfterPowerCut(recording_.begin(), recording_.changes(), state.count, state.misfortunes);
-    const std::vector<std::string> promised = recording_.Promised(state.count);
-    const std::vector<testing::UploadCall> stored = recording_.Stored(state.count);
-    const uint64_t print = Fingerprint(image) ^ (promised.size() << 16) ^ stored.size();
-    if (!seen_.insert(print).second) return;
-    ++survey_.distinct;
-    const std::vector<std::string> broken = Survive(image, promised, stored);
-    if (broken.empty()) return;
-    if (survey_.broken_states++ > 0) return;
-    survey_.broken = broken;
+    const Moment& moment = moments_[state.count];
+    const uint64_t print = Fingerprint(image) ^ (moment.promised << 16) ^ moment.stored;
+    {
+      MutexLock lock(mutex_);
+      // The goal is met while others are under way.
+      if (survey_.distinct >= goal_ || !seen_.insert(print).second) return;
+      ++survey_.distinct;
+    }
+    const Outcome outcome = Survive(image, state.count);
+    MutexLock lock(mutex_);
+    survey_.altered_records += outcome.altered;
+    if (outcome.altered > 0) ++survey_.states_with_altered;
+    if (outcome.broken.empty() || survey_.broken_states++ > 0) return;
+    survey_.broken = outcome.broken;
     survey_.broken.push_back(Describe(state));
   }
 
-  // What is broken once a new process has done its work.
-  std::vector<std::string> Survive(const Image& image, const std::vector<std::string>& promised,
-                                   const std::vector<testing::UploadCall>& stored) {
+  struct Outcome {
+    std::vector<std::string> broken;
+    size_t altered = 0;  // Records.
+  };
+
+  // What comes of it once a new process has done its work.
+  Outcome Survive(const Image& image, size_t changes) const {
     const testing::TempDir base(testing::MemoryDirectory());
     const Places places(base.path());
     Materialise(image, ParentPath(recording_.places().captured), base.path());
     const std::shared_ptr<testing::FakeUploader> server = PlainServer();
-    std::vector<std::string> broken;
+    Outcome outcome;
+    std::vector<std::string>& broken = outcome.broken;
     {
       SimulatedDisk disk(places.captured);
       disk.Heal();
@@ -107,24 +158,25 @@ class Surveyor {
     }
 
     // The server knows each key once, before the cut and after.
-    std::map<std::string, testing::UploadCall> by_key;
-    for (const testing::UploadCall& call : stored) by_key.emplace(call.key, call);
-    for (const testing::UploadCall& call : server->stored()) by_key.emplace(call.key, call);
-    std::vector<testing::UploadCall> all;
-    for (auto& [key, call] : by_key) all.push_back(std::move(call));
-    const Tally tally = Count(recording_.ledger(), all, set_aside);
-    std::map<std::string, int> records = tally.stored;
+    const Stored& before = stored_.at(moments_[changes].stored);
+    std::vector<testing::UploadCall> after = server->stored();
+    std::erase_if(after, [&](const auto& call) { return before.keys.contains(call.key); });
+    const Tally tally = Count(recording_.ledger(), after, set_aside);
+    std::map<std::string, int> records = before.tally.stored;
+    for (const auto& [id, count] : tally.stored) records[id] += count;
     for (const auto& [id, count] : tally.failed) records[id] += count;
-    for (const std::string& id : promised) {
-      if (records[id] == 0) broken.push_back("lost or altered: " + id);
+    for (const std::string& id : recording_.Promised(changes)) {
+      if (records[id] > 0) continue;
+      const bool flushed = recording_.OnlyFlushed(id, changes);
+      broken.push_back(
+          absl::StrCat("lost or altered, ", flushed ? "flushed" : "published", ": ", id));
     }
     for (const auto& [id, count] : records) {
       if (count > 1) broken.push_back("twice: " + id);
     }
     if (tally.unreadable > 0) broken.emplace_back("the server was sent nonsense");
-    survey_.altered_records += tally.altered;
-    if (tally.altered > 0) ++survey_.states_with_altered;
-    return broken;
+    outcome.altered = tally.altered;
+    return outcome;
   }
 
   std::string Describe(const State& state) const {
@@ -143,47 +195,62 @@ class Surveyor {
 
   const Recording& recording_;
   const size_t goal_;
-  std::vector<std::vector<size_t>> unflushed_;  // By the number of changes.
-  std::mt19937_64 random_{20260102};            // The same states each time.
-  std::set<uint64_t> seen_;
+  std::vector<Moment> moments_;      // By the number of changes.
+  std::map<size_t, Stored> stored_;  // By the number of uploads.
   const std::shared_ptr<Logger> logger_ = ClosedLogger();
-  SimulatedClock clock_;
-  Survey survey_;
+  const SimulatedClock clock_;
+
+  Mutex mutex_;
+  std::mt19937_64 random_ DM_GUARDED_BY(mutex_){20260102};  // The same draws each time.
+  std::set<State> drawn_ DM_GUARDED_BY(mutex_);
+  std::set<uint64_t> seen_ DM_GUARDED_BY(mutex_);
+  Survey survey_ DM_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
-Recording::Recording(int rounds, Flaws flaws) {
-  for (const std::string& id : scenario_.ledger().acknowledged()) promised_[id] = 0;
+Recording::Recording(const Options& options) {
+  for (const std::string& id : scenario_.ledger().acknowledged()) published_[id] = 0;
   scenario_.disk().Heal();
-  scenario_.disk().SetFlaws(flaws);
+  scenario_.disk().SetFlaws(options.flaws);
   scenario_.disk().Record();
-  scenario_.OnRest([this] { NotePromises(); });
+  scenario_.OnRest([this] { NoteRecordsOf(/*in_progress=*/false, published_); });
+  if (options.durability == Durability::kPeriodic) {
+    scenario_.FlushLive([this] { NoteRecordsOf(/*in_progress=*/true, flushed_); },
+                        options.flaws_of_live_flushes);
+  }
   scenario_.OnStored([this](const testing::UploadCall& call) {
     stored_.emplace_back(scenario_.disk().change_count(), call);
   });
   scenario_.Start();
-  scenario_.Run(rounds);
+  scenario_.Run(options.rounds);
   EXPECT_TRUE(scenario_.Drain());
   scenario_.End();
   EXPECT_EQ(scenario_.BrokenRules(), std::vector<std::string>());
 }
 
-void Recording::NotePromises() {
+void Recording::NoteRecordsOf(bool in_progress, Promises& promises) const {
   for (const std::string& path : Waiting(places())) {
-    if (!capture_file::IsComplete(path)) continue;
+    if (in_progress ? !capture_file::IsInProgress(path) : !capture_file::IsComplete(path)) continue;
     for (const std::string& message : ReadCaptureFile(path).messages) {
-      promised_.emplace(ledger().IdOf(message), scenario_.disk().change_count());
+      promises.emplace(ledger().IdOf(message), scenario_.disk().change_count());
     }
   }
 }
 
 std::vector<std::string> Recording::Promised(size_t count) const {
-  std::vector<std::string> promised;
-  for (const auto& [id, since] : promised_) {
-    if (since <= count) promised.push_back(id);
+  std::set<std::string> promised;
+  for (const Promises* const promises : {&published_, &flushed_}) {
+    for (const auto& [id, since] : *promises) {
+      if (since <= count) promised.insert(id);
+    }
   }
-  return promised;
+  return {promised.begin(), promised.end()};
+}
+
+bool Recording::OnlyFlushed(const std::string& id, size_t count) const {
+  const auto published = published_.find(id);
+  return published == published_.end() || published->second > count;
 }
 
 std::vector<testing::UploadCall> Recording::Stored(size_t count) const {

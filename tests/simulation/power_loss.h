@@ -17,10 +17,17 @@
 namespace datamanager::simulation {
 
 // A run of the scenario for some rounds, as far as a power cut is concerned. What is published when
-// the keeper rests is promised to be durable, and so is what lay there before.
+// the keeper rests is promised to be durable, and so is what lay there before. So is, with
+// kPeriodic, what is in a file in progress when its flush is done.
 class Recording {
  public:
-  explicit Recording(int rounds, Flaws flaws = {});
+  struct Options {
+    int rounds = 1;
+    Durability durability = Durability::kPublished;
+    Flaws flaws;
+    Flaws flaws_of_live_flushes;
+  };
+  explicit Recording(const Options& options);
 
   const Image& begin() const { return scenario_.disk().recorded_from(); }
   const std::vector<Change>& changes() const { return scenario_.disk().changes(); }
@@ -28,14 +35,19 @@ class Recording {
   const Ledger& ledger() const { return scenario_.ledger(); }
   // The records promised when `count` changes had been made, and the uploads stored.
   std::vector<std::string> Promised(size_t count) const;
+  // Of these, whether only a flush of a file in progress stands for it.
+  bool OnlyFlushed(const std::string& id, size_t count) const;
   std::vector<testing::UploadCall> Stored(size_t count) const;
 
  private:
-  void NotePromises();
+  using Promises = std::map<std::string, size_t>;  // By how many changes.
+
+  void NoteRecordsOf(bool in_progress, Promises& promises) const;
 
   const testing::TempDir base_{testing::MemoryDirectory()};
   mutable Scenario scenario_{base_.path(), ClosedLogger()};
-  std::map<std::string, size_t> promised_;  // By how many changes.
+  Promises published_;
+  Promises flushed_;
   std::vector<std::pair<size_t, testing::UploadCall>> stored_;
 };
 

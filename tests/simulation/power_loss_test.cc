@@ -26,7 +26,16 @@ bool Finds(const Survey& survey, const std::string& rule) {
 
 TEST(PowerLoss, LeavesWhatWasPromised) {
   constexpr size_t kStates = 2000 / SIMULATE_ONE_IN;
-  const Survey survey = SurveyStates(Recording(kRounds), kStates);
+  const Survey survey = SurveyStates(Recording({.rounds = kRounds}), kStates);
+  Print(survey);
+  EXPECT_EQ(survey.distinct, kStates);
+  EXPECT_EQ(survey.broken_states, 0U) << Text(survey);
+}
+
+TEST(PowerLoss, LeavesWhatWasFlushedInProgress) {
+  constexpr size_t kStates = 1000 / SIMULATE_ONE_IN;
+  const Survey survey =
+      SurveyStates(Recording({.rounds = kRounds, .durability = Durability::kPeriodic}), kStates);
   Print(survey);
   EXPECT_EQ(survey.distinct, kStates);
   EXPECT_EQ(survey.broken_states, 0U) << Text(survey);
@@ -34,14 +43,30 @@ TEST(PowerLoss, LeavesWhatWasPromised) {
 
 // The rules can be broken. Each of these disks has a flaw that they are there to find.
 
+Survey WithFlaws(Recording::Options options) { return SurveyStates(Recording(options), 2000); }
+
 TEST(PowerLoss, FindsThatDirectoriesAreNotFlushed) {
-  const Survey survey = SurveyStates(Recording(kRounds, {.drops_directory_flushes = true}), 2000);
-  EXPECT_TRUE(Finds(survey, "lost or altered: ")) << Text(survey);
+  const Survey survey = WithFlaws({.rounds = kRounds, .flaws = {.drops_directory_flushes = true}});
+  EXPECT_TRUE(Finds(survey, "lost or altered, published: ")) << Text(survey);
 }
 
 TEST(PowerLoss, FindsThatFilesArePublishedUnflushed) {
-  const Survey survey = SurveyStates(Recording(kRounds, {.drops_data_flushes = true}), 2000);
-  EXPECT_TRUE(Finds(survey, "lost or altered: ")) << Text(survey);
+  const Survey survey = WithFlaws({.rounds = kRounds, .flaws = {.drops_data_flushes = true}});
+  EXPECT_TRUE(Finds(survey, "lost or altered, published: ")) << Text(survey);
+}
+
+TEST(PowerLoss, FindsThatDirectoriesOfFilesInProgressAreNotFlushed) {
+  const Survey survey = WithFlaws({.rounds = kRounds,
+                                   .durability = Durability::kPeriodic,
+                                   .flaws_of_live_flushes = {.drops_directory_flushes = true}});
+  EXPECT_TRUE(Finds(survey, "lost or altered, flushed: ")) << Text(survey);
+}
+
+TEST(PowerLoss, FindsThatFilesInProgressAreNotFlushed) {
+  const Survey survey = WithFlaws({.rounds = kRounds,
+                                   .durability = Durability::kPeriodic,
+                                   .flaws_of_live_flushes = {.drops_data_flushes = true}});
+  EXPECT_TRUE(Finds(survey, "lost or altered, flushed: ")) << Text(survey);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
+#include "tests/support/files.h"
 #include "tests/support/wait_until.h"
 
 namespace datamanager::simulation {
@@ -38,16 +39,9 @@ RobotProcess::RobotProcess(const Options& options)
                                         .look_interval = std::chrono::hours(1)});
   EXPECT_TRUE(keeper.ok()) << keeper.status();
   keeper_ = *std::move(keeper);
-  auto worker = Thread::Start("worker", kOwnStackBytes, [this] {
-    sync::UploadWorker(context_, config_).Run(channel_, stop_.get_token());
-  });
-  EXPECT_TRUE(worker.ok()) << worker.status();
-  worker_ = *std::move(worker);
 }
 
 RobotProcess::~RobotProcess() {
-  stop_.request_stop();
-  worker_.Join();
   for (const auto& [collector, output] : outputs_) output->Close(PatienceEnds());
   keeper_->Close(PatienceEnds());
 }
@@ -91,6 +85,23 @@ void RobotProcess::FinishAll() {
   for (const auto& [collector, output] : outputs_) Finish(collector);
 }
 
+void RobotProcess::FlushLive() {
+  const size_t live = testing::FilesBelow(options_.capture_directory, ".prog").size();
+  if (live == 0) return;
+  SimulatedDisk& disk = *options_.disk;
+  const int before = disk.looks();
+  const auto flush_each = [this](std::chrono::milliseconds interval) {
+    keeper_->SetFlushPolicy({.durability = Durability::kPeriodic, .interval = interval});
+  };
+  flush_each(std::chrono::milliseconds(0));
+  // The keeper looks at each file once in a pass: the look beyond begins another, which finds that
+  // nothing has grown.
+  EXPECT_TRUE(disk.WaitForLooks(before + static_cast<int>(live) + 1));
+  flush_each(std::chrono::hours(1));
+  // Comes after the pass under way, and finds nothing to recover.
+  EXPECT_TRUE(Recover());
+}
+
 void RobotProcess::Sync() {
   const sync::Complain silently = [](const absl::Status&) {};
   FileOps& ops = *options_.disk;
@@ -121,13 +132,10 @@ void RobotProcess::Sync() {
 }
 
 void RobotProcess::Offer(sync::FoundFile file) {
-  const FileId id = file.id;
-  std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(id);
+  std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   ASSERT_TRUE(claim.has_value()) << file.path;
   const sync::RetryState state = context_.retries.Take(file);
-  sync::Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
-  ASSERT_EQ(channel_.Send(job, PatienceEnds(), {}), sync::Channel<sync::Job>::Sent::kTaken);
-  ASSERT_TRUE(context_.tracker.WaitUntilFree(id, PatienceEnds(), {}));
+  worker_.Process({.file = std::move(file), .claim = *std::move(claim), .state = state}, {});
 }
 
 }  // namespace datamanager::simulation

@@ -7,17 +7,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
 #include "base/logger.h"
-#include "base/thread.h"
 #include "capture/keeper.h"
 #include "capture/output.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
-#include "sync/channel.h"
 #include "sync/sync_context.h"
 #include "sync/upload_worker.h"
 #include "tests/simulation/records.h"
@@ -41,8 +38,8 @@ class SimulatedClock final : public Clock {
 };
 
 // The parts of capture and sync as a data manager puts them together, without its loops: each step
-// returns when the threads of the parts have come to rest, so that the calls to the disk come in
-// the same order each time, up to the first fault. One thread.
+// returns when the keeper's thread has come to rest, and uploads run on the caller's, so that the
+// calls to the disk come in the same order each time, up to the first fault. One thread.
 class RobotProcess {
  public:
   struct Options {
@@ -64,6 +61,8 @@ class RobotProcess {
   absl::Status Append(const std::string& collector, const Record& record, bool binary = false);
   void Finish(const std::string& collector);
   void FinishAll();
+  // As with kPeriodic, once: flushes the files in progress.
+  void FlushLive();
   // A pass over everything there is, and a try for each file that waits for one.
   void Sync();
 
@@ -80,9 +79,7 @@ class RobotProcess {
 
   const config::SyncConfig config_;
   sync::SyncContext context_;
-  sync::Channel<sync::Job> channel_;
-  std::stop_source stop_;
-  Thread worker_;
+  sync::UploadWorker worker_{context_, config_};
 };
 
 }  // namespace datamanager::simulation

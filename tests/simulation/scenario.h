@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_TESTS_SIMULATION_SCENARIO_H_
 #define DATAMANAGER_TESTS_SIMULATION_SCENARIO_H_
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -46,6 +47,7 @@ class Ledger {
 
 // What the records in a file are, and whether it is nothing but whole records.
 struct FileContents {
+  std::string bytes;
   std::vector<std::string> messages;
   bool whole = false;
 };
@@ -83,6 +85,15 @@ class Scenario {
   // Called with each upload that the server is about to store.
   void OnStored(std::function<void(const testing::UploadCall&)> look) { stored_ = std::move(look); }
 
+  // Has the files in progress flushed now and then; each time, `flushed` is called. Meanwhile the
+  // disk has these flaws.
+  void FlushLive(std::function<void()> flushed, Flaws flaws) {
+    flushed_ = std::move(flushed);
+    flaws_of_live_flushes_ = flaws;
+  }
+  // How long Drain may take: where something stays on purpose, all of it.
+  void SetDrainTime(std::chrono::milliseconds time) { drain_time_ = time; }
+
   // A new process, instead of the one before.
   void Start();
   // It ends in good order. After an outage that is not over: as if it were killed.
@@ -99,8 +110,9 @@ class Scenario {
 
  private:
   // Published files of ours must consist of whole records.
-  void LookForTornFiles();
+  void LookForTornFiles(const std::vector<std::string>& waiting);
   void Append(const Record& record, bool binary = false);
+  void FlushLive();
   absl::Status Answer(const testing::UploadCall& call);
   void Rest() const {
     if (look_) look_();
@@ -115,6 +127,9 @@ class Scenario {
   std::shared_ptr<sync::Uploader> uploader_ = server_;
   std::function<void()> look_;
   std::function<void(const testing::UploadCall&)> stored_;
+  std::function<void()> flushed_;
+  Flaws flaws_of_live_flushes_;
+  std::chrono::milliseconds drain_time_{3000};
   bool lost_a_reply_ = false;
   bool was_busy_ = false;
   bool grew_ = false;

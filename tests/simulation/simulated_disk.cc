@@ -159,6 +159,26 @@ bool SimulatedDisk::WaitForListing(int before) {
   });
 }
 
+int SimulatedDisk::looks() const {
+  MutexLock lock(mutex_);
+  return looks_;
+}
+
+bool SimulatedDisk::WaitForLooks(int looks) {
+  MutexLock lock(mutex_);
+  return changed_.WaitUntil(mutex_, testing::PatienceEnds(), [this, looks] {
+    mutex_.AssertHeld();
+    return looks_ >= looks;
+  });
+}
+
+bool SimulatedDisk::IsRoot(int fd) {
+  struct stat info {};
+  struct stat root {};
+  return FileOps::Fstat(fd, &info) == 0 && FileOps::LstatAt(AT_FDCWD, root_.c_str(), &root) == 0 &&
+         FileId::Of(info) == FileId::Of(root);
+}
+
 void SimulatedDisk::EndListing() {
   MutexLock lock(mutex_);
   ++listings_;
@@ -233,6 +253,11 @@ int SimulatedDisk::Fstat(int fd, struct stat* result) {
 }
 
 int SimulatedDisk::LstatAt(int dir, const char* path, struct stat* result) {
+  {
+    MutexLock lock(mutex_);
+    ++looks_;
+    changed_.NotifyAll();
+  }
   return Do(Call::kLstat, [&] {
     const int failed = FileOps::LstatAt(dir, path, result);
     if (failed == 0) Disguise(result);
@@ -329,7 +354,7 @@ const dirent* SimulatedDisk::ReadDirectory(DIR* directory) {
   if (Next(Call::kReadDirectory) != Fate::kFails) entry = FileOps::ReadDirectory(directory);
   if (entry == nullptr) {
     const int error = errno;
-    if (PathOf(::dirfd(directory)) == root_) EndListing();
+    if (IsRoot(::dirfd(directory))) EndListing();
     errno = error;
   }
   return entry;

@@ -63,7 +63,8 @@ struct Flaws {
 };
 
 // The real file system below a directory, which should lie in memory. Flushes to the medium are
-// only noted. Thread-safe, except Plan, Record and SetFlaws, which come first.
+// only noted. Thread-safe, except Plan and Record, which come first, and SetFlaws, which comes
+// while nobody calls.
 class SimulatedDisk final : public FileOps {
  public:
   // `root` is the directory whose listings are counted.
@@ -88,6 +89,11 @@ class SimulatedDisk final : public FileOps {
   int listings() const DM_EXCLUDES(mutex_);
   // False: no more of them in time.
   bool WaitForListing(int before) DM_EXCLUDES(mutex_);
+
+  // How often a name has been looked at with LstatAt.
+  int looks() const DM_EXCLUDES(mutex_);
+  // False: not so often in time.
+  bool WaitForLooks(int looks) DM_EXCLUDES(mutex_);
 
   int OpenAt(int dir, const char* path, int flags, mode_t mode) override;
   int OpenBeneath(int dir, const char* path, int flags) override;
@@ -114,6 +120,7 @@ class SimulatedDisk final : public FileOps {
   Fate Next(Call call) DM_EXCLUDES(mutex_);
   template <typename Effect>
   auto Do(Call call, Effect effect) -> decltype(effect());
+  bool IsRoot(int fd);
   void EndListing() DM_EXCLUDES(mutex_);
   void Note(Change change) DM_EXCLUDES(mutex_);
   uint64_t ObjectOf(int fd) DM_EXCLUDES(mutex_);
@@ -132,6 +139,7 @@ class SimulatedDisk final : public FileOps {
   bool healthy_ DM_GUARDED_BY(mutex_) = false;
   std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
   int listings_ DM_GUARDED_BY(mutex_) = 0;
+  int looks_ DM_GUARDED_BY(mutex_) = 0;
   // Inodes are reused; objects are not.
   std::map<ino_t, uint64_t> objects_ DM_GUARDED_BY(mutex_);
   uint64_t next_object_ DM_GUARDED_BY(mutex_) = 0;

@@ -7,8 +7,6 @@
 // last value of a run that was killed. A journal line that the kill tore is such a value, too; the
 // next run ends it. What is left of it is the beginning of a value: no line at all, or one that
 // stands there already, since a number comes after those that its digits begin with.
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -23,7 +21,6 @@
 #include <variant>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -32,6 +29,7 @@
 #include "robot/sources/robot_sources.h"
 #include "tests/soak/soak_world.h"
 #include "tests/support/files.h"
+#include "tests/support/sha256.h"
 
 namespace datamanager::testing {
 namespace {
@@ -276,13 +274,6 @@ class KillSoak {
         {.method = "GetImages", .extra = extra, .params = extra}, images);
     if (!status.ok()) throw SoakFailure(status.ToString());
     return images.begin()->data;
-  }
-
-  static std::string Sha256(const std::string& bytes) {
-    std::string digest(SHA256_DIGEST_LENGTH, '\0');
-    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(digest.data()));
-    return absl::BytesToHexString(digest);
   }
 
   void Fault(const char* what, const RunSeq& entry) {

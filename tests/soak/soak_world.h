@@ -35,6 +35,8 @@ class SoakWorld {
 
   std::string Path(std::string_view name) const;
   std::string CaptureDir() const { return Path("capture"); }
+  // Where the server listens, once it has been started.
+  const std::string& address() const { return address_; }
   void Keep() { keep_ = true; }
 
   // The config file for the robots to come and the one that is reloaded: `components` and the

@@ -98,7 +98,8 @@ class FakeUploader final : public sync::Uploader {
     const std::lock_guard<std::mutex> lock(hook_mutex_);
     hook_ = std::move(hook);
   }
-  // The next stream ends with `code` as soon as it has carried that many bytes.
+  // The next stream ends with `code` as soon as it has carried that many bytes. A stream that ends
+  // with UNAUTHENTICATED, for this reason or another, may be repeated with a new token.
   void BreakNextStreamAfter(size_t bytes, absl::StatusCode code) {
     MutexLock lock(mutex_);
     break_after_ = bytes;
@@ -187,7 +188,7 @@ class FakeUploader final : public sync::Uploader {
                                     std::exchange(break_after_, std::nullopt), break_code_);
   }
 
-  const std::string& part_id() const override { return part_id_; }
+  std::string part_id() const override { return part_id_; }
   ConnectionStatus Status() const override {
     MutexLock lock(mutex_);
     return status_;
@@ -246,7 +247,9 @@ class FakeUploader final : public sync::Uploader {
 
     sync::CallResult Finish() override {
       call_.ended = true;
-      return server_.Answer(std::move(call_), early_, options_.stop);
+      sync::CallResult result = server_.Answer(std::move(call_), early_, options_.stop);
+      result.renewed = absl::IsUnauthenticated(result.status) && !options_.is_repeat;
+      return result;
     }
 
    private:
@@ -291,6 +294,7 @@ class FakeUploader final : public sync::Uploader {
     MutexLock lock(mutex_);
     bool stalled = false;
     bool ready = ready_;
+    std::string response;
     if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
       changed_.Wait(mutex_, stop, [this] {
@@ -322,14 +326,20 @@ class FakeUploader final : public sync::Uploader {
       } else {
         ++repeats_;
       }
+      wire::viam::app::datasync::v1::FileUploadResponse reply;
+      reply.set_binary_data_id("id-" + call.key);
+      if (call.method == sync::UploadMethod::kFileUpload) response = reply.SerializeAsString();
       if (lose_next_ > 0) {
         --lose_next_;
         call.status = absl::UnavailableError("the reply was lost");
       }
     }
     calls_.push_back(call);
-    return {
-        .status = call.status, .channel_ready = ready && ready_, .sent = true, .stalled = stalled};
+    return {.status = call.status,
+            .channel_ready = ready && ready_,
+            .sent = true,
+            .stalled = stalled,
+            .response = call.status.ok() ? std::move(response) : ""};
   }
 
   const std::string part_id_;

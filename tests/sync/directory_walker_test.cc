@@ -119,6 +119,23 @@ TEST_F(WalkTest, DirectoriesOfOthersAreOffLimitsBelowEachRootOnly) {
             "files/user/failed/deeper.txt files/user/sequences/deeper.txt");
 }
 
+TEST_F(WalkTest, UploadsToDatasetsAreFoundDirectlyWhereTheyAreKept) {
+  const std::string name = std::string(32, 'a') + ".png.upload";
+  for (const std::string root : {"capture", "files"}) {
+    for (const std::string place : {"/datasetUpload/", "/datasetUpload/deeper/", "/user/"}) {
+      Write(root + place + name);
+    }
+  }
+  additional_ = {Path("files")};
+  EXPECT_EQ(Walked(), "capture/datasetUpload/" + name + " capture/user/" + name +
+                          " files/datasetUpload/" + name + " files/user/" + name);
+  for (const FoundFile& file : found_) {
+    EXPECT_EQ(file.kind == FileKind::kDatasetUpload,
+              file.path.find("datasetUpload") != std::string::npos)
+        << file.path;
+  }
+}
+
 TEST_F(WalkTest, AFileWithSuchANameIsAFile) {
   Write("capture/failed");
   EXPECT_EQ(Walked(), "capture/failed");

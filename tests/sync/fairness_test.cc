@@ -118,6 +118,7 @@ TEST_F(FairnessTest, TheFreshAreNotStarvedByRetriesNorRetriesByTheFresh) {
     time_passes();
     return Waiting() == "";
   }));
+  Close();  // Before what the hook uses is gone.
 }
 
 // A file that found the table full waits for a pass, and passes keep a minute's distance; what is

@@ -41,7 +41,7 @@ TEST(LabelsOfPathTest, Table) {
       {"nothing", "", {}, "", ""},
   };
   for (const auto& test : kCases) {
-    const PathLabels labels = LabelsOfPath(test.path, test.config_tags);
+    const UploadLabels labels = LabelsOfPath(test.path, test.config_tags);
     EXPECT_EQ(Join(labels.tags, ","), test.tags) << test.what << ": " << test.path;
     EXPECT_EQ(Join(labels.dataset_ids, ","), test.dataset_ids) << test.what << ": " << test.path;
   }

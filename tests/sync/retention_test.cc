@@ -166,13 +166,14 @@ TEST_F(RetentionTest, OnlyWhatCaptureHasPublishedIsACandidate) {
       PathOf("about.capture"),
       PathOf("2026-13-01T00_00_00.000000Z.capture"),
       captured_ + "/sequences/a.seq",
-      captured_ + "/datasetUpload/" + capture_file::CompleteName(base_)};
+      captured_ + "/datasetUpload/" + capture_file::CompleteName(base_),
+      captured_ + "/datasetUpload/" + std::string(32, 'a') + ".png.upload"};
   for (const std::string& path : others) WriteFile(path, "x");
   const std::string published = Capture(0);
   std::filesystem::create_symlink(
       published, PathOf(capture_file::CompleteName(base_ + std::chrono::seconds(9))));
   EXPECT_EQ(Evicted(Pass()), 1u);
-  EXPECT_EQ(Left(others), "kkkkkkk");
+  EXPECT_EQ(Left(others), "kkkkkkkk");
   EXPECT_EQ(Left({published}), "E");
 }
 

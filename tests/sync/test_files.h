@@ -81,12 +81,18 @@ inline std::string Join(const std::vector<std::string>& words, std::string_view 
 inline FoundFile Found(const std::string& root, const std::string& path) {
   struct stat info {};
   EXPECT_EQ(lstat(path.c_str(), &info), 0) << path;
-  return {
-      .root = root,
-      .path = path,
-      .kind = capture_file::IsComplete(BaseName(path)) ? FileKind::kCapture : FileKind::kArbitrary,
-      .id = FileId::Of(info),
-      .version = FileVersion::Of(info)};
+  FileKind kind = FileKind::kArbitrary;
+  if (ParentPath(path) == root + "/datasetUpload" &&
+      capture_file::IsDatasetUpload(BaseName(path))) {
+    kind = FileKind::kDatasetUpload;
+  } else if (capture_file::IsComplete(BaseName(path))) {
+    kind = FileKind::kCapture;
+  }
+  return {.root = root,
+          .path = path,
+          .kind = kind,
+          .id = FileId::Of(info),
+          .version = FileVersion::Of(info)};
 }
 
 inline wire::DataCaptureMetadata TabularMetadata(const std::string& component = "arm",

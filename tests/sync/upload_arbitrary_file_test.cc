@@ -163,6 +163,29 @@ TEST_F(UploadArbitraryFileTest, AServerThatEndsTheStreamEarlyIsHeard) {
   EXPECT_EQ(server_.stored_count(), 1U);
 }
 
+TEST_F(UploadArbitraryFileTest, AStreamThatIsRejectedForItsTokenIsRepeatedWhole) {
+  const std::string bytes = Noise(1000000);
+  const std::string path = Write("data.bin", bytes);
+  for (const size_t after : {0, 500000}) {
+    server_.BreakNextStreamAfter(after, absl::StatusCode::kUnauthenticated);
+    const UploadResult result = Upload(path);
+    EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+    const std::vector<UploadCall> calls = server_.calls();
+    EXPECT_TRUE(calls.back().contents == bytes);
+    EXPECT_TRUE(calls.back().well_formed);
+    EXPECT_EQ(calls.back().key, calls[calls.size() - 2].key);
+  }
+  EXPECT_EQ(server_.call_count(), 4U);
+}
+
+TEST_F(UploadArbitraryFileTest, ARepeatThatIsRejectedIsATransientFailure) {
+  server_.OnCall([](const UploadCall&) { return absl::UnauthenticatedError("no such robot"); });
+  const UploadResult result = Upload(Write("data.bin", "hello"));
+  EXPECT_EQ(result.error.status, absl::UnauthenticatedError("no such robot"));
+  EXPECT_EQ(Judge(result.error), Verdict::kTransient);
+  EXPECT_EQ(server_.call_count(), 2U);
+}
+
 TEST_F(UploadArbitraryFileTest, ANameThatIsNotUtf8IsRefusedWithAReason) {
   const UploadResult result = Upload(Write("bad\xff.txt", "hello"));
   EXPECT_EQ(Judge(result.error), Verdict::kRefused);

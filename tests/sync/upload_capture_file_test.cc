@@ -277,6 +277,16 @@ TEST_F(UploadCaptureFileTest, AServerThatEndsTheStreamEarlyIsHeard) {
   EXPECT_LT(Call().contents.size(), 400000U);
 }
 
+TEST_F(UploadCaptureFileTest, AStreamThatIsRejectedForItsTokenIsRepeatedWhole) {
+  const std::string payload = Noise(3000000);
+  Write(BinaryMetadata(), {Image(payload)});
+  server_.BreakNextStreamAfter(200000, absl::StatusCode::kUnauthenticated);
+  const UploadResult result = Upload();
+  EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+  EXPECT_EQ(server_.call_count(), 2U);
+  EXPECT_TRUE(server_.calls().back().contents == payload);
+}
+
 TEST_F(UploadCaptureFileTest, AFailureTellsWhetherTheChannelWasReady) {
   Write(TabularMetadata(), {Reading(1)});
   server_.SetReady(false);
@@ -385,6 +395,43 @@ TEST_F(UploadCaptureFileTest, AHugeLengthBehindARecordEndsTheFileThere) {
   const UploadResult result = Upload();
   EXPECT_TRUE(result.error.status.ok());
   EXPECT_EQ(result.torn_at, whole.size());
+}
+
+// A record whose outline is right and whose readings are zeros.
+std::string Unparsable() {
+  const std::string message = std::string("\x12\x08", 2) + std::string(8, '\0');
+  return Varint(message.size()) + message;
+}
+
+TEST_F(UploadCaptureFileTest, ARecordThatTheServerCannotParseEndsTheFileThere) {
+  server_.OnCall([](const UploadCall& call) {
+    return call.well_formed ? absl::OkStatus() : absl::InternalError("");
+  });
+  const std::string whole = CaptureFileBytes(TabularMetadata(), {Reading(1), Reading(2)});
+  WriteBytes(whole + Unparsable() + Framed(Reading(3)));
+  for (const uint64_t resume_offset : {uint64_t{0}, uint64_t{whole.size()}}) {
+    const UploadResult result = Upload(resume_offset);
+    EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+    EXPECT_EQ(result.torn_at, whole.size());
+    EXPECT_NE(result.torn.ToString().find("a record that does not parse"), std::string::npos);
+  }
+  ASSERT_EQ(server_.call_count(), 3U) << "one without it, and twice one with it";
+  EXPECT_EQ(ValuesOf(server_.calls()[1].records), "1,2");
+}
+
+TEST_F(UploadCaptureFileTest, AFirstRecordThatTheServerCannotParseIsRefused) {
+  server_.OnCall([](const UploadCall& call) {
+    return call.well_formed ? absl::OkStatus() : absl::InternalError("");
+  });
+  WriteBytes(Framed(TabularMetadata()) + Unparsable() + Framed(Reading(1)));
+  EXPECT_EQ(Judge(Upload().error), Verdict::kRefused);
+}
+
+TEST_F(UploadCaptureFileTest, AServerThatFailsForAnotherReasonCondemnsNothing) {
+  server_.FailNext(1, absl::StatusCode::kInternal);
+  Write(TabularMetadata(), {Reading(1), Reading(2)});
+  EXPECT_EQ(Judge(Upload().error), Verdict::kTransient);
+  EXPECT_EQ(server_.call_count(), 1U);
 }
 
 TEST_F(UploadCaptureFileTest, AnotherKindOfRecordEndsTheFileThere) {

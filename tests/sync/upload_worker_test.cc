@@ -68,6 +68,17 @@ TEST_F(UploadWorkerTest, EveryOtherCodeIsTransient) {
   EXPECT_EQ(OnDisk(), "");
 }
 
+// It is the token's end, which says nothing of the file.
+TEST_F(UploadWorkerTest, ARejectedTokenIsNoFailedTry) {
+  Drop("notes.txt", "hello");
+  server_->BreakNextStreamAfter(0, absl::StatusCode::kUnauthenticated);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "notes.txt");
+  EXPECT_EQ(server_->call_count(), 2U);
+  EXPECT_EQ(log_.Count("failed tries"), 0U);
+}
+
 TEST_F(UploadWorkerTest, ALostReplyIsNotStoredTwice) {
   Capture("arm", 3);
   CaptureImage("cam", 1500000);
@@ -254,6 +265,7 @@ TEST_F(UploadWorkerTest, AServerThatRefusesAllDoesNotEmptyTheBacklogAndIsTriedAg
   EXPECT_EQ(Waiting(), "");
   EXPECT_TRUE(sync_->Stats().paused.empty());
   EXPECT_EQ(server_->stored_count(), 90 - refused());
+  Close();  // Before what the hook uses is gone.
 }
 
 // It was to be tried again by itself, and rests with the others.
@@ -276,6 +288,7 @@ TEST_F(UploadWorkerTest, WhatWaitsForARetryRestsToo) {
   refuses = false;
   clock_.Advance(std::chrono::seconds(31));
   EXPECT_TRUE(WaitAwake([&] { return Waiting() == ""; }));
+  Close();  // Before what the hook uses is gone.
 }
 
 // Bytes that are no capture file are the file's fault, not the server's.

@@ -54,6 +54,11 @@ datamanager::SourceFunction MakeSimulatedCamera(Attributes& attributes);
 // it. A tick that cannot be journalled fails, and the next one takes its number.
 datamanager::SourceFunction MakeCounter(Attributes& attributes);
 
+// Adds all that can be captured of a component or service that the server at `address` has, under
+// `name` if it is called otherwise there; a call may take `timeout_ms`. See RemoteSource.
+void AddRemote(const datamanager::ComponentConfig& component, Attributes& attributes,
+               datamanager::Sources& sources);
+
 }  // namespace robot
 
 #endif  // DATAMANAGER_EXAMPLES_ROBOT_SOURCES_MODELS_H_

@@ -1,4 +1,4 @@
-#include "capture/durable_names.h"
+#include "base/durable_names.h"
 
 #include <fcntl.h>
 
@@ -10,7 +10,7 @@
 #include "base/strings.h"
 #include "base/unique_fd.h"
 
-namespace datamanager::capture {
+namespace datamanager {
 
 absl::Status DurableNames::Flush(const std::string& directory) {
   std::vector<std::pair<std::string, FileId>> flushed;
@@ -40,4 +40,4 @@ absl::Status DurableNames::Flush(const std::string& directory) {
   return absl::OkStatus();
 }
 
-}  // namespace datamanager::capture
+}  // namespace datamanager

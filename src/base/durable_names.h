@@ -1,6 +1,6 @@
 // Makes the names of files durable: a flushed file without a name is lost in a power cut too.
-#ifndef DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_
-#define DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_
+#ifndef DATAMANAGER_SRC_BASE_DURABLE_NAMES_H_
+#define DATAMANAGER_SRC_BASE_DURABLE_NAMES_H_
 
 #include <map>
 #include <string>
@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "base/file_ops.h"
 
-namespace datamanager::capture {
+namespace datamanager {
 
 // Flushes directories, and of each, once, those above it up to the mount point: whoever made them,
 // in this run or just before a crash, may not have flushed them. Memory grows with the number of
@@ -26,6 +26,6 @@ class DurableNames {
   std::map<std::string, FileId> durable_;
 };
 
-}  // namespace datamanager::capture
+}  // namespace datamanager
 
-#endif  // DATAMANAGER_SRC_CAPTURE_DURABLE_NAMES_H_
+#endif  // DATAMANAGER_SRC_BASE_DURABLE_NAMES_H_

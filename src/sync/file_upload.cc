@@ -1,0 +1,61 @@
+#include "sync/file_upload.h"
+
+#include <sys/stat.h>
+
+#include <string>
+#include <utility>
+
+#include "sync/stream.h"
+#include "sync/upload_key.h"
+#include "sync/wire_field.h"
+
+namespace datamanager::sync {
+namespace {
+
+namespace v1 = wire::viam::app::datasync::v1;
+
+// Fields of FileUploadRequest and FileData.
+constexpr int kPacketMetadata = 1;
+constexpr int kPacketContents = 2;
+constexpr int kContentsData = 1;
+
+void SetTime(const timespec& time, google::protobuf::Timestamp& out) {
+  out.set_seconds(time.tv_sec);
+  out.set_nanos(static_cast<int32_t>(time.tv_nsec));
+}
+
+}  // namespace
+
+UploadResult SendFile(const UploadContext& context, const LocalFile& file,
+                      v1::UploadMetadata metadata, capture_file::Extent contents) {
+  UploadResult result{.step = "FileUpload", .kind = DataKind::kArbitrary};
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.uploader.part_id());
+  if (!keys.ok()) {
+    result.error = {.status = keys.status(), .origin = ErrorOrigin::kFile};
+    return result;
+  }
+  metadata.set_part_id(context.uploader.part_id());
+  metadata.set_type(v1::DATA_TYPE_FILE);
+  // Linux tells when the inode last changed; the reference sends that as the time of creation.
+  SetTime(file.info().st_ctim, *metadata.mutable_file_create_time());
+  SetTime(file.info().st_mtim, *metadata.mutable_file_modify_time());
+  std::string first;
+  AppendField(kPacketMetadata, metadata.SerializeAsString(), first);
+  StreamedUpload upload(context, file, UploadMethod::kFileUpload,
+                        {.upload_key = keys->ForRange(contents.offset, contents.end()),
+                         .timeout = context.stall_timeout,
+                         .reply_timeout = context.reply_timeout,
+                         .stop = context.stop});
+  result.error = upload.Send(first, contents, [](uint64_t size, std::string& message) {
+    std::string data_head;
+    AppendFieldHead(kContentsData, size, data_head);
+    AppendFieldHead(kPacketContents, data_head.size() + size, message);
+    message += data_head;
+  });
+  if (v1::FileUploadResponse response; response.ParseFromString(upload.response())) {
+    result.binary_data_id = response.binary_data_id();
+  }
+  return result;
+}
+
+}  // namespace datamanager::sync

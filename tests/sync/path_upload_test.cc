@@ -1,0 +1,258 @@
+// Uploads from a path that a call names.
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "tests/support/faulty_file_ops.h"
+#include "tests/sync/sync_fixture.h"
+
+namespace datamanager::sync {
+namespace {
+
+class PathUploadTest : public SyncFixture {
+ protected:
+  PathUploadTest() {
+    config_.tags = {"config"};
+    config_.scheduled = false;
+  }
+  std::string Put(const std::string& name, const std::string& bytes) {
+    std::string path = tree_ + "/" + name;
+    WriteFile(path, bytes);
+    return path;
+  }
+  UploadedFiles Upload(const std::string& path, UploadOptions options = {}) {
+    return sync_->UploadPath(path, {.tags = {"t1"}, .dataset_ids = {"d1"}}, options);
+  }
+  std::string Left() const { return Join(FilesBelow(tree_)); }
+  static std::vector<std::string> List(
+      const google::protobuf::RepeatedPtrField<std::string>& list) {
+    return {list.begin(), list.end()};
+  }
+
+  const std::string tree_ = dir_.path() + "/tree";
+};
+
+TEST_F(PathUploadTest, OfAFileItsBytesArriveWithTheLabelsAskedForAndThoseOfItsPath) {
+  const std::string path = Put("tag=red/dataset=d2/new.log", "hello");
+  Start();
+  const UploadedFiles result = Upload(path);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.files_uploaded, 1U);
+  EXPECT_EQ(result.files_failed, 0U);
+  EXPECT_EQ(result.bytes_uploaded, 5U);
+  EXPECT_EQ(result.bytes_total, 5U);
+  ASSERT_EQ(server_->stored_count(), 1U);
+  const UploadCall call = server_->stored()[0];
+  EXPECT_EQ(call.contents, "hello");
+  EXPECT_EQ(call.metadata.file_name(), path);
+  EXPECT_EQ(call.metadata.file_extension(), ".log");
+  EXPECT_EQ(List(call.metadata.tags()), (std::vector<std::string>{"t1", "red"}));
+  EXPECT_EQ(List(call.metadata.dataset_ids()), (std::vector<std::string>{"d1", "d2"}));
+  EXPECT_EQ(result.ids, std::vector<std::string>{"id-" + call.key});
+  EXPECT_EQ(Left(), "");
+  EXPECT_TRUE(Logged("info: uploaded " + path + ": 5 Bytes in "));
+}
+
+TEST_F(PathUploadTest, OfATreeEveryFileIsUploadedButWhatADataManagerKeeps) {
+  for (const std::string name : {"a.txt", "failed/b.txt", "deep/er/c.txt"}) Put(name, "12345");
+  const std::vector<std::string> kept = {"capture/2026.prog", "sequences/x.progseq",
+                                         "sequences/x.seq", "x.capture",
+                                         "datasetUpload/" + std::string(32, 'a') + ".upload"};
+  for (const std::string& name : kept) Put(name, "kept");
+  Put("datasetUpload/mine.txt", "12345");
+  Start();
+  const UploadedFiles result = Upload(tree_ + "/");
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.files_uploaded, 4U);
+  EXPECT_EQ(result.files_failed, 0U);
+  EXPECT_EQ(result.bytes_uploaded, 20U);
+  EXPECT_EQ(result.ids.size(), 4U);
+  EXPECT_EQ(Uploaded(), "a.txt b.txt c.txt mine.txt");
+  EXPECT_EQ(FilesBelow(tree_).size(), kept.size());
+  EXPECT_TRUE(Logged("warning: skipping file managed by data capture: "));
+  EXPECT_TRUE(Logged(" and 4 more below "));
+}
+
+TEST_F(PathUploadTest, AFileThatFailsIsCountedStaysAndDoesNotEndTheRest) {
+  Put("1.txt", "one");
+  Put("2.txt", "two");
+  Put("3.txt", "");
+  const std::string open = Put("4.txt", "four");
+  const UniqueFd writer(::open(open.c_str(), O_WRONLY | O_CLOEXEC));
+  server_->OnCall([](const UploadCall& call) {
+    return call.contents == "two" ? absl::InvalidArgumentError("never") : absl::OkStatus();
+  });
+  Start();
+  const UploadedFiles result = Upload(tree_);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.files_uploaded, 1U);
+  EXPECT_EQ(result.files_failed, 3U);
+  EXPECT_EQ(result.bytes_uploaded, 3U);
+  EXPECT_EQ(result.bytes_total, 10U);
+  const std::string errors = Join(result.errors, "\n");
+  EXPECT_NE(errors.find("/2.txt: INVALID_ARGUMENT: never"), std::string::npos) << errors;
+  EXPECT_NE(errors.find("/3.txt: INVALID_ARGUMENT: file is empty (0 bytes)"), std::string::npos);
+  EXPECT_NE(errors.find("is open for writing elsewhere"), std::string::npos) << errors;
+  EXPECT_EQ(Left(), "2.txt 3.txt 4.txt");
+  // One try each.
+  EXPECT_EQ(server_->call_count(), 2U);
+  EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+}
+
+TEST_F(PathUploadTest, FollowsNoLinkAndNeverLeavesItsTree) {
+  const std::string secret = dir_.path() + "/secret/passwords.txt";
+  WriteFile(secret, "secret");
+  Put("a.txt", "a");
+  std::filesystem::create_symlink(secret, tree_ + "/link.txt");
+  std::filesystem::create_symlink(dir_.path() + "/secret", tree_ + "/links");
+  std::filesystem::create_symlink(dir_.path() + "/nowhere", tree_ + "/broken");
+  ASSERT_EQ(::mkfifo((tree_ + "/fifo").c_str(), 0600), 0);
+  Start();
+  EXPECT_EQ(Upload(tree_).files_uploaded, 1U);
+  EXPECT_EQ(Uploaded(), "a.txt");
+  EXPECT_EQ(ReadFile(secret), "secret");
+  // Named itself, it is refused.
+  for (const std::string name : {"/link.txt", "/broken", "/fifo"}) {
+    const UploadedFiles result = Upload(tree_ + name);
+    EXPECT_TRUE(absl::IsInvalidArgument(result.status)) << result.status;
+  }
+  EXPECT_EQ(server_->call_count(), 1U);
+}
+
+TEST_F(PathUploadTest, WhatIsNotThereOrTooMuchIsAnError) {
+  Start();
+  const UploadedFiles missing = Upload(tree_ + "/none");
+  EXPECT_TRUE(absl::IsNotFound(missing.status));
+  EXPECT_NE(missing.status.message().find("failed to stat file path " + tree_ + "/none"),
+            absl::string_view::npos);
+  EXPECT_TRUE(absl::IsInvalidArgument(Upload("/").status));
+  EXPECT_TRUE(absl::IsInvalidArgument(Upload("/tmp/..").status));
+  EXPECT_TRUE(absl::IsNotFound(Upload("").status));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      sync_->UploadPath(tree_, {.tags = {""}, .dataset_ids = {}}, {}).status));
+}
+
+TEST_F(PathUploadTest, WithoutACloudOrAConnectionItSaysSo) {
+  Put("a.txt", "a");
+  server_->SetReady(false);
+  Start();
+  const UploadedFiles offline = Upload(tree_);
+  EXPECT_TRUE(absl::IsUnavailable(offline.status)) << offline.status;
+  EXPECT_EQ(offline.files_failed, 0U);
+  Close();
+  options_.uploader = nullptr;
+  Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(Upload(tree_).status));
+  EXPECT_EQ(Left(), "a.txt");
+}
+
+// What was done by then is told.
+TEST_F(PathUploadTest, AConnectionThatIsLostMeanwhileEndsItWithTheCounts) {
+  for (int i = 0; i < 5; ++i) Put(std::to_string(i) + ".txt", "x");
+  server_->OnCall([this](const UploadCall&) {
+    if (server_->stored_count() == 2) server_->SetReady(false);
+    return absl::OkStatus();
+  });
+  Start();
+  const UploadedFiles result = Upload(tree_);
+  EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+  EXPECT_NE(result.status.message().find("2 files were uploaded, 1 failed"),
+            absl::string_view::npos)
+      << result.status;
+  EXPECT_EQ(result.files_uploaded, 2U);
+  EXPECT_EQ(result.ids.size(), 2U);
+  EXPECT_EQ(FilesBelow(tree_).size(), 3U);
+}
+
+TEST_F(PathUploadTest, AFileThatBreaksTheConnectionDoesNotEndTheRest) {
+  Put("1.txt", "1");
+  Put("2.txt", "2");
+  server_->LoseConnectionForAMoment(1);
+  Start();
+  const UploadedFiles result = Upload(tree_);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.files_uploaded, 1U);
+  EXPECT_EQ(result.files_failed, 1U);
+}
+
+TEST_F(PathUploadTest, CancelledItEndsTheUploadUnderWayAndKeepsItsFile) {
+  Put("1.txt", "1");
+  Start();
+  server_->Block();
+  std::stop_source stop;
+  auto call =
+      std::async(std::launch::async, [&] { return Upload(tree_, {.stop = stop.get_token()}); });
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  stop.request_stop();
+  const UploadedFiles result = call.get();
+  EXPECT_TRUE(absl::IsCancelled(result.status)) << result.status;
+  EXPECT_EQ(result.files_uploaded + result.files_failed, 0U);
+  EXPECT_EQ(server_->blocked(), 0U);
+  EXPECT_EQ(Left(), "1.txt");
+
+  const UploadedFiles late =
+      Upload(tree_, {.deadline = clock_.MonotonicNow() + std::chrono::milliseconds(50)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status)) << late.status;
+  EXPECT_EQ(Left(), "1.txt");
+}
+
+TEST_F(PathUploadTest, ClosingEndsIt) {
+  Put("1.txt", "1");
+  Start();
+  server_->Block();
+  auto call = std::async(std::launch::async, [&] { return Upload(tree_); });
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  EXPECT_TRUE(sync_->Close(In(std::chrono::seconds(5))).ok());
+  EXPECT_TRUE(absl::IsCancelled(call.get().status));
+}
+
+// Below an additional path both find it: whoever comes first has it.
+TEST_F(PathUploadTest, AFileThatAPassHasIsUploadedOnce) {
+  config_.scheduled = true;
+  const std::string path = Drop("both.txt", "both");
+  server_->Block();
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  auto call = std::async(std::launch::async, [&] { return Upload(path); });
+  auto other =
+      std::async(std::launch::async, [&] { return Upload(files_ + "/../files/both.txt"); });
+  server_->Release();
+  EXPECT_EQ(call.get().files_uploaded + other.get().files_uploaded, 0U);
+  EXPECT_EQ(Uploaded(), "both.txt");
+  EXPECT_EQ(server_->call_count(), 1U);
+}
+
+TEST_F(PathUploadTest, ChangedMeanwhileItStays) {
+  const std::string path = Put("1.txt", "before");
+  server_->OnCall([&](const UploadCall&) {
+    WriteFile(path, "after all");
+    return absl::OkStatus();
+  });
+  Start();
+  const UploadedFiles result = Upload(path);
+  EXPECT_EQ(result.files_uploaded, 1U);
+  EXPECT_NE(Join(result.errors).find("stored, but not removed"), std::string::npos);
+  EXPECT_EQ(ReadFile(path), "after all");
+}
+
+TEST_F(PathUploadTest, WhatCannotBeRemovedAfterwardsIsStoredAndTold) {
+  testing::FaultyFileOps ops;
+  options_.ops = &ops;
+  Put("1.txt", "1");
+  Start();
+  ops.Fail(testing::FaultyFileOps::Call::kUnlink, EROFS);
+  const UploadedFiles result = Upload(tree_);
+  EXPECT_EQ(result.files_uploaded, 1U);
+  EXPECT_NE(Join(result.errors).find("stored, but not removed"), std::string::npos);
+  EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
+  Close();  // Before what it works on.
+}
+
+}  // namespace
+}  // namespace datamanager::sync
