@@ -21,12 +21,15 @@ absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(
     uint64_t seed) {
   absl::StatusOr<std::unique_ptr<IngestStore>> store = IngestStore::Open(store_directory);
   if (!store.ok()) return store.status();
+  absl::StatusOr<std::unique_ptr<SequenceStore>> sequences = SequenceStore::Open(store_directory);
+  if (!sequences.ok()) return sequences.status();
   std::unique_ptr<IngestServer> server(
-      new IngestServer(*std::move(store), std::move(faults), seed));
+      new IngestServer(*std::move(store), *std::move(sequences), std::move(faults), seed));
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &server->port_);
   builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->sequence_service_);
   builder.SetMaxReceiveMessageSize(-1);  // No limit: see CheckSize.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
@@ -40,8 +43,14 @@ absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(
   return server;
 }
 
-IngestServer::IngestServer(std::unique_ptr<IngestStore> store, FaultSpec faults, uint64_t seed)
-    : store_(std::move(store)), faults_(std::move(faults), seed), service_(*store_, faults_) {}
+IngestServer::IngestServer(std::unique_ptr<IngestStore> store,
+                           std::unique_ptr<SequenceStore> sequences, FaultSpec faults,
+                           uint64_t seed)
+    : store_(std::move(store)),
+      sequences_(std::move(sequences)),
+      faults_(std::move(faults), seed),
+      service_(*store_, faults_),
+      sequence_service_(*sequences_, faults_) {}
 
 IngestServer::~IngestServer() { Shutdown(); }
 

@@ -12,13 +12,15 @@
 
 #include "absl/status/statusor.h"
 #include "ingest_server/fault_injector.h"
+#include "ingest_server/sequence_service.h"
+#include "ingest_server/sequence_store.h"
 #include "ingest_server/service.h"
 #include "ingest_server/store.h"
 
 namespace ingest {
 
-// A DataSyncService that listens, and its store. Thread-safe. After Shutdown, or with this object
-// gone, another one may be started on the same address and directory.
+// A DataSyncService and a DataService that listen, and their store. Thread-safe. After Shutdown, or
+// with this object gone, another one may be started on the same address and directory.
 class IngestServer {
  public:
   // Returns once it accepts connections. `listen` is HOST:PORT, where port 0 lets the system
@@ -38,6 +40,7 @@ class IngestServer {
   const std::string& address() const { return address_; }
   // Remains open after Shutdown.
   const IngestStore& store() const { return *store_; }
+  const SequenceStore& sequences() const { return *sequences_; }
 
   // How often faults have struck.
   FaultCounts fault_counts() const { return service_.fault_counts(); }
@@ -51,11 +54,14 @@ class IngestServer {
   void Shutdown(std::chrono::milliseconds grace = std::chrono::seconds(1));
 
  private:
-  IngestServer(std::unique_ptr<IngestStore> store, FaultSpec faults, uint64_t seed);
+  IngestServer(std::unique_ptr<IngestStore> store, std::unique_ptr<SequenceStore> sequences,
+               FaultSpec faults, uint64_t seed);
 
   const std::unique_ptr<IngestStore> store_;
+  const std::unique_ptr<SequenceStore> sequences_;
   FaultInjector faults_;
   IngestService service_;
+  SequenceService sequence_service_;
   std::string address_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;

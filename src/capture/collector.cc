@@ -1,17 +1,17 @@
 #include "capture/collector.h"
 
 #include <algorithm>
-#include <exception>
+#include <optional>
 #include <stop_token>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "base/callback_scope.h"
 #include "base/repeat_filter.h"
 #include "base/strings.h"
 #include "base/thread.h"
 #include "base/waker.h"
+#include "capture/ask_source.h"
 #include "capture/collector_metadata.h"
 #include "capture/output.h"
 #include "capture/record_encoder.h"
@@ -19,19 +19,6 @@
 
 namespace datamanager::capture {
 namespace {
-
-// Calls a source so that nothing it throws gets past.
-template <typename Function, typename Out>
-absl::Status Ask(const Function& function, const CaptureRequest& request, Out& out) {
-  const CallbackScope scope;
-  try {
-    return function(request, out);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("the source threw: ", e.what()));
-  } catch (...) {
-    return absl::InternalError("the source threw something that is no std::exception");
-  }
-}
 
 ValueMap ExtraOf(const config::CollectorSettings& settings, const Method& method) {
   ValueMap extra;
@@ -102,7 +89,7 @@ class Collector::Loop {
                           .clock = options.clock})),
         extra_(ExtraOf(options.settings, *options.method)) {}
 
-  void Run(const std::vector<std::shared_ptr<Loop>>& predecessors);
+  void Run(std::vector<std::shared_ptr<Loop>> predecessors);
   bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
@@ -144,20 +131,32 @@ class Collector::Loop {
   Mutex ended_mutex_;
   CondVar ended_changed_;
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
+  MonotonicTime next_due_ DM_GUARDED_BY(ended_mutex_);  // Of the tick after the last.
 };
 
-void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors) {
+void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   UseFinestTimers();
+  const auto interval = options.settings.interval;
+  std::optional<MonotonicTime> phase;
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
     MutexLock lock(predecessor->ended_mutex_);
     Loop& old = *predecessor;
-    old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
+    const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
     });
+    if (ended && old.options.settings == options.settings) phase = old.next_due_;
   }
-  const auto interval = options.settings.interval;
-  MonotonicTime due = options.clock->MonotonicNow() + interval;
+  predecessors.clear();
+  const MonotonicTime begin = options.clock->MonotonicNow();
+  MonotonicTime due = phase.value_or(begin + interval);
+  // Of the ticks that came due in between, the last one is made up for.
+  if (begin > due) {
+    const auto passed = static_cast<uint64_t>((begin - due) / interval);
+    options.counters->ticks_due += passed;
+    options.counters->missed += passed;
+    due += interval * static_cast<int64_t>(passed);
+  }
   while (waker.WaitUntil(due)) {
     ++options.counters->ticks_due;
     Tick();
@@ -172,6 +171,7 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
   }
   output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
+  next_due_ = due;
   ended_ = true;
   ended_changed_.NotifyAll();
 }
@@ -206,7 +206,11 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
   out.Clear();
   step_ = Step::kRead;
   times->requested = options.clock->WallNow();
-  absl::Status status = Ask(function, Request(), out);
+  absl::Status status = absl::CancelledError("stopped while somebody else asked the source");
+  if (options.turn->Enter(stop.get_token())) {
+    status = AskSource(function, Request(), out);
+    options.turn->Leave();
+  }
   times->received = options.clock->WallNow();
   if (status.ok()) {
     step_ = Step::kCheck;
@@ -346,8 +350,9 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
   auto loop = std::make_shared<Loop>(std::move(options));
   std::vector<std::shared_ptr<Loop>> before;
   for (const std::shared_ptr<Collector>& old : predecessors) before.push_back(old->loop_);
-  absl::StatusOr<Thread> thread = Thread::Start(
-      name, kSystemStackBytes, [loop, before = std::move(before)] { loop->Run(before); });
+  absl::StatusOr<Thread> thread =
+      Thread::Start(name, kSystemStackBytes,
+                    [loop, before = std::move(before)]() mutable { loop->Run(std::move(before)); });
   if (!thread.ok()) return thread.status();
   loop->thread = *std::move(thread);
   return std::unique_ptr<Collector>(new Collector(std::move(loop)));

@@ -4,6 +4,9 @@
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.capture   published, to be uploaded
 //   <root>/failed/<path below root>                           refused, or unreadable
 //   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
+//   <capture_dir>/sequences/<id>.progseq                      a sequence that has not ended
+//   <capture_dir>/sequences/<id>.seq                          one that has, to be uploaded
+//   <capture_dir>/sequences/<id>.<suffix>.tmp                 either, not yet written whole
 //
 // The life of a file, who has it, and what ends each stage:
 //
@@ -23,6 +26,10 @@
 //   .capture, uploading   an upload worker, by the tracker and by flock. Stored: removed. A
 //                         transient failure: it waits again. Refused: failed/.
 //   failed/, set aside    nobody, until an operator puts it back.
+//   .progseq              capture control, by flock, until the sequence ends: then the .seq takes
+//   its
+//                         place. Left behind by a dead process: recovery ends it.
+//   .seq                  nobody, like a .capture; sync uploads it after its data.
 //
 // A name never moves onto another: each rename refuses to replace, and goes on to the next
 // microsecond.
@@ -46,12 +53,23 @@ namespace datamanager::capture_file {
 inline constexpr std::string_view kInProgressSuffix = ".prog";
 inline constexpr std::string_view kCompleteSuffix = ".capture";
 inline constexpr std::string_view kFailedDirectory = "failed";
-// Kept by other parts of the reference below the capture directory; not for the walker.
 inline constexpr std::string_view kSequencesDirectory = "sequences";
+inline constexpr std::string_view kOpenSequenceSuffix = ".progseq";
+inline constexpr std::string_view kSequenceSuffix = ".seq";
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
+// Kept by another part of the reference below the capture directory; not for the walker.
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
 
 std::string CollectorDirectory(std::string_view capture_dir, std::string_view api,
                                std::string_view name, std::string_view method);
+
+// The last two segments of that alone: whichever API the resource has.
+std::string ResourceSegments(std::string_view name, std::string_view method);
+
+std::string SequencesDirectory(std::string_view capture_dir);
+// The id in the base name of a sequence that has ended, or has not (`suffix`); nullopt if it was
+// not made here: ids are UUIDs.
+std::optional<std::string> SequenceId(std::string_view base_name, std::string_view suffix);
 
 // Base names for a file begun at `start`, cut to microseconds.
 std::string InProgressName(WallTime start);

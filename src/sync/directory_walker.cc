@@ -26,10 +26,8 @@ bool Contains(const std::vector<Root>& roots, FileId id) {
 
 Area AreaOf(std::string_view directory) {
   if (directory == capture_file::kFailedDirectory) return Area::kFailed;
-  if (directory == capture_file::kSequencesDirectory ||
-      directory == capture_file::kDatasetUploadDirectory) {
-    return Area::kOther;
-  }
+  if (directory == capture_file::kSequencesDirectory) return Area::kSequences;
+  if (directory == capture_file::kDatasetUploadDirectory) return Area::kOther;
   return Area::kWaiting;
 }
 
@@ -106,7 +104,7 @@ bool DirectoryWalker::Look(const dirent& entry) {
   }
   if (type == DT_DIR) {
     const Area area = levels_.size() == 1 ? AreaOf(name) : level.area;
-    if (uploads && area != Area::kWaiting) return false;
+    if (uploads && area != Area::kWaiting && area != Area::kSequences) return false;
     if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
     const size_t length = path_.size();
     absl::StrAppend(&path_, "/", ToAbsl(name));
@@ -114,6 +112,10 @@ bool DirectoryWalker::Look(const dirent& entry) {
     return false;
   }
   if (options_.what == WalkOf::kFailed && level.area != Area::kFailed) return false;
+  // What a user put below `sequences` is not ours, whatever it is.
+  const bool sequence = level.area == Area::kSequences && levels_.size() == 2 &&
+                        capture_file::SequenceId(name, capture_file::kSequenceSuffix).has_value();
+  if (uploads && level.area == Area::kSequences && !sequence) return false;
   if (uploads && !CanRemoveFrom(level)) {
     ++blocked_files_;
     return false;
@@ -123,7 +125,9 @@ bool DirectoryWalker::Look(const dirent& entry) {
       .directory = &path_,
       .name = entry.d_name,
       .area = level.area,
-      .kind = capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary,
+      .kind = sequence                         ? FileKind::kSequence
+              : capture_file::IsComplete(name) ? FileKind::kCapture
+                                               : FileKind::kArbitrary,
       .id = {level.info.st_dev, entry.d_ino},
       .parent = parent,
       .directory_info = &level.info,

@@ -22,9 +22,10 @@ namespace datamanager::sync {
 
 // What lies below a directory directly below a root, or as a file in the root itself.
 enum class Area : uint8_t {
-  kWaiting,  // For upload.
-  kFailed,   // Set aside below failed/.
-  kOther,    // Below `sequences` or `datasetUpload`: not for upload.
+  kWaiting,    // For upload.
+  kFailed,     // Set aside below failed/.
+  kSequences,  // Of which those that have ended are for upload.
+  kOther,      // Below `datasetUpload`: not for upload.
 };
 // By the directory's name. An additional path may be the capture directory of another data manager,
 // so the names count below every root. Pure.

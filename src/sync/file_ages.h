@@ -25,8 +25,8 @@ class FileAges {
   // enough.
   static constexpr size_t kLimit = 1024;
 
-  // Whether a file that is not in progress may be uploaded: a complete capture file at once,
-  // another when it is not empty and has been left alone for `min_age`.
+  // Whether a file that is not in progress may be uploaded: a complete capture file and a
+  // sequence at once, another when it is not empty and has been left alone for `min_age`.
   bool IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
                WallTime wall, MonotonicTime now) DM_EXCLUDES(mutex_);
   // The same for one whose name says nothing about whether it is complete.

@@ -25,7 +25,7 @@ void AppendPart(std::string_view part, std::string& out) {
 absl::StatusOr<UploadKeys> UploadKeys::Of(const LocalFile& file, std::string_view part_id) {
   UploadKeys keys;
   AppendPart(part_id, keys.identity_);
-  if (file.found().kind == FileKind::kCapture) {
+  if (file.found().kind != FileKind::kArbitrary) {
     AppendPart(BaseName(file.found().path), keys.identity_);
   } else {
     const timespec& modified = file.info().st_mtim;

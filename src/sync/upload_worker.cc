@@ -58,10 +58,7 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
                              .stop = std::move(stop)};
-  const UploadResult result =
-      job.file.kind == FileKind::kCapture
-          ? UploadCaptureFile(upload, *file, job.state.resume.OffsetIn(file->info()))
-          : UploadArbitraryFile(upload, *file);
+  const UploadResult result = UploadAs(job, upload, *file);
   if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
     OnStored(job, *file, result);
@@ -73,6 +70,19 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
     OnFailed(job, *file, result);
   }
   return result.error;
+}
+
+UploadResult UploadWorker::UploadAs(const Job& job, const UploadContext& upload,
+                                    const LocalFile& file) {
+  switch (job.file.kind) {
+    case FileKind::kCapture:
+      return UploadCaptureFile(upload, file, job.state.resume.OffsetIn(file.info()));
+    case FileKind::kSequence:
+      return UploadSequence(upload, file);
+    case FileKind::kArbitrary:
+      break;
+  }
+  return UploadArbitraryFile(upload, file);
 }
 
 void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadError& answer) {
@@ -135,7 +145,7 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     }
     RetryLater(job, {.kind = result.kind,
                      .resume = resume,
-                     .sent = !changed && result.kind == DataKind::kArbitrary,
+                     .sent = !changed && job.file.kind != FileKind::kCapture,
                      .what = Wrap(removed, "stored, but not removed").ToString()});
     return;
   }

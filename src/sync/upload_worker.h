@@ -48,6 +48,7 @@ class UploadWorker {
   void Process(const Job& job, std::stop_token stop);
   // The try itself; what the server said of the file, if it said anything.
   UploadError Upload(const Job& job, std::stop_token stop);
+  static UploadResult UploadAs(const Job& job, const UploadContext& upload, const LocalFile& file);
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result);
   void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);

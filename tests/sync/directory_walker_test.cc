@@ -119,6 +119,23 @@ TEST_F(WalkTest, DirectoriesOfOthersAreOffLimitsBelowEachRootOnly) {
             "files/user/failed/deeper.txt files/user/sequences/deeper.txt");
 }
 
+TEST_F(WalkTest, OfSequencesThoseThatHaveEndedAreTold) {
+  const std::string id = "0123abcd-0123-4abc-8def-0123456789ab";
+  for (const std::string name :
+       {id + ".seq", id + ".progseq", id + ".seq.tmp", id + ".progseq.tmp", "mine.seq",
+        "0123ABCD-0123-4abc-8def-0123456789ab.seq", "x/" + id + ".seq"}) {
+    Write("capture/sequences/" + name);
+  }
+  Write("capture/user/sequences/" + id + ".seq");
+  EXPECT_EQ(Walked(), "capture/sequences/" + id + ".seq capture/user/sequences/" + id + ".seq");
+  ASSERT_EQ(found_.size(), 2U);
+  for (const FoundFile& file : found_) {
+    EXPECT_EQ(file.kind, file.path == Path("capture/sequences/" + id + ".seq")
+                             ? FileKind::kSequence
+                             : FileKind::kArbitrary);
+  }
+}
+
 TEST_F(WalkTest, AFileWithSuchANameIsAFile) {
   Write("capture/failed");
   EXPECT_EQ(Walked(), "capture/failed");
