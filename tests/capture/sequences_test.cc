@@ -251,7 +251,7 @@ TEST_F(SequencesTest, RecoveryTidiesUp) {
 }
 
 TEST_F(SequencesTest, RecoveryKeepsWhatCannotBeRead) {
-  for (const std::string content : {std::string(), std::string("{"), std::string(2 << 20, ' ')}) {
+  for (const std::string& content : {std::string(), std::string("{"), std::string(2 << 20, ' ')}) {
     const std::string path = dir_ + "/sequences/" + kId;
     WriteFile(path + ".progseq", content);
     EXPECT_TRUE(Recover().ok());

@@ -96,7 +96,7 @@ TEST(SequenceFileTest, OnlyUuidsAreIds) {
   const std::string id = "0123abcd-0123-4abc-8def-0123456789ab";
   EXPECT_EQ(SequenceId(id + ".seq", kSequenceSuffix), id);
   EXPECT_EQ(SequenceId(id + ".progseq", kOpenSequenceSuffix), id);
-  for (const std::string name :
+  for (const std::string& name :
        {id, id + ".progseq", id + ".seq.tmp", "x" + id + ".seq", id.substr(1) + ".seq",
         std::string(".seq"), std::string("notes.seq"), "0123ABCD" + id.substr(8) + ".seq"}) {
     EXPECT_EQ(SequenceId(name, kSequenceSuffix), std::nullopt) << name;

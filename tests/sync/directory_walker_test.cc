@@ -121,7 +121,7 @@ TEST_F(WalkTest, DirectoriesOfOthersAreOffLimitsBelowEachRootOnly) {
 
 TEST_F(WalkTest, OfSequencesThoseThatHaveEndedAreTold) {
   const std::string id = "0123abcd-0123-4abc-8def-0123456789ab";
-  for (const std::string name :
+  for (const std::string& name :
        {id + ".seq", id + ".progseq", id + ".seq.tmp", id + ".progseq.tmp", "mine.seq",
         "0123ABCD-0123-4abc-8def-0123456789ab.seq", "x/" + id + ".seq"}) {
     Write("capture/sequences/" + name);
