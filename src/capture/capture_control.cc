@@ -80,12 +80,10 @@ void CaptureControl::State::Complain(std::string_view key, std::string text) {
 
 void CaptureControl::State::Hear(const absl::Status& status, const Readings& readings) {
   std::vector<std::string> complaints;
-  absl::StatusOr<config::Overrides> said_overrides = status;
-  absl::StatusOr<WantedSequences> said_sequences = status;
-  if (status.ok()) {
-    said_overrides = ParseOverrides(readings, options.sensor.key);
-    said_sequences = ParseSequences(readings, complaints);
-  }
+  auto said_overrides = status.ok() ? ParseOverrides(readings, options.sensor.key)
+                                    : absl::StatusOr<config::Overrides>(status);
+  auto said_sequences =
+      status.ok() ? ParseSequences(readings, complaints) : absl::StatusOr<WantedSequences>(status);
   MutexLock lock(mutex);
   news = true;
   if (said_overrides.ok()) overrides.Hear(*std::move(said_overrides), Now());

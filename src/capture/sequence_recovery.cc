@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,9 @@ using capture_file::kSequenceSuffix;
 using capture_file::kTemporarySuffix;
 using capture_file::Sequence;
 using capture_file::SequenceId;
+
+// A file's stamp lies up to a tick of the kernel's clock before the write.
+constexpr std::chrono::milliseconds kStampStep{10};
 
 absl::StatusOr<std::vector<std::string>> Names(FileOps& ops, const std::string& directory) {
   std::vector<std::string> names;
@@ -144,7 +148,7 @@ class Recovery {
           struct stat info {};
           if (begun.has_value() && *begun < recovery_.run_began &&
               ops_.Lstat(absl::StrCat(directory, "/", file).c_str(), &info) == 0) {
-            last = std::max(last, ModifiedAt(info));
+            last = std::max(last, ModifiedAt(info) + kStampStep);
           }
         }
       }
