@@ -37,8 +37,6 @@ double FrequencyOf(const config::CollectorSettings& settings) {
 // How long a change by the control sensor waits for collectors, so that one whose source is slow
 // holds up no other: all is done within 200 ms of the answer.
 constexpr std::chrono::milliseconds kOverrideLimit{100};
-// What Close gives the disk for the sequences.
-constexpr std::chrono::milliseconds kSequenceLimit{200};
 // How often the same news of the control sensor is told.
 constexpr std::chrono::minutes kNewsInterval{1};
 
@@ -430,7 +428,9 @@ absl::Status Capture::Start(Entry& entry, CollectorOptions work, const std::vect
   std::vector<std::shared_ptr<Collector>> predecessors;
   // From these it takes the phase.
   for (const Entry& old : ended) {
-    if (KeyOf(old.settings) == KeyOf(entry.settings)) predecessors.push_back(old.collector);
+    if (KeyOf(old.settings) == KeyOf(entry.settings) && old.collector->ended()) {
+      predecessors.push_back(old.collector);
+    }
   }
   {
     MutexLock lock(mutex_);
@@ -515,11 +515,7 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
   }
   const std::vector<Entry> running = RunningEntries();
   for (const Entry& entry : running) entry.collector->RequestStop();
-  bool sequences_written = true;
-  if (control != nullptr) {
-    control->RequestStop();
-    sequences_written = control->Stop(options_.clock->MonotonicNow() + kSequenceLimit);
-  }
+  if (control != nullptr) control->EndApplying();
   Stop(running, {.deadline = source_deadline});
   AbandonStopping(source_deadline);
   // Those that were left alone may return in time.
@@ -533,6 +529,8 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
   for (const Entry& entry : left_alone) entry.collector->WaitUntilEnded(source_deadline);
   for (const auto& sensor : sensors) sensor->WaitUntilEnded(source_deadline);
   keeper_->Close(disk_deadline);
+  // Its thread has been at it since EndApplying.
+  const bool sequences_written = control == nullptr || control->Stop(disk_deadline);
 
   const bool published = keeper_->WaitUntilPublished(options_.clock->MonotonicNow(), {});
 

@@ -235,21 +235,19 @@ void CaptureControl::SetTarget(const SequenceTarget& target, MonotonicTime deadl
   });
 }
 
-void CaptureControl::RequestStop() {
+void CaptureControl::EndApplying() {
   sensor_->RequestStop();
   state_->stop.request_stop();
+  MutexLock lock(state_->mutex);
+  state_->stopped = true;
+  state_->changed.Wait(state_->mutex, [this] {
+    state_->mutex.AssertHeld();
+    return !state_->applying;
+  });
 }
 
 bool CaptureControl::Stop(MonotonicTime deadline) {
-  RequestStop();
-  {
-    MutexLock lock(state_->mutex);
-    state_->stopped = true;
-    state_->changed.Wait(state_->mutex, [this] {
-      state_->mutex.AssertHeld();
-      return !state_->applying;
-    });
-  }
+  EndApplying();
   if (!state_->thread.joinable() || state_->thread.JoinUntil(deadline)) return true;
   state_->thread.Detach();
   return false;

@@ -59,10 +59,10 @@ class CaptureControl {
   // open elsewhere have ended.
   void SetTarget(const SequenceTarget& target, MonotonicTime deadline, std::stop_token cancel);
 
-  // Does not block.
-  void RequestStop();
-  // The same, and waits until `deadline` for the end of all sequences. `apply` is not called any
-  // more. False: the disk hangs; recovery ends them.
+  // Asks everything to end, and waits for a call of `apply`, after which there is none.
+  void EndApplying();
+  // The same, and waits until `deadline` for the end of all sequences. False: the disk hangs;
+  // recovery ends them.
   bool Stop(MonotonicTime deadline);
 
   // To be waited for: its source may hang.

@@ -24,6 +24,7 @@
 #include "tests/capture/captured.h"
 #include "tests/capture/fake_sources.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
@@ -78,7 +79,7 @@ class CaptureControlTest : public ::testing::Test {
     sources_.AddReadings(kSensor, "control", control_.source());
     Say([](Readings&) { return absl::OkStatus(); });
     capture_ = *Capture::Create(
-        {.logger = logger_, .clock = &clock_, .control_interval = milliseconds(10)});
+        {.logger = logger_, .ops = &ops_, .clock = &clock_, .control_interval = milliseconds(10)});
   }
   ~CaptureControlTest() override {
     control_.gate().Open();
@@ -153,6 +154,7 @@ class CaptureControlTest : public ::testing::Test {
   }
 
   testing::TempDir temp_;
+  testing::FaultyFileOps ops_;  // Flushes nothing, so that no other user of the disk matters.
   testing::FakeClock clock_;
   testing::LogCapture log_;
   const std::shared_ptr<Logger> logger_ = *Logger::Create(log_.sink());

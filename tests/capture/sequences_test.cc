@@ -220,9 +220,10 @@ TEST_F(SequencesTest, RecoveryEndsWhatWasLeftWithTheLastDataOfItsResources) {
   EXPECT_TRUE(Recover().ok());
   EXPECT_EQ(FilesBelow(dir_ + "/sequences").size(), 1U);
   ASSERT_EQ(Ended().size(), 1U);
-  EXPECT_EQ(
-      Ended()[0],
-      (Sequence{.start = At(0), .end = At(42), .resources = kPick.resources, .tags = {"pick"}}));
+  EXPECT_EQ(Ended()[0], (Sequence{.start = At(0),
+                                  .end = At(42) + std::chrono::milliseconds(10),
+                                  .resources = kPick.resources,
+                                  .tags = {"pick"}}));
   ASSERT_EQ(told_.size(), 1U);
   EXPECT_NE(told_[0].find("left open by a process that ended"), std::string::npos);
 }

@@ -137,9 +137,9 @@ TEST_F(RobotControlTest, ASequenceArrivesAfterItsDataOverAKillToo) {
   }
   EXPECT_GE(place.end_time, last);
   EXPECT_EQ(open(), 0U);
+  EXPECT_TRUE(WaitUntil([&] { return OnDisk(".seq").empty(); }));
   robot_->Signal(SIGTERM);
   EXPECT_EQ(robot_->ExitCode(), 0);
-  EXPECT_EQ(OnDisk(".seq").size(), 0U);
 }
 
 TEST_F(RobotControlTest, ASelectiveSensorSaysWhenToSync) {
