@@ -84,6 +84,8 @@ class CaptureControlTest : public ::testing::Test {
   ~CaptureControlTest() override {
     control_.gate().Open();
     for (auto& [name, sensor] : sensors_) sensor.gate().Open();
+    // The destructor alone would leave threads with our clock and disk.
+    capture_->Close(PatienceEnds(), PatienceEnds()).IgnoreError();
     capture_.reset();
     EXPECT_TRUE(WaitUntil([&] { return control_.under_way() == 0; }));
     for (auto& [name, sensor] : sensors_) {
