@@ -197,7 +197,6 @@ void CaptureControl::State::CopyCounts() {
 absl::StatusOr<std::shared_ptr<CaptureControl>> CaptureControl::Start(
     CaptureControlOptions options) {
   auto state = std::make_shared<State>(std::move(options));
-  state->stats.sensor = state->options.sensor.name;
   absl::StatusOr<std::shared_ptr<AskedSensor>> sensor = AskedSensor::Start(
       {.name = state->options.sensor.name,
        .source = state->options.source,
@@ -255,7 +254,9 @@ bool CaptureControl::Stop(MonotonicTime deadline) {
 
 CaptureControlStats CaptureControl::Stats() const {
   MutexLock lock(state_->mutex);
-  return state_->stats;
+  CaptureControlStats stats = state_->stats;
+  stats.sensor = state_->options.sensor.name;
+  return stats;
 }
 
 }  // namespace datamanager::capture

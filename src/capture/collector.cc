@@ -139,8 +139,8 @@ void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   const auto interval = options.settings.interval;
   std::optional<MonotonicTime> phase;
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
-    MutexLock lock(predecessor->ended_mutex_);
     Loop& old = *predecessor;
+    MutexLock lock(old.ended_mutex_);
     const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
