@@ -38,8 +38,8 @@ struct RemoteOptions {
 
 // A component or service that a server at `channel` calls `name`. A collector of it has one call
 // under way at most; the end of the collector cancels it. A call that fails is a failed tick: the
-// error names component and address. While there is no connection, ticks fail at once, and capture
-// goes on by itself when it is back.
+// error names component and address. While the connection is lost, a tick waits up to 100 ms for it
+// and fails; capture goes on by itself when it is back.
 //
 // It sends and receives wire bytes, and registers no message of viam.* in the process. Not
 // thread-safe; sources that were added are as thread-safe as any, and outlive it.

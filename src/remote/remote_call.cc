@@ -18,6 +18,15 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
+// A channel that has lost its connection fails calls at once, and whoever waits for nothing does
+// not drive gRPC's sockets either: it would notice a connection made meanwhile only every 5 s.
+void WaitForConnection(grpc::Channel& channel) {
+  constexpr std::chrono::milliseconds kLimit{100};
+  if (channel.GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+    channel.WaitForConnected(DeadlineAfter(kLimit));  // If not, the call tells why.
+  }
+}
+
 // Whether the one operation under way succeeded. Comes by the call's deadline.
 bool Wait(grpc::CompletionQueue& queue) {
   void* tag = nullptr;
@@ -30,6 +39,7 @@ bool Wait(grpc::CompletionQueue& queue) {
 absl::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
                   std::string_view request, std::chrono::milliseconds timeout, std::stop_token stop,
                   const std::function<absl::Status(std::string_view message)>& read) {
+  if (!stop.stop_requested()) WaitForConnection(*channel);
   grpc::ClientContext context;
   context.set_deadline(DeadlineAfter(timeout));
   grpc::CompletionQueue queue;

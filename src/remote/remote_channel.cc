@@ -64,7 +64,7 @@ absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
   // Despite its name, what one attempt may take.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10000);
   return RemoteChannel{
       .channel = grpc::CreateCustomChannel(*target, grpc::InsecureChannelCredentials(), arguments),
       .address = std::string(address)};

@@ -28,7 +28,7 @@ struct Model {
   const char* description;
 };
 
-constexpr std::array<Model, 8> kModels = {{
+constexpr std::array<Model, 10> kModels = {{
     {"host-cpu", kSensor, MakeHostCpu, "use of the processors, load averages"},
     {"host-memory", kSensor, MakeHostMemory, "memory and swap"},
     {"host-network", kSensor, MakeHostNetwork, "traffic of each interface"},
@@ -42,6 +42,12 @@ constexpr std::array<Model, 8> kModels = {{
     {"counter", kSensor, MakeCounter,
      "\"seq\" from 1 on beside a random \"run\"; a line \"<run> <seq>\" is appended to the\n"
      "file \"journal\" (required) before each is returned"},
+    {"file-readings", kSensor, MakeFileReadings,
+     "what the JSON object in the file \"path\" (required) says at the moment: a control\n"
+     "sensor that can be written with an editor"},
+    {"file-tail", kSensor, MakeFileTail,
+     "\"lines\": those appended to the file \"path\" (required) since the last reading, over\n"
+     "rotation and truncation; no record where there are none"},
     {kRemote, nullptr, nullptr,
      "a component or service of another robot or of a module, captured over gRPC from\n"
      "\"address\" (required): HOST:PORT or unix:PATH; \"name\" is what it is called there,\n"
