@@ -86,7 +86,7 @@ absl::Status Robot::Start() {
   if (!manager.ok()) return manager.status();
   manager_ = *std::move(manager);
   // First, so that nothing is captured if it cannot listen.
-  if (absl::Status status = Serve(plan->name); !status.ok()) return status;
+  if (absl::Status status = Serve(*plan); !status.ok()) return status;
   absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
   if (!status.ok()) return status;
   plan_ = *std::move(plan);
@@ -95,15 +95,17 @@ absl::Status Robot::Start() {
   return absl::OkStatus();
 }
 
-absl::Status Robot::Serve(const std::string& name) {
+absl::Status Robot::Serve(const Plan& plan) {
   if (options_.listen.empty()) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(options_.listen, *manager_, name);
+  absl::StatusOr<std::unique_ptr<Front>> front =
+      Front::Start(options_.listen, *manager_, plan.name);
   if (!front.ok()) return front.status();
   front_ = *std::move(front);
+  front_->components().Use(plan.sources.sources());
   if (IsOpenToOthers(options_.listen)) {
     Warn("other machines can reach " + front_->address() +
-         ", and there is no authentication: whoever does may have the robot upload and take its "
-         "statistics; listen on 127.0.0.1 or a unix socket");
+         ", and there is no authentication: whoever does may have the robot upload, and read its "
+         "statistics and components; listen on 127.0.0.1 or a unix socket");
   }
   Say("serving on " + front_->address());
   return absl::OkStatus();
@@ -131,6 +133,7 @@ absl::Status Robot::Apply(absl::StatusOr<Plan> plan) {
     Warn("the data manager's changed name counts from the next start of the robot");
     plan->name = plan_.name;
   }
+  if (front_ != nullptr) front_->components().Use(plan->sources.sources());
   plan_ = *std::move(plan);
   return absl::OkStatus();
 }

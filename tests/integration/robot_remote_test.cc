@@ -200,6 +200,70 @@ TEST_F(RobotRemoteTest, ACallThatHangsDelaysNoEnd) {
   EXPECT_EQ(components_.cancelled(), 1);
 }
 
+TEST_F(RobotRemoteTest, ARobotCapturesTheComponentsOfAnother) {
+  WriteFile(Path("other.json"),
+            Machine("",
+                    {absl::StrCat(R"({"name": "count", "api": "rdk:component:sensor", )",
+                                  R"("model": "counter", "attributes": {"journal": ")",
+                                  Journal("count"), R"("}})"),
+                     R"({"name": "eye", "api": "rdk:component:camera", )"
+                     R"("model": "simulated-camera", "attributes": {}})"},
+                    Service(R"(, "sync_disabled": true)")));
+  Process other({ROBOT_PATH, "--config", Path("other.json"), "--capture-dir", Path("other"),
+                 "--listen", OwnLoopback(0)},
+                Path("other.out"));
+  const std::string serving = "robot: serving on ";
+  ASSERT_TRUE(WaitUntil([&] { return other.Said(serving); })) << other.Output();
+  std::string address = other.Output();
+  address.erase(0, address.find(serving) + serving.size());
+  address.resize(address.find('\n'));
+
+  StartServer();
+  const std::vector<std::string> declared = {
+      Remote("rdk:component:sensor", address,
+             {Captured("Readings", 100), Captured("DoCommand", 5, R"({"docommand_input": {}})")},
+             "count"),
+      Remote("rdk:component:camera", address,
+             {Captured("GetImages", 50), Captured("NextPointCloud", 5)}, "eye"),
+      Remote("rdk:component:motor", address, {Captured("Position", 5)}, "none")};
+  RunWith(Machine(CloudOf(address_), declared, Service()));
+  EXPECT_TRUE(WaitForJournal("count", 5)) << robot_->Output();
+  EXPECT_TRUE(WaitForArrived("near", 3, ingest::Kind::kBinary)) << robot_->Output();
+  EXPECT_TRUE(WaitForOutput("does not serve viam.component.motor.v1.MotorService/GetPosition"));
+  EXPECT_TRUE(WaitForOutput("does not serve viam.component.camera.v1.CameraService/GetPointCloud"));
+  EXPECT_TRUE(WaitForOutput("does not serve viam.component.sensor.v1.SensorService/DoCommand"));
+  WriteFile(ConfigFile(),
+            Machine(CloudOf(address_), declared, Service(R"(, "capture_disabled": true)")));
+  robot_->Signal(SIGHUP);
+  ASSERT_TRUE(WaitForOutput("config reloaded"));
+  EXPECT_TRUE(WaitUntil([this] { return OnDisk().empty(); }));
+
+  std::vector<std::string> counted;  // "run seq", as the other robot has journalled it.
+  for (const ingest::Received& row : Arrived()) {
+    if (row.kind == "binary") {
+      EXPECT_EQ(row.mime_type, "image/png");
+      EXPECT_TRUE(Blob(row).starts_with("\x89PNG"));
+    } else {
+      const auto json = ParseStruct(row.json);
+      const auto& readings = json.fields().at("readings").struct_value().fields();
+      counted.push_back(
+          absl::StrCat(readings.at("run").string_value(), " ", readings.at("seq").number_value()));
+    }
+  }
+  std::vector<std::string> journalled = Journalled("count");
+  // The last call may have been cancelled.
+  EXPECT_LE(journalled.size(), counted.size() + 1);
+  journalled.resize(std::min(journalled.size(), counted.size()));
+  std::sort(counted.begin(), counted.end());
+  std::sort(journalled.begin(), journalled.end());
+  EXPECT_EQ(counted, journalled);
+
+  robot_->Signal(SIGTERM);
+  EXPECT_EQ(robot_->ExitCode(), 0);
+  other.Signal(SIGTERM);
+  EXPECT_EQ(other.ExitCode(), 0) << other.Output();
+}
+
 TEST_F(RobotRemoteTest, AWrongRemoteIsAnErrorOfTheConfig) {
   const auto declared = [](const std::string& api, const std::string& attributes) {
     return absl::StrCat(R"({"name": "there", "api": ")", api, R"(", "model": "remote", )",

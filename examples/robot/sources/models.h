@@ -6,6 +6,7 @@
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_MODELS_H_
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -14,11 +15,14 @@
 
 namespace robot {
 
-// Wraps an object with `absl::Status Read(Readings&)`, which the source owns.
+// Wraps an object with `absl::Status Read(Readings&)`, which the source owns. Clients of the robot
+// and its collector may ask at once; they take turns.
 template <typename Sensor>
 datamanager::SourceFunction ReadingsFrom(std::shared_ptr<Sensor> sensor) {
   return datamanager::ReadingsSource(
-      [sensor = std::move(sensor)](const datamanager::CaptureRequest&, datamanager::Readings& out) {
+      [sensor = std::move(sensor), turn = std::make_shared<std::mutex>()](
+          const datamanager::CaptureRequest&, datamanager::Readings& out) {
+        const std::lock_guard lock(*turn);
         return sensor->Read(out);
       });
 }
