@@ -1,3 +1,23 @@
+set(datamanager_upload_protos
+  proto/rpc/v1/auth.proto
+  viam/app/data/v1/data.proto
+  viam/app/datasync/v1/data_sync.proto)
+set(datamanager_component_protos
+  viam/common/v1/common.proto
+  viam/component/arm/v1/arm.proto
+  viam/component/audioin/v1/audioin.proto
+  viam/component/board/v1/board.proto
+  viam/component/camera/v1/camera.proto
+  viam/component/encoder/v1/encoder.proto
+  viam/component/gantry/v1/gantry.proto
+  viam/component/motor/v1/motor.proto
+  viam/component/movementsensor/v1/movementsensor.proto
+  viam/component/powersensor/v1/powersensor.proto
+  viam/component/servo/v1/servo.proto
+  viam/robot/v1/robot.proto
+  viam/service/slam/v1/slam.proto
+  viam/service/vision/v1/vision.proto)
+
 # datamanager_protos(<target> PREFIX <package prefix or ""> [GRPC] PROTOS <files below proto/>)
 #
 # Makes a static library of generated messages. With a PREFIX such as "datamanager.wire" the
@@ -16,7 +36,7 @@ function(datamanager_protos target)
       file(READ "${source_root}/${proto}" text)
       string(REGEX REPLACE "\npackage " "\npackage ${ARG_PREFIX}." text "${text}")
       string(REPLACE "import \"viam/" "import \"${directory}/viam/" text "${text}")
-      string(REPLACE " viam.app." " .${ARG_PREFIX}.viam.app." text "${text}")
+      string(REPLACE " viam." " .${ARG_PREFIX}.viam." text "${text}")
       file(CONFIGURE OUTPUT "${import_root}/${directory}/${proto}" CONTENT "${text}" @ONLY)
       set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY
         CMAKE_CONFIGURE_DEPENDS "${source_root}/${proto}")
@@ -45,7 +65,8 @@ function(datamanager_protos target)
   endforeach()
 
   add_library(${target} STATIC ${sources})
-  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${out}>")
+  target_include_directories(${target} SYSTEM PUBLIC
+    "$<BUILD_INTERFACE:${out}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
   if(ARG_GRPC)
     target_link_libraries(${target} PUBLIC gRPC::grpc++)

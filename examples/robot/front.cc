@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(const std::string& listen,
   int port = 0;
   builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(front->service_.get());
+  for (grpc::Service* service : front->components_.services()) builder.RegisterService(service);
   builder.SetMaxReceiveMessageSize(datamanager::kMaxRequestBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMostStreams);
   // Else a second robot would quietly share the port, and get every other connection.

@@ -1,4 +1,4 @@
-// The robot's data manager, served to its clients over gRPC.
+// The robot's data manager and its components, served to its clients over gRPC.
 #ifndef DATAMANAGER_EXAMPLES_ROBOT_FRONT_H_
 #define DATAMANAGER_EXAMPLES_ROBOT_FRONT_H_
 
@@ -10,11 +10,12 @@
 
 #include "absl/status/statusor.h"
 #include "datamanager/data_manager.h"
+#include "robot/components.h"
 
 namespace robot {
 
-// Serves DataManagerService and gRPC's health service while it exists; its end cancels the calls
-// under way. Without authentication. Thread-safe.
+// Serves DataManagerService, the services of Components and gRPC's health service while it exists;
+// its end cancels the calls under way. Without authentication. Thread-safe.
 class Front {
  public:
   // Returns once it accepts connections. `listen` is HOST:PORT, where port 0 lets the system
@@ -30,11 +31,13 @@ class Front {
 
   // As given to Start, with the true port.
   const std::string& address() const { return address_; }
+  Components& components() { return components_; }
 
  private:
   Front() = default;
 
   std::unique_ptr<grpc::Service> service_;
+  Components components_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

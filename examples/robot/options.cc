@@ -23,8 +23,9 @@ section. A DURATION is written like 500ms, 30s, 5m, 1h or 1m30s.
   --upload-stall-timeout DURATION
                            give up an upload that moves nothing for this long, and try it again
                            later; default: 30s
-  --listen ADDRESS         serve viam.service.datamanager.v1.DataManagerService and gRPC's health
-                           service on HOST:PORT, where port 0 lets the system choose, or unix:PATH.
+  --listen ADDRESS         serve viam.service.datamanager.v1.DataManagerService, GetReadings of the
+                           robot's own sensors, GetImages of its cameras, and gRPC's health service
+                           on HOST:PORT, where port 0 lets the system choose, or unix:PATH.
                            There is no authentication: whoever reaches the address may use it. A
                            line "serving on ADDRESS" tells the port.
 

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "datamanager/value.h"
 
@@ -85,7 +86,8 @@ std::string Dropped(const DroppedRecords& dropped) {
 
 UploadStats UploadsOf(const ManagerStats& stats) {
   UploadStats sum;
-  for (const UploadStats& kind : {stats.sync.tabular, stats.sync.binary, stats.sync.arbitrary}) {
+  for (const UploadStats& kind :
+       {stats.sync.tabular, stats.sync.binary, stats.sync.arbitrary, stats.sync.sequences}) {
     sum.files += kind.files;
     sum.bytes += kind.bytes;
     sum.refused += kind.refused;
@@ -111,6 +113,14 @@ std::string Counts(const CollectorStats& stats) {
                          stats.bytes);
 }
 
+std::string Timing(const char* what, const datamanager::DurationStats& times) {
+  const auto microseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::micro>(time).count();
+  };
+  return absl::StrFormat(" %s_us=p50:%.1f,p99:%.1f,max:%.1f", what, microseconds(times.p50),
+                         microseconds(times.p99), microseconds(times.max));
+}
+
 // A blank would end the value.
 std::string OneWord(std::string_view text) {
   std::string word(text);
@@ -120,6 +130,18 @@ std::string OneWord(std::string_view text) {
 
 std::string Quoted(const std::string& text) {
   return datamanager::ToJson(datamanager::Value(text));
+}
+
+// What the control sensor does; nothing if there is none.
+std::string Control(const ManagerStats& stats) {
+  const datamanager::CaptureControlStats& control = stats.control;
+  if (control.sensor.empty()) return "";
+  return absl::StrFormat(
+      "control sensor=%s answers=%d broken_answers=%d overrides=%d open_sequences=%d "
+      "ended_sequences=%d uploaded_sequences=%d error=%s\n",
+      control.sensor, control.answers, control.broken_answers, control.overrides,
+      control.open_sequences, control.ended_sequences, stats.sync.sequences.files,
+      Quoted(control.last_error));
 }
 
 // What holds up uploads: a line of counts, and one for each file and directory that is named.
@@ -196,11 +218,20 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
         &table, "collector %-*s %-*s %-*s %s state=%s", static_cast<int>(widths[0]), collector.api,
         static_cast<int>(widths[1]), collector.name, static_cast<int>(widths[2]), collector.method,
         Counts(collector), std::string(datamanager::CollectorStateName(collector.state)));
+    if (collector.no_data > 0) absl::StrAppend(&table, " no_data=", collector.no_data);
     table += Dropped(collector.dropped);
     if (!collector.reason.empty()) {
       table += " reason=" + datamanager::ToJson(datamanager::Value(collector.reason));
     }
     table += '\n';
+  }
+  for (const CollectorStats& collector : stats.collectors) {
+    if (collector.ticks_due == 0) continue;
+    absl::StrAppendFormat(&table, "timing    %-*s %-*s %-*s achieved_hz=%.3f",
+                          static_cast<int>(widths[0]), collector.api, static_cast<int>(widths[1]),
+                          collector.name, static_cast<int>(widths[2]), collector.method,
+                          collector.achieved_hz);
+    table += Timing("late", collector.lateness) + Timing("source", collector.source_time) + '\n';
   }
   const UploadStats uploads = UploadsOf(stats);
   absl::StrAppendFormat(
@@ -210,7 +241,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
       waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
       Dropped(SumOf(stats).dropped));
-  table += Holdups(stats.sync);
+  table += Control(stats) + Holdups(stats.sync);
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

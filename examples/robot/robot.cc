@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <iterator>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -52,7 +53,10 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   if (!machine.ok()) return machine.status();
   for (const std::string& warning : machine->warnings) Warn(warning);
   Plan plan{.cloud = machine->cloud.value_or(CloudConfig{}), .sources = plan_.sources};
-  absl::Status sources = plan.sources.Update(machine->components);
+  std::vector<datamanager::ComponentConfig> components = machine->components;
+  std::copy_if(machine->services.begin(), machine->services.end(), std::back_inserter(components),
+               &RobotSources::IsRemote);
+  absl::Status sources = plan.sources.Update(components);
   if (!machine->data_manager) {
     std::string faults = options_.config +
                          ": no data manager is declared; add to \"services\": {\"name\": \"data\", "
@@ -82,7 +86,7 @@ absl::Status Robot::Start() {
   if (!manager.ok()) return manager.status();
   manager_ = *std::move(manager);
   // First, so that nothing is captured if it cannot listen.
-  if (absl::Status status = Serve(plan->name); !status.ok()) return status;
+  if (absl::Status status = Serve(*plan); !status.ok()) return status;
   absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
   if (!status.ok()) return status;
   plan_ = *std::move(plan);
@@ -91,15 +95,17 @@ absl::Status Robot::Start() {
   return absl::OkStatus();
 }
 
-absl::Status Robot::Serve(const std::string& name) {
+absl::Status Robot::Serve(const Plan& plan) {
   if (options_.listen.empty()) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(options_.listen, *manager_, name);
+  absl::StatusOr<std::unique_ptr<Front>> front =
+      Front::Start(options_.listen, *manager_, plan.name);
   if (!front.ok()) return front.status();
   front_ = *std::move(front);
+  front_->components().Use(plan.sources.sources());
   if (IsOpenToOthers(options_.listen)) {
     Warn("other machines can reach " + front_->address() +
-         ", and there is no authentication: whoever does may have the robot upload and take its "
-         "statistics; listen on 127.0.0.1 or a unix socket");
+         ", and there is no authentication: whoever does may have the robot upload, and read its "
+         "statistics and components; listen on 127.0.0.1 or a unix socket");
   }
   Say("serving on " + front_->address());
   return absl::OkStatus();
@@ -127,6 +133,7 @@ absl::Status Robot::Apply(absl::StatusOr<Plan> plan) {
     Warn("the data manager's changed name counts from the next start of the robot");
     plan->name = plan_.name;
   }
+  if (front_ != nullptr) front_->components().Use(plan->sources.sources());
   plan_ = *std::move(plan);
   return absl::OkStatus();
 }
@@ -194,7 +201,7 @@ int Robot::Run() {
     if (number == SIGUSR2) RetryFailed();
     number = WaitUntil(end);
   }
-  // Ending changes the collectors' states; the table tells how they ran.
+  // Ending changes the collectors' states and rates; the table tells how they ran.
   const ManagerStats while_running = manager_->Stats();
   bool clean = true;
   if (number == 0) clean = Drain();
@@ -213,6 +220,7 @@ void Robot::PrintSummary(const ManagerStats& while_running) const {
     if (now.api != before.api || now.name != before.name || now.method != before.method) continue;
     now.state = before.state;
     now.reason = before.reason;
+    now.achieved_hz = before.achieved_hz;
   }
   const WaitingFiles waiting = CountWaitingFiles(while_running.capture_dir);
   if (waiting.files > 0) {

@@ -37,7 +37,7 @@ class Robot {
 
   absl::StatusOr<Plan> Load() const;
   absl::Status Start();
-  absl::Status Serve(const std::string& name);
+  absl::Status Serve(const Plan& plan);
   void Reload();
   // All of it or, with an error, nothing.
   absl::Status Apply(absl::StatusOr<Plan> plan);

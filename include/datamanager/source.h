@@ -2,13 +2,18 @@
 #ifndef DATAMANAGER_SOURCE_H_
 #define DATAMANAGER_SOURCE_H_
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,16 +21,47 @@
 #include "datamanager/clock.h"
 #include "datamanager/value.h"
 
+namespace google::protobuf {
+class Message;
+}
+
 namespace datamanager {
 
 // What a source reports for one reading: values by key.
 using Readings = ValueMap;
 
+// A labelled rectangle. Corners are fractions of the picture's width and height.
+struct BoundingBox {
+  std::string id;  // As a rule empty.
+  std::string label;
+  double x_min = 0;
+  double y_min = 0;
+  double x_max = 0;
+  double y_max = 0;
+  std::optional<double> confidence;
+};
+
+// A label for the whole record.
+struct Classification {
+  std::string label;
+  std::optional<double> confidence;
+  std::string id;  // As a rule empty.
+};
+
+// What is known about the content of a picture. Stored and uploaded with it.
+struct Annotations {
+  std::vector<BoundingBox> bboxes;
+  std::vector<Classification> classifications;
+
+  bool empty() const { return bboxes.empty() && classifications.empty(); }
+};
+
 // One picture. `data` holds the encoded bytes as they are to be stored.
 struct Image {
   std::string source_name;  // Of several sensors in one camera; may be empty.
-  std::string mime_type;    // Such as image/jpeg.
+  std::string mime_type;    // Such as image/jpeg. Empty: told from the first bytes, if they tell.
   std::string data;
+  Annotations annotations;
 };
 
 // The pictures of one tick. Clear() keeps the storage. Not thread-safe.
@@ -33,25 +69,77 @@ class Images {
  public:
   // Appends an empty picture, to be filled. The reference is good until the next is added.
   Image& Add();
+  // When they were taken; without it, when the source returned.
+  void SetCapturedAt(WallTime time) { captured_at_ = time; }
+  std::optional<WallTime> captured_at() const { return captured_at_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   const Image* begin() const { return images_.data(); }
   const Image* end() const { return images_.data() + size_; }
-  void Clear() { size_ = 0; }
+  void Clear();
 
  private:
   std::vector<Image> images_;  // The first size_ are in use; the rest is storage.
   size_t size_ = 0;
+  std::optional<WallTime> captured_at_;
+};
+
+// The messages of one answer: one, or those of a stream. Clear() keeps the storage. Not
+// thread-safe.
+class Messages {
+ public:
+  using Make = std::function<std::shared_ptr<google::protobuf::Message>()>;
+
+  // `make` returns an empty message of the class that is added.
+  explicit Messages(Make make) : make_(std::move(make)) {}
+
+  // Appends an empty message, to be filled. The reference is good until Clear.
+  google::protobuf::Message& Add();
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const google::protobuf::Message& operator[](size_t index) const { return *messages_[index]; }
+  void Clear() { size_ = 0; }
+
+ private:
+  Make make_;
+  std::vector<std::shared_ptr<google::protobuf::Message>> messages_;  // As in Images.
+  size_t size_ = 0;
+};
+
+// The messages of a stream, as the source that fills them sees them.
+template <typename Response>
+class ResponseStream {
+ public:
+  explicit ResponseStream(Messages& messages) : messages_(messages) {}
+  Response& Add() { return static_cast<Response&>(messages_.Add()); }
+
+ private:
+  Messages& messages_;
 };
 
 // What a source is asked for.
 struct CaptureRequest {
   std::string_view method;
-  // The collector's additional_params, after `fromDataManagement: true`.
+  // What the component's method is to be called with as `extra`: `fromDataManagement: true`, and
+  // after it, for Readings of a sensor, the collector's additional_params. Empty for DoCommand, and
+  // for Position and PointCloudMap of a SLAM service.
   const ValueMap& extra;
+  // The collector's additional_params, such as `pin_name` of Gpios or `docommand_input`. Those that
+  // the method needs are there, and of the right type.
+  const ValueMap& params;
+  // Of the collector's ticks.
+  std::chrono::nanoseconds interval{0};
+  // For GetAudio: where the last chunk captured ended, as its source said; 0 at first.
+  int64_t previous_timestamp_nanoseconds = 0;
   // Requested when the collector ends: a source that can block should return soon after.
   std::stop_token stop;
 };
+
+// What a source returns if there is nothing to store at this tick: no record, no error, only
+// counted. Any FAILED_PRECONDITION whose text has "no capture from filter module" means the same,
+// as in the reference.
+absl::Status NothingToStore();
+bool IsNothingToStore(const absl::Status& status);
 
 // A source fills `out`, which is empty, and returns OK; or it returns an error, which is counted
 // and logged, and is asked again at the next tick. An exception counts as an error.
@@ -60,10 +148,16 @@ struct CaptureRequest {
 // call at a time, and never again after the call that ended the collector (Reconfigure or Close)
 // has returned, unless that call said that the source hangs: keep what it touches alive until then.
 // A source that serves several collectors, as a camera's may, is called by a thread for each,
-// possibly at once. A call into DataManager from inside a source returns FAILED_PRECONDITION.
+// possibly at once. A sensor that controls capture, or says whether to sync, is asked on a thread
+// of its own, too, but never while a collector's call of the same source is under way. A call into
+// DataManager from inside a source returns FAILED_PRECONDITION.
 using ReadingsSource = std::function<absl::Status(const CaptureRequest&, Readings& out)>;
 using ImagesSource = std::function<absl::Status(const CaptureRequest&, Images& out)>;
-using SourceFunction = std::variant<ReadingsSource, ImagesSource>;
+struct MessageSource {
+  Messages::Make make;
+  std::function<absl::Status(const CaptureRequest&, Messages& out)> fill;
+};
+using SourceFunction = std::variant<ReadingsSource, ImagesSource, MessageSource>;
 
 // The sources of a robot, by API, name and method. A cheap copy shares the sources.
 //
@@ -75,14 +169,35 @@ class Sources {
   // A sensor's readings. `api` is the triplet, such as "rdk:component:sensor"; `name` as in the
   // config. Adding again under the same API, name and method replaces the source.
   void AddReadings(std::string_view api, std::string_view name, ReadingsSource source);
+  // What a command returns; the command is the parameter `docommand_input`.
+  void AddDoCommand(std::string_view api, std::string_view name, ReadingsSource source);
   // A camera's pictures; serves the methods GetImages and ReadImage.
   void AddImages(std::string_view name, ImagesSource source);
+  // Any captured method of any API: the source fills the message that the component's own gRPC
+  // service answers with, such as GetEndPositionResponse for EndPosition of an arm (GetWorldPose:
+  // GetWorldPoseResponse). Any class will do that has its fields: that of Viam's C++ SDK, or ours,
+  // from datamanager/wire/viam/... in the library datamanager::wire. Another one refuses the
+  // collector. What is unset is stored as zero, an unset message as {}.
+  template <typename Response>
+  void AddMessage(std::string_view api, std::string_view name, std::string_view method,
+                  std::function<absl::Status(const CaptureRequest&, Response& out)> source);
+  // The same for what is answered with a stream: GetAudio and PointCloudMap. The messages of one
+  // tick.
+  template <typename Response>
+  void AddStream(
+      std::string_view api, std::string_view name, std::string_view method,
+      std::function<absl::Status(const CaptureRequest&, ResponseStream<Response> out)> source);
+  // The same with messages of a class that is not known when this is compiled.
+  void AddMessages(std::string_view api, std::string_view name, std::string_view method,
+                   MessageSource source);
   // Removes every source of that API and name.
   void Remove(std::string_view api, std::string_view name);
 
   // The source for a method; null if there is none.
   std::shared_ptr<const SourceFunction> Find(std::string_view api, std::string_view name,
                                              std::string_view method) const;
+  // The APIs under which anything was added by this name.
+  std::vector<std::string> ApisOf(std::string_view name) const;
   // Whether anything was added under this API and name.
   bool Has(std::string_view api, std::string_view name) const;
 
@@ -90,6 +205,29 @@ class Sources {
   using Key = std::tuple<std::string, std::string, std::string>;  // API, name, method.
   std::map<Key, std::shared_ptr<const SourceFunction>> sources_;
 };
+
+template <typename Response>
+void Sources::AddMessage(std::string_view api, std::string_view name, std::string_view method,
+                         std::function<absl::Status(const CaptureRequest&, Response& out)> source) {
+  AddMessages(api, name, method,
+              {.make = [] { return std::make_shared<Response>(); },
+               .fill =
+                   [source = std::move(source)](const CaptureRequest& request, Messages& out) {
+                     return source(request, static_cast<Response&>(out.Add()));
+                   }});
+}
+
+template <typename Response>
+void Sources::AddStream(
+    std::string_view api, std::string_view name, std::string_view method,
+    std::function<absl::Status(const CaptureRequest&, ResponseStream<Response> out)> source) {
+  AddMessages(api, name, method,
+              {.make = [] { return std::make_shared<Response>(); },
+               .fill =
+                   [source = std::move(source)](const CaptureRequest& request, Messages& out) {
+                     return source(request, ResponseStream<Response>(out));
+                   }});
+}
 
 }  // namespace datamanager
 

@@ -1,8 +1,25 @@
 #include "datamanager/source.h"
 
+#include <google/protobuf/message.h>
+
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+
 namespace datamanager {
+namespace {
+
+// By which filter modules tell the reference.
+constexpr char kFilterText[] = "no capture from filter module";
+
+}  // namespace
+
+absl::Status NothingToStore() { return absl::FailedPreconditionError(kFilterText); }
+
+bool IsNothingToStore(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), kFilterText);
+}
 
 Image& Images::Add() {
   if (size_ == images_.size()) images_.emplace_back();
@@ -10,11 +27,31 @@ Image& Images::Add() {
   image.source_name.clear();
   image.mime_type.clear();
   image.data.clear();
+  image.annotations.bboxes.clear();
+  image.annotations.classifications.clear();
   return image;
+}
+
+void Images::Clear() {
+  size_ = 0;
+  captured_at_.reset();
+}
+
+google::protobuf::Message& Messages::Add() {
+  if (size_ == messages_.size()) {
+    messages_.push_back(make_());
+  } else {
+    messages_[size_]->Clear();
+  }
+  return *messages_[size_++];
 }
 
 void Sources::AddReadings(std::string_view api, std::string_view name, ReadingsSource source) {
   sources_[Key(api, name, "Readings")] = std::make_shared<const SourceFunction>(std::move(source));
+}
+
+void Sources::AddDoCommand(std::string_view api, std::string_view name, ReadingsSource source) {
+  sources_[Key(api, name, "DoCommand")] = std::make_shared<const SourceFunction>(std::move(source));
 }
 
 void Sources::AddImages(std::string_view name, ImagesSource source) {
@@ -22,6 +59,11 @@ void Sources::AddImages(std::string_view name, ImagesSource source) {
   for (const char* method : {"GetImages", "ReadImage"}) {
     sources_[Key(api, name, method)] = std::make_shared<const SourceFunction>(source);
   }
+}
+
+void Sources::AddMessages(std::string_view api, std::string_view name, std::string_view method,
+                          MessageSource source) {
+  sources_[Key(api, name, method)] = std::make_shared<const SourceFunction>(std::move(source));
 }
 
 void Sources::Remove(std::string_view api, std::string_view name) {
@@ -34,6 +76,15 @@ std::shared_ptr<const SourceFunction> Sources::Find(std::string_view api, std::s
                                                     std::string_view method) const {
   const auto found = sources_.find(Key(api, name, method));
   return found == sources_.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> Sources::ApisOf(std::string_view name) const {
+  std::vector<std::string> apis;
+  for (const auto& [key, source] : sources_) {
+    const std::string& api = std::get<0>(key);
+    if (std::get<1>(key) == name && (apis.empty() || apis.back() != api)) apis.push_back(api);
+  }
+  return apis;
 }
 
 bool Sources::Has(std::string_view api, std::string_view name) const {

@@ -1,42 +1,34 @@
 #include "capture/collector.h"
 
-#include <algorithm>
-#include <exception>
+#include <google/protobuf/message.h>
+
+#include <optional>
 #include <stop_token>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "base/callback_scope.h"
 #include "base/repeat_filter.h"
 #include "base/strings.h"
 #include "base/thread.h"
 #include "base/waker.h"
+#include "capture/ask_source.h"
+#include "capture/binary_answer.h"
 #include "capture/collector_metadata.h"
+#include "capture/message_fields.h"
 #include "capture/output.h"
 #include "capture/record_encoder.h"
+#include "capture/tabular_answer.h"
 #include "capture_file/format.h"
 
 namespace datamanager::capture {
 namespace {
 
-// Calls a source so that nothing it throws gets past.
-template <typename Function, typename Out>
-absl::Status Ask(const Function& function, const CaptureRequest& request, Out& out) {
-  const CallbackScope scope;
-  try {
-    return function(request, out);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("the source threw: ", e.what()));
-  } catch (...) {
-    return absl::InternalError("the source threw something that is no std::exception");
-  }
-}
-
 ValueMap ExtraOf(const config::CollectorSettings& settings, const Method& method) {
   ValueMap extra;
+  if (method.extra == Extra::kNone) return extra;
   extra.Set("fromDataManagement", true);
-  if (method.params_to_source) {
+  if (method.extra == Extra::kParameters) {
     for (const ValueMap::Entry& param : settings.additional_params) {
       extra.Set(param.key, param.value);
     }
@@ -44,16 +36,30 @@ ValueMap ExtraOf(const config::CollectorSettings& settings, const Method& method
   return extra;
 }
 
-absl::Status CheckImage(const Image& image) {
-  if (image.data.empty()) {
-    return absl::InvalidArgumentError(
-        "capture result failed validation: binary results can't have empty binary payload");
+// Whether the method takes what the source gives; fills `fields` for messages.
+absl::Status CheckSource(const CollectorOptions& options, MessageFields& fields) {
+  const PayloadRule rule = options.method->rule;
+  const std::string source =
+      absl::StrCat("the source of ", options.settings.api, "/", options.settings.name, " gives ");
+  const std::string method = absl::StrCat(", which ", options.settings.method, " cannot take");
+  if (const auto* messages = std::get_if<MessageSource>(options.source.get())) {
+    const auto given = messages->make ? messages->make() : nullptr;
+    if (given == nullptr) return absl::InvalidArgumentError(source + "no messages");
+    const google::protobuf::Descriptor& known = *options.method->response().GetDescriptor();
+    absl::StatusOr<MessageFields> bound = BindFields(known, *given->GetDescriptor());
+    if (!bound.ok()) {
+      return Wrap(bound.status(), absl::StrCat(source, given->GetDescriptor()->full_name(), method,
+                                               " for a ", known.name()));
+    }
+    fields = *std::move(bound);
+    return absl::OkStatus();
   }
-  if (!IsUtf8(image.source_name) || !IsUtf8(image.mime_type)) {
-    return absl::InvalidArgumentError(
-        "capture result failed validation: source_name and mime_type must be UTF-8");
+  if (std::holds_alternative<ReadingsSource>(*options.source)) {
+    if (rule == PayloadRule::kReadings || rule == PayloadRule::kDoCommand) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(source, "readings", method));
   }
-  return absl::OkStatus();
+  if (rule == PayloadRule::kEveryImage || rule == PayloadRule::kOneImage) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(source, "pictures", method));
 }
 
 }  // namespace
@@ -63,9 +69,10 @@ void CollectorCounters::SetLastError(std::string error) {
   last_error = std::move(error);
 }
 
-void CollectorCounters::CopyTo(CollectorStats& stats) const {
+void CollectorCounters::CopyTo(CollectorStats& stats, MonotonicTime now) const {
   stats.ticks_due = ticks_due;
   stats.captured = captured;
+  stats.no_data = no_data;
   stats.missed = missed;
   stats.failed = failed;
   stats.source_errors = source_errors;
@@ -80,6 +87,12 @@ void CollectorCounters::CopyTo(CollectorStats& stats) const {
   stats.records = records;
   stats.bytes = bytes;
   stats.files = files;
+  stats.lateness = lateness.Summary();
+  stats.source_time = source_time.Summary();
+  if (const MonotonicTime begin = started; now > begin) {
+    stats.achieved_hz =
+        static_cast<double>(captured_since) / std::chrono::duration<double>(now - begin).count();
+  }
   MutexLock lock(mutex);
   stats.last_error = last_error;
 }
@@ -91,7 +104,7 @@ bool CollectorOptions::SameWork(const CollectorOptions& other) const {
 
 class Collector::Loop {
  public:
-  explicit Loop(CollectorOptions collector_options)
+  Loop(CollectorOptions collector_options, MessageFields message_fields)
       : options(std::move(collector_options)),
         output(std::make_shared<Output>(
             OutputOptions{.directory = options.directory,
@@ -100,9 +113,14 @@ class Collector::Loop {
                           .finished_files = {options.counters, &options.counters->files},
                           .ops = options.ops,
                           .clock = options.clock})),
-        extra_(ExtraOf(options.settings, *options.method)) {}
+        extra_(ExtraOf(options.settings, *options.method)),
+        fields_(std::move(message_fields)) {
+    if (const auto* source = std::get_if<MessageSource>(options.source.get())) {
+      messages_.emplace(source->make);
+    }
+  }
 
-  void Run(const std::vector<std::shared_ptr<Loop>>& predecessors);
+  void Run(std::vector<std::shared_ptr<Loop>> predecessors);
   bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
@@ -113,15 +131,15 @@ class Collector::Loop {
 
  private:
   void Tick();
+  absl::Status Capture();
   absl::Status CaptureReadings(const ReadingsSource& source);
   absl::Status CaptureImages(const ImagesSource& source);
-  absl::Status CheckFilter() const;
-  bool Wanted(const Image& image) const;
-  absl::Status WriteImage(const RecordTimes& times, const Image& image);
-  absl::Status Write(std::string_view metadata, std::string_view tail, bool finish);
-  CaptureRequest Request() {
-    return {.method = options.settings.method, .extra = extra_, .stop = stop.get_token()};
-  }
+  absl::Status CaptureMessages(const MessageSource& source);
+  // Completes the record whose Struct is in `buffer_`, if `encoded` is OK, and writes it.
+  absl::Status WriteTabular(const RecordTimes& times, const absl::Status& encoded);
+  absl::Status WriteBinary(RecordTimes times, const BinaryAnswer& answer);
+  absl::Status SetMetadata(std::string_view mime_type);
+  absl::Status Write(std::string_view tail, bool finish);
   // Asks the source, and takes the time before and after.
   template <typename Function, typename Out>
   absl::Status Read(const Function& function, Out& out, RecordTimes* times);
@@ -132,46 +150,67 @@ class Collector::Loop {
 
   // The thread's only; kept from tick to tick for their memory.
   const ValueMap extra_;
+  const MessageFields fields_;  // Of what a source of messages gives.
   Readings readings_;
   Images images_;
-  RecordEncoder encoder_;
+  std::optional<Messages> messages_;
+  int64_t audio_end_ = 0;
   capture_file::RecordBuffer buffer_;
   std::string metadata_;
   std::string metadata_mime_type_;
   RepeatFilter filter_;
   Step step_ = Step::kRead;
+  MonotonicTime due_;  // Of the tick under way, or the next.
 
   Mutex ended_mutex_;
   CondVar ended_changed_;
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
+  MonotonicTime next_due_ DM_GUARDED_BY(ended_mutex_);  // Of the tick after the last.
 };
 
-void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors) {
+void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   UseFinestTimers();
+  const auto interval = options.settings.interval;
+  std::optional<MonotonicTime> phase;
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
-    MutexLock lock(predecessor->ended_mutex_);
     Loop& old = *predecessor;
-    old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
+    MutexLock lock(old.ended_mutex_);
+    const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
     });
+    if (ended && old.options.settings == options.settings) phase = old.next_due_;
   }
-  const auto interval = options.settings.interval;
-  MonotonicTime due = options.clock->MonotonicNow() + interval;
-  while (waker.WaitUntil(due)) {
+  predecessors.clear();
+  const MonotonicTime begin = options.clock->MonotonicNow();
+  due_ = phase.value_or(begin + interval);
+  // Of the ticks that came due in between, the last one is made up for.
+  if (begin > due_) {
+    const auto passed = static_cast<uint64_t>((begin - due_) / interval);
+    options.counters->ticks_due += passed;
+    options.counters->missed += passed;
+    due_ += interval * static_cast<int64_t>(passed);
+  }
+  options.counters->captured_since = 0;
+  options.counters->started = begin;
+  while (waker.WaitUntil(due_)) {
     ++options.counters->ticks_due;
     Tick();
-    due += interval;
+    due_ += interval;
     const MonotonicTime now = options.clock->MonotonicNow();
-    if (now >= due) {
-      const auto passed = static_cast<uint64_t>((now - due) / interval) + 1;
+    if (now >= due_) {
+      const auto passed = static_cast<uint64_t>((now - due_) / interval) + 1;
       options.counters->ticks_due += passed;
       options.counters->missed += passed;
-      due += interval * static_cast<int64_t>(passed);
+      due_ += interval * static_cast<int64_t>(passed);
     }
   }
+  // One that was left alone ends while a successor with another source runs.
+  MonotonicTime own = begin;
+  options.counters->started.compare_exchange_strong(own, MonotonicTime::max());
   output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
+  next_due_ = due_;
   ended_ = true;
   ended_changed_.NotifyAll();
 }
@@ -185,34 +224,54 @@ bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline, std::stop_token can
 }
 
 void Collector::Loop::Tick() {
-  step_ = Step::kCheck;
-  absl::Status status;
-  if (const auto* readings = std::get_if<ReadingsSource>(options.source.get())) {
-    status = CaptureReadings(*readings);
-  } else {
-    status = CaptureImages(std::get<ImagesSource>(*options.source));
-  }
+  const absl::Status status = Capture();
   if (status.ok()) {
     ++options.counters->captured;
+    ++options.counters->captured_since;
+  } else if (step_ == Step::kRead && IsNothingToStore(status)) {
+    ++options.counters->no_data;
   } else {
     // Told before it is counted: whoever sees the count finds the reason.
     Report(status);
+    if (step_ == Step::kRead) ++options.counters->source_errors;
     ++options.counters->failed;
   }
+}
+
+absl::Status Collector::Loop::Capture() {
+  if (const auto* readings = std::get_if<ReadingsSource>(options.source.get())) {
+    return CaptureReadings(*readings);
+  }
+  if (const auto* images = std::get_if<ImagesSource>(options.source.get())) {
+    return CaptureImages(*images);
+  }
+  return CaptureMessages(std::get<MessageSource>(*options.source));
 }
 
 template <typename Function, typename Out>
 absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTimes* times) {
   out.Clear();
   step_ = Step::kRead;
+  const CaptureRequest request{.method = options.settings.method,
+                               .extra = extra_,
+                               .params = options.settings.additional_params,
+                               .interval = options.settings.interval,
+                               .previous_timestamp_nanoseconds = audio_end_,
+                               .stop = stop.get_token()};
   times->requested = options.clock->WallNow();
-  absl::Status status = Ask(function, Request(), out);
+  absl::Status status = absl::CancelledError("stopped while somebody else asked the source");
+  if (options.turn->Enter(stop.get_token())) {
+    const MonotonicTime asked = options.clock->MonotonicNow();
+    options.counters->lateness.Record(asked - due_);
+    status = AskSource(function, request, out);
+    options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
+    options.turn->Leave();
+  }
   times->received = options.clock->WallNow();
   if (status.ok()) {
     step_ = Step::kCheck;
     return status;
   }
-  ++options.counters->source_errors;
   return Wrap(status, absl::StrCat("failed to get reading of method ", options.settings.method,
                                    " of component ", options.settings.name));
 }
@@ -220,95 +279,79 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
 absl::Status Collector::Loop::CaptureReadings(const ReadingsSource& source) {
   RecordTimes times;
   if (absl::Status status = Read(source, readings_, &times); !status.ok()) return status;
-  absl::Status status = encoder_.EncodeTabular(times, "readings", readings_, buffer_);
-  if (!status.ok()) return Wrap(status, "capture result failed validation");
+  buffer_.Clear();
+  return WriteTabular(times, PrependAnswer(*options.method, readings_, buffer_));
+}
+
+absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
+  RecordTimes times;
+  if (absl::Status status = Read(source, images_, &times); !status.ok()) return status;
+  BinaryAnswer answer;
+  absl::Status status =
+      ReadBinaryAnswer(*options.method, options.settings.additional_params, images_, answer);
+  return status.ok() ? WriteBinary(times, answer) : status;
+}
+
+absl::Status Collector::Loop::CaptureMessages(const MessageSource& source) {
+  RecordTimes times;
+  if (absl::Status status = Read(source.fill, *messages_, &times); !status.ok()) return status;
+  if (!options.method->streamed() && messages_->size() != 1) {
+    return absl::InternalError(
+        absl::StrCat("the source gave ", messages_->size(), " messages instead of one"));
+  }
+  if (!options.method->binary()) {
+    buffer_.Clear();
+    return WriteTabular(times, PrependAnswer(*options.method, fields_, (*messages_)[0], buffer_));
+  }
+  BinaryAnswer answer;
+  absl::Status status =
+      ReadBinaryAnswer(*options.method, options.settings.additional_params, *messages_, answer);
+  if (answer.audio_end.has_value()) audio_end_ = *answer.audio_end;
+  return status.ok() ? WriteBinary(times, answer) : status;
+}
+
+absl::Status Collector::Loop::WriteTabular(const RecordTimes& times, const absl::Status& encoded) {
+  if (!encoded.ok()) return Wrap(encoded, "capture result failed validation");
+  PrependTabularHead(times, buffer_);
   if (buffer_.size() > capture_file::kMaxTabularRecordBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "capture result failed validation: a record of ", buffer_.size(),
         " bytes is larger than the ", capture_file::kMaxTabularRecordBytes, " a server accepts"));
   }
-  if (metadata_.empty()) {
-    absl::StatusOr<std::string> metadata =
-        CollectorMetadata(options.settings, *options.method, options.tags, "");
-    if (!metadata.ok()) return metadata.status();
-    metadata_ = *std::move(metadata);
-  }
-  return Write(metadata_, {}, false);
+  if (absl::Status status = SetMetadata(""); !status.ok()) return status;
+  return Write({}, false);
 }
 
-absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
-  if (absl::Status status = CheckFilter(); !status.ok()) return status;
-  RecordTimes times;
-  if (absl::Status status = Read(source, images_, &times); !status.ok()) return status;
-  if (options.method->rule == PayloadRule::kOneImage) {
-    if (images_.empty()) return absl::InternalError("no images returned from camera");
-    const Value* wanted = options.settings.additional_params.Find("mime_type");
-    const std::string_view mime_type = wanted == nullptr ? "image/jpeg" : wanted->AsString();
-    const auto* match = std::find_if(images_.begin(), images_.end(), [&](const Image& image) {
-      return image.mime_type == mime_type;
-    });
-    const Image& image = match == images_.end() ? *images_.begin() : *match;
-    if (absl::Status status = CheckImage(image); !status.ok()) return status;
-    return WriteImage(times, image);
-  }
-  // As in the reference, one empty picture voids the tick.
-  size_t wanted = 0;
-  for (const Image& image : images_) {
-    if (!Wanted(image)) continue;
-    ++wanted;
-    if (absl::Status status = CheckImage(image); !status.ok()) return status;
-  }
-  if (wanted == 0) {
-    return absl::InternalError(
-        "capture result failed validation: binary result must have non empty binary data");
-  }
+absl::Status Collector::Loop::WriteBinary(RecordTimes times, const BinaryAnswer& answer) {
+  if (answer.captured_at.has_value()) times.received = *answer.captured_at;
   // The others may fit where one did not.
   absl::Status first;
-  for (const Image& image : images_) {
-    if (Wanted(image)) first.Update(WriteImage(times, image));
+  for (const BinaryRecord& record : answer.records) {
+    absl::Status status = SetMetadata(record.mime_type);
+    if (status.ok()) {
+      buffer_.Clear();
+      PrependBinaryHead(times, record.annotations, record.data.size(), buffer_);
+      status = Write(record.data, true);
+    }
+    first.Update(status);
   }
   return first;
 }
 
-absl::Status Collector::Loop::CheckFilter() const {
-  const Value* filter = options.settings.additional_params.Find("filter_source_names");
-  if (filter == nullptr || options.method->rule != PayloadRule::kEveryImage) {
-    return absl::OkStatus();
-  }
-  if (filter->kind() == Value::Kind::kList &&
-      std::all_of(filter->AsList().begin(), filter->AsList().end(),
-                  [](const Value& name) { return name.kind() == Value::Kind::kString; })) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("filter_source_names must be a list of strings, but got ", ToJson(*filter)));
+absl::Status Collector::Loop::SetMetadata(std::string_view mime_type) {
+  if (!metadata_.empty() && metadata_mime_type_ == mime_type) return absl::OkStatus();
+  absl::StatusOr<std::string> metadata =
+      CollectorMetadata(options.settings, *options.method, options.tags, mime_type);
+  if (!metadata.ok()) return metadata.status();
+  metadata_ = *std::move(metadata);
+  metadata_mime_type_ = mime_type;
+  return absl::OkStatus();
 }
 
-bool Collector::Loop::Wanted(const Image& image) const {
-  const Value* filter = options.settings.additional_params.Find("filter_source_names");
-  return filter == nullptr || filter->AsList().empty() ||
-         std::any_of(filter->AsList().begin(), filter->AsList().end(),
-                     [&](const Value& name) { return name.AsString() == image.source_name; });
-}
-
-absl::Status Collector::Loop::WriteImage(const RecordTimes& times, const Image& image) {
-  const bool labelled = options.method->rule == PayloadRule::kEveryImage;
-  encoder_.EncodeBinaryHead(times, labelled ? &image.source_name : nullptr, image.data.size(),
-                            buffer_);
-  if (metadata_.empty() || metadata_mime_type_ != image.mime_type) {
-    absl::StatusOr<std::string> metadata =
-        CollectorMetadata(options.settings, *options.method, options.tags, image.mime_type);
-    if (!metadata.ok()) return metadata.status();
-    metadata_ = *std::move(metadata);
-    metadata_mime_type_ = image.mime_type;
-  }
-  return Write(metadata_, image.data, true);
-}
-
-absl::Status Collector::Loop::Write(std::string_view metadata, std::string_view tail, bool finish) {
+absl::Status Collector::Loop::Write(std::string_view tail, bool finish) {
   step_ = Step::kWrite;
   const std::string_view head = buffer_.Frame(tail.size());
-  absl::Status status = output->Append(metadata, head, tail, finish);
+  absl::Status status = output->Append(metadata_, head, tail, finish);
   if (!status.ok()) {
     ++options.counters->dropped[static_cast<size_t>(CauseOf(status))];
     return status;
@@ -336,18 +379,15 @@ void Collector::Loop::Report(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
     CollectorOptions options, const std::vector<std::shared_ptr<Collector>>& predecessors) {
-  const bool readings = std::holds_alternative<ReadingsSource>(*options.source);
-  if (readings == options.method->binary()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the source of ", options.settings.api, "/", options.settings.name, " gives ",
-        readings ? "readings" : "pictures", ", which ", options.settings.method, " cannot take"));
-  }
+  MessageFields fields;
+  if (absl::Status status = CheckSource(options, fields); !status.ok()) return status;
   const std::string name = absl::StrCat("dm:", options.settings.name);
-  auto loop = std::make_shared<Loop>(std::move(options));
+  auto loop = std::make_shared<Loop>(std::move(options), std::move(fields));
   std::vector<std::shared_ptr<Loop>> before;
   for (const std::shared_ptr<Collector>& old : predecessors) before.push_back(old->loop_);
-  absl::StatusOr<Thread> thread = Thread::Start(
-      name, kSystemStackBytes, [loop, before = std::move(before)] { loop->Run(before); });
+  absl::StatusOr<Thread> thread =
+      Thread::Start(name, kSystemStackBytes,
+                    [loop, before = std::move(before)]() mutable { loop->Run(std::move(before)); });
   if (!thread.ok()) return thread.status();
   loop->thread = *std::move(thread);
   return std::unique_ptr<Collector>(new Collector(std::move(loop)));

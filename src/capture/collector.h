@@ -15,8 +15,10 @@
 #include "base/logger.h"
 #include "base/mutex.h"
 #include "capture/drop_cause.h"
+#include "capture/duration_histogram.h"
 #include "capture/keeper.h"
 #include "capture/methods.h"
+#include "capture/source_turn.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
 #include "datamanager/source.h"
@@ -29,6 +31,7 @@ namespace datamanager::capture {
 struct CollectorCounters {
   std::atomic<uint64_t> ticks_due{0};
   std::atomic<uint64_t> captured{0};
+  std::atomic<uint64_t> no_data{0};
   std::atomic<uint64_t> missed{0};
   std::atomic<uint64_t> failed{0};
   std::atomic<uint64_t> source_errors{0};
@@ -36,10 +39,15 @@ struct CollectorCounters {
   std::atomic<uint64_t> records{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> files{0};
+  DurationHistogram lateness;
+  DurationHistogram source_time;
+  // Since the last start, from which rates count.
+  std::atomic<MonotonicTime> started{MonotonicTime::max()};
+  std::atomic<uint64_t> captured_since{0};
 
   void SetLastError(std::string error) DM_EXCLUDES(mutex);
   // Fills the counters of `stats`.
-  void CopyTo(CollectorStats& stats) const DM_EXCLUDES(mutex);
+  void CopyTo(CollectorStats& stats, MonotonicTime now) const DM_EXCLUDES(mutex);
 
   mutable Mutex mutex;
   std::string last_error DM_GUARDED_BY(mutex);
@@ -49,7 +57,8 @@ struct CollectorOptions {
   config::CollectorSettings settings;
   const Method* method = nullptr;
   std::shared_ptr<const SourceFunction> source;
-  std::string directory;  // Of its files.
+  std::shared_ptr<SourceTurn> turn = std::make_shared<SourceTurn>();  // Of the source.
+  std::string directory;                                              // Of its files.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
 
@@ -63,15 +72,17 @@ struct CollectorOptions {
   bool SameWork(const CollectorOptions& other) const;
 };
 
-// Ticks at absolute deadlines, the first one interval after the start; what passes during a slow
-// tick is counted as missed and not made up for. Nothing that goes wrong ends the loop: it is
+// Ticks at absolute deadlines; what passes during a slow tick is counted as missed and not made up
+// for. Nothing that goes wrong ends the loop: it is
 // counted, logged, and the next tick tries again.
 //
 // Thread-safe. Start, then RequestStop and JoinUntil; if the source does not return by then,
 // Abandon.
 class Collector {
  public:
-  // The loop begins when all `predecessors` have ended: one thread at a time calls a source.
+  // The loop begins when all `predecessors` have ended: one thread at a time calls a source. After
+  // one with the same settings it goes on in the same phase; else the first tick comes one interval
+  // after the start.
   // INVALID_ARGUMENT if the source gives something else than the method takes.
   static absl::StatusOr<std::unique_ptr<Collector>> Start(
       CollectorOptions options, const std::vector<std::shared_ptr<Collector>>& predecessors = {});

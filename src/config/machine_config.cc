@@ -147,7 +147,9 @@ void MachineConfigReader::ReadService(ObjectReader& entry) {
   const std::string api = ReadApi(entry, "service");
   const std::string model = ReadModel(entry);
   if (api != config::kDataManagerApi) {
-    entry.Ignore({"attributes"});
+    ComponentConfig service{.name = name, .api = api, .model = model};
+    entry.Read("attributes", service.attributes);
+    machine_.services.push_back(std::move(service));
   } else if (machine_.data_manager.has_value()) {
     entry.Ignore({"attributes"});
     findings_.Fault(entry.path(), absl::StrCat("max instance number reached for resource type: ",

@@ -1,5 +1,6 @@
 #include "datamanager/source.h"
 
+#include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -52,18 +53,42 @@ TEST(SourcesTest, RemovesEveryMethodOfAName) {
   EXPECT_TRUE(sources.Has(kCamera, "other"));
 }
 
+TEST(MessagesTest, ReusesItsMessagesAndShowsNothingOfThem) {
+  int made = 0;
+  Messages messages([&made] {
+    ++made;
+    return std::make_shared<google::protobuf::StringValue>();
+  });
+  const auto add = [&] { return dynamic_cast<google::protobuf::StringValue*>(&messages.Add()); };
+  google::protobuf::StringValue* const first = add();
+  first->set_value("one");
+  google::protobuf::StringValue* const second = add();
+  EXPECT_EQ(messages.size(), 2U);
+  EXPECT_EQ(first->value(), "one") << "stays where it is";
+  messages.Clear();
+  EXPECT_TRUE(messages.empty());
+  EXPECT_EQ(add(), first);
+  EXPECT_EQ(first->value(), "");
+  EXPECT_EQ(add(), second);
+  EXPECT_EQ(made, 2);
+}
+
 TEST(ImagesTest, ReusesItsStorageAndShowsNothingOfIt) {
   Images images;
   Image& image = images.Add();
   image = {.source_name = "left", .mime_type = "image/png", .data = std::string(100, 'x')};
+  image.annotations = {.bboxes = {{.label = "cat"}}, .classifications = {{.label = "day"}}};
+  images.SetCapturedAt({});
   const char* storage = image.data.data();
   images.Clear();
   EXPECT_TRUE(images.empty());
   EXPECT_EQ(images.begin(), images.end());
+  EXPECT_FALSE(images.captured_at().has_value());
   Image& again = images.Add();
   EXPECT_EQ(again.source_name, "");
   EXPECT_EQ(again.mime_type, "");
   EXPECT_EQ(again.data, "");
+  EXPECT_TRUE(again.annotations.empty());
   again.data.assign(100, 'y');
   EXPECT_EQ(again.data.data(), storage);
   EXPECT_EQ(images.size(), 1U);

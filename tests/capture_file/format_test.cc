@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -67,14 +68,40 @@ TEST(VarintTest, ReadsOneThatIsLongerThanItNeedBe) {
 
 TEST(RecordBufferTest, PutsTheLengthRightBeforeTheMessage) {
   RecordBuffer buffer;
+  EXPECT_EQ(buffer.Frame(), Varint(0));
   for (const size_t size : {0, 1, 127, 128, 16383, 16384, 3}) {
     const std::string message(size, 'm');
-    message.copy(buffer.Resize(size), size);
+    buffer.Clear();
+    buffer.PrependBytes(message);
     EXPECT_EQ(buffer.size(), size);
+    EXPECT_EQ(buffer.message(), message);
     EXPECT_EQ(buffer.Frame(), Varint(size) + message);
     EXPECT_EQ(buffer.Frame(1000), Varint(size + 1000) + message);
     EXPECT_EQ(buffer.Frame(), Varint(size) + message) << "a frame can be taken again";
   }
+}
+
+TEST(RecordBufferTest, KeepsWhatIsThereAsItGrows) {
+  RecordBuffer buffer;
+  std::string expected;
+  for (int i = 0; i < 100000; ++i) {
+    buffer.PrependByte(static_cast<char>(i));
+    expected += static_cast<char>(i);
+  }
+  std::reverse(expected.begin(), expected.end());
+  EXPECT_EQ(buffer.message(), expected);
+  EXPECT_EQ(buffer.Frame(), Varint(expected.size()) + expected);
+}
+
+TEST(RecordBufferTest, WritesFields) {
+  RecordBuffer buffer;
+  buffer.PrependText(0x12, "text");
+  const size_t end = buffer.size();
+  buffer.PrependDouble(0x09, 1);
+  buffer.PrependVarint(0x08, 300);
+  buffer.PrependHead(0x0a, end);
+  EXPECT_EQ(buffer.message(),
+            std::string("\x0a\x0c\x08\xac\x02\x09\0\0\0\0\0\0\xf0\x3f\x12\x04text", 20));
 }
 
 }  // namespace

@@ -274,7 +274,7 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
   const char* const reasons[] = {"an earlier entry has the same resource, method",
                                  "did you mean method Readings?", "no source for resource",
                                  "capture_queue_size can't be less than 0, current value: -1",
-                                 "it has GetImages, ReadImage"};
+                                 "it has NextPointCloud, ReadImage, GetImages, DoCommand"};
   for (size_t i = 1; i < stats.size(); ++i) {
     EXPECT_EQ(stats[i].state, CollectorState::kRefused) << i;
     EXPECT_TRUE(Has(stats[i].reason, reasons[i - 1]));

@@ -27,7 +27,14 @@ ManagerStats SomeStats() {
                        .missed = 2,
                        .failed = 1,
                        .records = 117,
-                       .bytes = 9000},
+                       .bytes = 9000,
+                       .achieved_hz = 9.75,
+                       .lateness = {.p50 = std::chrono::nanoseconds(12340),
+                                    .p99 = std::chrono::microseconds(80),
+                                    .max = std::chrono::milliseconds(2)},
+                       .source_time = {.p50 = std::chrono::nanoseconds(500),
+                                       .p99 = std::chrono::microseconds(1),
+                                       .max = std::chrono::microseconds(3)}},
                       {.api = "rdk:component:camera",
                        .name = "cam",
                        .method = "GetImages",
@@ -64,6 +71,8 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "collector rdk:component:camera cam GetImages due=0       captured=0       missed=0    "
             " failed=0     records=0       bytes=0          state=refused "
             "reason=\"no \\\"cam\\\" here\"\n"
+            "timing    rdk:component:sensor cpu Readings  achieved_hz=9.750 "
+            "late_us=p50:12.3,p99:80.0,max:2000.0 source_us=p50:0.5,p99:1.0,max:3.0\n"
             "total due=120     captured=117     missed=2     failed=1     records=117     "
             "bytes=9000       uploaded_files=3 uploaded_bytes=1600 refused=3 retries=2 "
             "waiting_files=1 waiting_bytes=10 set_aside_files=7 evicted_files=9\n"
@@ -85,6 +94,13 @@ TEST(SummaryTableTest, SaysWhyRecordsWereDropped) {
       << table;
   EXPECT_TRUE(StatusLine(duration<double>(0), stats, {})
                   .ends_with(" dropped=disk_full:5,io_error:4,no_directory:1,other:5"));
+}
+
+TEST(SummaryTableTest, CountsTheTicksWithoutData) {
+  ManagerStats stats = SomeStats();
+  stats.collectors[0].no_data = 5;
+  const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
+  EXPECT_NE(table.find(" state=running no_data=5\n"), std::string::npos) << table;
 }
 
 TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
@@ -114,6 +130,24 @@ TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
                  "paused refused=20 next_s=0.0 directory=\"/data\" error=\"no\"\n"
                  "process "),
       std::string::npos)
+      << table;
+}
+
+TEST(SummaryTableTest, TellsOfTheControlSensor) {
+  ManagerStats stats;
+  stats.control = {.sensor = "ctl",
+                   .answers = 100,
+                   .broken_answers = 2,
+                   .overrides = 1,
+                   .open_sequences = 3,
+                   .ended_sequences = 4,
+                   .last_error = "no \"x\""};
+  stats.sync.sequences.files = 2;
+  const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
+  EXPECT_NE(table.find("control sensor=ctl answers=100 broken_answers=2 overrides=1 "
+                       "open_sequences=3 ended_sequences=4 uploaded_sequences=2 "
+                       "error=\"no \\\"x\\\"\"\n"),
+            std::string::npos)
       << table;
 }
 

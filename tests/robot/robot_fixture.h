@@ -47,7 +47,7 @@ class RobotTest : public ::testing::Test {
     const datamanager::ValueMap extra;
     out.Clear();
     return std::get<datamanager::ReadingsSource>(source)(
-        {.method = "Readings", .extra = extra, .stop = {}}, out);
+        {.method = "Readings", .extra = extra, .params = extra}, out);
   }
   static absl::Status Capture(const RobotSources& sources, const std::string& name,
                               datamanager::Images& out) {
@@ -56,7 +56,7 @@ class RobotTest : public ::testing::Test {
     const datamanager::ValueMap extra;
     out.Clear();
     return std::get<datamanager::ImagesSource>(*source)(
-        {.method = "GetImages", .extra = extra, .stop = {}}, out);
+        {.method = "GetImages", .extra = extra, .params = extra}, out);
   }
 
   // A path in the test's own directory.

@@ -153,7 +153,7 @@ TEST_F(SimulatedCameraTest, ServesBothMethodsFromOneCamera) {
   const ValueMap extra;
   Images images;
   ASSERT_TRUE(std::get<datamanager::ImagesSource>(*read_image)(
-                  {.method = "ReadImage", .extra = extra, .stop = {}}, images)
+                  {.method = "ReadImage", .extra = extra, .params = extra}, images)
                   .ok());
   DecodedPng second;
   Decode(images.begin()->data, second);

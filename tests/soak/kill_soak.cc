@@ -271,7 +271,7 @@ class KillSoak {
     Images images;
     const ValueMap extra;
     const absl::Status status = std::get<ImagesSource>(*source)(
-        {.method = "GetImages", .extra = extra, .stop = {}}, images);
+        {.method = "GetImages", .extra = extra, .params = extra}, images);
     if (!status.ok()) throw SoakFailure(status.ToString());
     return images.begin()->data;
   }

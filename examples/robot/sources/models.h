@@ -6,6 +6,7 @@
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_MODELS_H_
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -14,11 +15,14 @@
 
 namespace robot {
 
-// Wraps an object with `absl::Status Read(Readings&)`, which the source owns.
+// Wraps an object with `absl::Status Read(Readings&)`, which the source owns. Clients of the robot
+// and its collector may ask at once; they take turns.
 template <typename Sensor>
 datamanager::SourceFunction ReadingsFrom(std::shared_ptr<Sensor> sensor) {
   return datamanager::ReadingsSource(
-      [sensor = std::move(sensor)](const datamanager::CaptureRequest&, datamanager::Readings& out) {
+      [sensor = std::move(sensor), turn = std::make_shared<std::mutex>()](
+          const datamanager::CaptureRequest&, datamanager::Readings& out) {
+        const std::lock_guard lock(*turn);
         return sensor->Read(out);
       });
 }
@@ -53,6 +57,22 @@ datamanager::SourceFunction MakeSimulatedCamera(Attributes& attributes);
 // "<run> <seq>\n" is in the file `journal`, so that the data that arrives can be audited against
 // it. A tick that cannot be journalled fails, and the next one takes its number.
 datamanager::SourceFunction MakeCounter(Attributes& attributes);
+
+// What the JSON object in the file `path` says at the moment: a sensor that somebody else, or a
+// script, can be.
+datamanager::SourceFunction MakeFileReadings(Attributes& attributes);
+
+// `lines`: those that were appended to the file `path` since the reading before, at most 1 MiB of
+// them; no record where there are none. A file that takes its place by that name is read from its
+// beginning once the old one is read to its end; so is one that was cut. A line longer than 64 KiB
+// comes in several; one without an end waits for it. Each byte that is not UTF-8 becomes U+FFFD,
+// and counts in `replaced_bytes`.
+datamanager::SourceFunction MakeFileTail(Attributes& attributes);
+
+// Adds all that can be captured of a component or service that the server at `address` has, under
+// `name` if it is called otherwise there; a call may take `timeout_ms`. See RemoteSource.
+void AddRemote(const datamanager::ComponentConfig& component, Attributes& attributes,
+               datamanager::Sources& sources);
 
 }  // namespace robot
 

@@ -18,15 +18,17 @@ using datamanager::Sources;
 
 constexpr char kSensor[] = "rdk:component:sensor";
 constexpr char kCamera[] = "rdk:component:camera";
+constexpr char kRemote[] = "remote";
 
 struct Model {
   const char* name;
-  const char* api;
+  const char* api;  // Null: any.
+  // Null for what is made by AddRemote, which serves more than one method.
   SourceFunction (*make)(Attributes& attributes);
   const char* description;
 };
 
-constexpr std::array<Model, 7> kModels = {{
+constexpr std::array<Model, 10> kModels = {{
     {"host-cpu", kSensor, MakeHostCpu, "use of the processors, load averages"},
     {"host-memory", kSensor, MakeHostMemory, "memory and swap"},
     {"host-network", kSensor, MakeHostNetwork, "traffic of each interface"},
@@ -40,6 +42,16 @@ constexpr std::array<Model, 7> kModels = {{
     {"counter", kSensor, MakeCounter,
      "\"seq\" from 1 on beside a random \"run\"; a line \"<run> <seq>\" is appended to the\n"
      "file \"journal\" (required) before each is returned"},
+    {"file-readings", kSensor, MakeFileReadings,
+     "what the JSON object in the file \"path\" (required) says at the moment: a control\n"
+     "sensor that can be written with an editor"},
+    {"file-tail", kSensor, MakeFileTail,
+     "\"lines\": those appended to the file \"path\" (required) since the last reading, over\n"
+     "rotation and truncation; no record where there are none"},
+    {kRemote, nullptr, nullptr,
+     "a component or service of another robot or of a module, captured over gRPC from\n"
+     "\"address\" (required): HOST:PORT or unix:PATH; \"name\" is what it is called there,\n"
+     "if not as here; a call may take \"timeout_ms\" (10000)"},
 }};
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -70,6 +82,11 @@ void AddSource(const ComponentConfig& component, Sources& sources,
   Attributes attributes(component, faults);
   const Model* const model = FindModel(component, attributes);
   if (model == nullptr) return;
+  if (model->make == nullptr) {
+    AddRemote(component, attributes, sources);
+    attributes.RefuseUnknown();
+    return;
+  }
   if (component.api != model->api) {
     attributes.Fault("api " + Quoted(component.api) + " does not fit model " + Quoted(model->name) +
                      ", which is a " + Quoted(model->api));
@@ -99,6 +116,7 @@ absl::Status RobotSources::Update(const std::vector<ComponentConfig>& components
     const auto kept = components_.find(key);
     if (kept == components_.end() || kept->second.model != component.model ||
         kept->second.attributes != component.attributes) {
+      next.Remove(component.api, component.name);  // The new one may serve fewer methods.
       AddSource(component, next, faults);
     }
   }
@@ -115,10 +133,16 @@ absl::Status RobotSources::Update(const std::vector<ComponentConfig>& components
   return absl::OkStatus();
 }
 
+bool RobotSources::IsRemote(const ComponentConfig& service) {
+  std::vector<std::string> ignored;
+  return Attributes(service, ignored).Text("model", service.model) == kRemote;
+}
+
 std::string RobotSources::DescribeModels() {
   std::string text;
   for (const Model& model : kModels) {
-    text += "  " + std::string(model.name) + " (" + model.api + ")\n      ";
+    text += "  " + std::string(model.name) + " (" + (model.api == nullptr ? "any API" : model.api) +
+            ")\n      ";
     for (const char c : std::string_view(model.description)) {
       text += c;
       if (c == '\n') text += "      ";

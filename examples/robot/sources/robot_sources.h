@@ -24,6 +24,9 @@ class RobotSources {
 
   const datamanager::Sources& sources() const { return sources_; }
 
+  // Whether it is captured over gRPC: of services, this robot has no others.
+  static bool IsRemote(const datamanager::ComponentConfig& service);
+
   // A few lines on each model and its attributes, for people.
   static std::string DescribeModels();
 

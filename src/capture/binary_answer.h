@@ -1,0 +1,46 @@
+// What the answer to a binary method becomes.
+#ifndef DATAMANAGER_SRC_CAPTURE_BINARY_ANSWER_H_
+#define DATAMANAGER_SRC_CAPTURE_BINARY_ANSWER_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "capture/methods.h"
+#include "datamanager/clock.h"
+#include "datamanager/source.h"
+
+namespace datamanager::capture {
+
+struct BinaryRecord {
+  std::string_view data;
+  std::string_view mime_type;
+  Annotations annotations;
+};
+
+struct BinaryAnswer {
+  std::vector<BinaryRecord> records;
+  // When it was captured, if the component said so.
+  std::optional<WallTime> captured_at;
+  // Where the last audio chunk ended.
+  std::optional<int64_t> audio_end;
+
+  // Payloads that are no part of the answer as they stand.
+  std::deque<std::string> assembled;
+};
+
+// Fills `out`, which is empty and whose records point into it and into the answer. An error, with
+// the reference's text where it has one, if the answer, as a whole, cannot be stored. `params` have
+// passed CheckParameters; `messages` have the fields of the method's response.
+absl::Status ReadBinaryAnswer(const Method& method, const ValueMap& params, const Images& images,
+                              BinaryAnswer& out);
+absl::Status ReadBinaryAnswer(const Method& method, const ValueMap& params,
+                              const Messages& messages, BinaryAnswer& out);
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_BINARY_ANSWER_H_

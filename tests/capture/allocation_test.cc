@@ -1,0 +1,125 @@
+// What a collector's loop allocates.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "capture/capture.h"
+#include "datamanager/wire/viam/component/motor/v1/motor.pb.h"
+#include "tests/support/log_capture.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace {
+
+thread_local uint64_t allocations = 0;
+
+void* Allocate(std::size_t size) {
+  ++allocations;
+  void* memory = std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return Allocate(size); }
+void* operator new[](std::size_t size) { return Allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace datamanager::capture {
+namespace {
+
+using testing::PatienceEnds;
+using testing::WaitUntil;
+
+constexpr int kWarmUp = 20;
+constexpr int kTicks = 200;
+
+// Told at each call of a source, by its thread: what was allocated from the first call after the
+// warm-up to the last is that of all in between, source and loop.
+class Count {
+ public:
+  void Note() {
+    const int call = ++calls_;
+    if (call == kWarmUp) before_ = allocations;
+    if (call == kWarmUp + kTicks) allocated_ = static_cast<int64_t>(allocations - before_);
+  }
+  // -1: not there yet.
+  int64_t allocated() const { return allocated_; }
+
+ private:
+  int calls_ = 0;
+  uint64_t before_ = 0;
+  std::atomic<int64_t> allocated_{-1};
+};
+
+// What `kTicks` ticks allocate of the collector that captures `method` of "it".
+int64_t Allocated(const Sources& sources, const Count& count, const std::string& api,
+                  const std::string& method) {
+  const testing::TempDir dir;
+  testing::LogCapture log;
+  const std::unique_ptr<Capture> capture =
+      *Capture::Create({.logger = *Logger::Create(log.sink())});
+  config::ConfiguredCollector collector;
+  collector.settings = {
+      .api = api, .name = "it", .method = method, .interval = std::chrono::microseconds(500)};
+  config::CaptureConfig config{
+      .directory = dir.path(), .max_file_bytes = 1 << 30, .collectors = {collector}};
+  EXPECT_TRUE(capture->Reconfigure(config, sources, PatienceEnds()));
+  EXPECT_TRUE(WaitUntil([&] { return count.allocated() >= 0; }));
+  EXPECT_TRUE(capture->Close(PatienceEnds(), PatienceEnds()).ok());
+  EXPECT_EQ(capture->Stats().at(0).failed, 0U) << capture->Stats().at(0).last_error;
+  EXPECT_GE(capture->Stats().at(0).captured, static_cast<uint64_t>(kWarmUp + kTicks));
+  return count.allocated();
+}
+
+TEST(AllocationTest, TheCounterCounts) {
+  const uint64_t before = allocations;
+  const auto number = std::make_unique<int>(5);
+  EXPECT_EQ(allocations, before + 1) << *number;
+}
+
+TEST(AllocationTest, ReadingsOfFixedShapeCostNone) {
+  Sources sources;
+  Count count;
+  int tick = 0;
+  sources.AddReadings("rdk:component:sensor", "it", [&](const CaptureRequest&, Readings& out) {
+    count.Note();
+    out.Set("temperature_celsius", 20 + 0.1 * (++tick % 10));
+    out.Set("ok", true);
+    out.Set("none", nullptr);
+    out.Set("text", "longer than what std::string keeps inside itself");
+    ValueMap& cores = out.Add("a key that is longer than what std::string keeps").SetMap();
+    cores.Set("cpu0", tick);
+    cores.Add("list").SetList().Append(1);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(Allocated(sources, count, "rdk:component:sensor", "Readings"), 0);
+}
+
+// Protobuf itself frees a message in a message, and makes it again.
+TEST(AllocationTest, MessagesWithoutMessagesInThemCostNone) {
+  using Power = wire::viam::component::motor::v1::IsPoweredResponse;
+  Sources sources;
+  Count count;
+  sources.AddMessage<Power>("rdk:component:motor", "it", "IsPowered",
+                            [&](const CaptureRequest&, Power& out) {
+                              count.Note();
+                              out.set_power_pct(0.5);
+                              return absl::OkStatus();
+                            });
+  EXPECT_EQ(Allocated(sources, count, "rdk:component:motor", "IsPowered"), 0);
+}
+
+}  // namespace
+}  // namespace datamanager::capture
