@@ -134,6 +134,14 @@ absl::Status Implementation::Apply(const Config& config, const Sources& sources)
     return Closed();
   }
   if (Closing()) return Closed();
+  absl::Status selective = capture_->SetSelectiveSensor(effective->sync.selective_sensor, sources,
+                                                        deadline, close_requested_.get_token());
+  if (Closing()) return Closed();
+  if (!selective.ok()) {
+    effective->sync.scheduled = false;
+    logger_->Error(
+        absl::StrCat("selective_syncer_name: ", selective.message(), "; scheduled sync stays off"));
+  }
   absl::Status watched = disk_.Reconfigure(effective->sync, effective->retention, deadline);
   absl::Status synced = sync_->Reconfigure(effective->sync, deadline);
   return synced.ok() ? watched : synced;
@@ -281,6 +289,7 @@ ManagerStats Implementation::Stats() const {
                      .failed_flushes = capture_->keeper().failed_flushes(),
                      .lost_files = capture_->keeper().lost(),
                      .dropped_log_messages = logger_->dropped(),
+                     .control = capture_->ControlStats(),
                      .sync = sync_->Stats(),
                      .disk = disk_.Stats(),
                      .connection = sync_->Connection()};
@@ -339,6 +348,10 @@ absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOption
       .flush = [capture](
                    MonotonicTime deadline,
                    std::stop_token stop) { return capture->Flush(deadline, std::move(stop)); },
+      .should_sync =
+          [capture](MonotonicTime deadline, std::stop_token stop) {
+            return capture->ShouldSync(deadline, std::move(stop));
+          },
       .stall_timeout = options.upload_stall_timeout,
       .connect_timeout = options.connect_timeout});
   *hints = sync;

@@ -27,12 +27,16 @@ absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(ServerOptions 
   }
   absl::StatusOr<std::unique_ptr<IngestStore>> store = IngestStore::Open(options.store);
   if (!store.ok()) return store.status();
-  std::unique_ptr<IngestServer> server(new IngestServer(*std::move(store), std::move(authenticator),
+  absl::StatusOr<std::unique_ptr<SequenceStore>> sequences = SequenceStore::Open(options.store);
+  if (!sequences.ok()) return sequences.status();
+  std::unique_ptr<IngestServer> server(new IngestServer(*std::move(store), *std::move(sequences),
+                                                        std::move(authenticator),
                                                         std::move(options.faults), options.seed));
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen, *credentials, &server->port_);
   builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->sequence_service_);
   builder.RegisterService(&server->auth_service_);
   builder.SetMaxReceiveMessageSize(-1);  // No limit: see CheckSize.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
@@ -48,12 +52,15 @@ absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(ServerOptions 
 }
 
 IngestServer::IngestServer(std::unique_ptr<IngestStore> store,
+                           std::unique_ptr<SequenceStore> sequences,
                            std::unique_ptr<Authenticator> authenticator, FaultSpec faults,
                            uint64_t seed)
     : store_(std::move(store)),
+      sequences_(std::move(sequences)),
       authenticator_(std::move(authenticator)),
       faults_(std::move(faults), seed),
       service_(*store_, faults_, authenticator_.get()),
+      sequence_service_(*sequences_, faults_, authenticator_.get()),
       auth_service_(authenticator_.get()) {}
 
 absl::StatusOr<size_t> IngestServer::ReloadCredentials() {

@@ -15,6 +15,8 @@
 #include "ingest_server/auth_service.h"
 #include "ingest_server/authenticator.h"
 #include "ingest_server/fault_injector.h"
+#include "ingest_server/sequence_service.h"
+#include "ingest_server/sequence_store.h"
 #include "ingest_server/service.h"
 #include "ingest_server/store.h"
 #include "ingest_server/tls.h"
@@ -35,8 +37,9 @@ struct ServerOptions {
   const datamanager::Clock* clock = &datamanager::Clock::System();
 };
 
-// A DataSyncService and an AuthService that listen, and a store. Thread-safe. After Shutdown, or
-// with this object gone, another one may be started on the same address and directory.
+// A DataSyncService, a DataService and an AuthService that listen, and a store. Thread-safe. After
+// Shutdown, or // with this object gone, another one may be started on the same address and
+// directory.
 class IngestServer {
  public:
   // Returns once it accepts connections.
@@ -53,6 +56,7 @@ class IngestServer {
   const std::string& address() const { return address_; }
   // Remains open after Shutdown.
   const IngestStore& store() const { return *store_; }
+  const SequenceStore& sequences() const { return *sequences_; }
 
   // Reads the credentials again: see Authenticator::Reload. FAILED_PRECONDITION if everybody may
   // upload.
@@ -71,13 +75,15 @@ class IngestServer {
   void Shutdown(std::chrono::milliseconds grace = std::chrono::seconds(1));
 
  private:
-  IngestServer(std::unique_ptr<IngestStore> store, std::unique_ptr<Authenticator> authenticator,
-               FaultSpec faults, uint64_t seed);
+  IngestServer(std::unique_ptr<IngestStore> store, std::unique_ptr<SequenceStore> sequences,
+               std::unique_ptr<Authenticator> authenticator, FaultSpec faults, uint64_t seed);
 
   const std::unique_ptr<IngestStore> store_;
+  const std::unique_ptr<SequenceStore> sequences_;
   const std::unique_ptr<Authenticator> authenticator_;  // Null without credentials.
   FaultInjector faults_;
   IngestService service_;
+  SequenceService sequence_service_;
   AuthService auth_service_;
   std::string address_;
   int port_ = 0;

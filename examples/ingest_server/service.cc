@@ -9,11 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "google/protobuf/util/json_util.h"
-#include "ingest_server/bearer.h"
 #include "ingest_server/break_connection.h"
 #include "ingest_server/message_limit.h"
 #include "ingest_server/rpc_status.h"
 #include "ingest_server/stream_reader.h"
+#include "ingest_server/upload_call.h"
 #include "json/json.h"
 
 namespace ingest {
@@ -38,21 +38,6 @@ constexpr std::chrono::milliseconds kStallCheck{10};
 
 // As a count of messages: there are no more.
 constexpr int kAllMessages = std::numeric_limits<int>::max();
-
-grpc::Status NotStored(const absl::Status& status) {
-  // A client that goes away is nothing special.
-  if (!absl::IsCancelled(status)) {
-    std::fprintf(stderr, "ingest_server: not stored: %s\n", status.ToString().c_str());
-  }
-  return ToGrpc(status);
-}
-
-std::string UploadKey(const grpc::ServerContext& context) {
-  const auto& metadata = context.client_metadata();
-  const auto found = metadata.find(kUploadKey);
-  if (found == metadata.end()) return "";
-  return {found->second.data(), found->second.size()};
-}
 
 absl::StatusOr<std::optional<absl::Time>> ToTime(bool present,
                                                  const google::protobuf::Timestamp& time,
@@ -223,12 +208,6 @@ absl::StatusOr<Upload> ReceiveStreamedCapture(
 
 }  // namespace
 
-absl::Status IngestService::CheckClient(const grpc::ServerContext& context) {
-  if (authenticator_ == nullptr) return absl::OkStatus();
-  const absl::StatusOr<std::string_view> token = BearerOf(context);
-  return token.ok() ? authenticator_->CheckToken(*token) : token.status();
-}
-
 template <typename Response, typename Receive>
 grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMetadata& metadata,
                                    Response& response, Receive receive) {
@@ -282,7 +261,9 @@ bool IngestService::WaitUntil(datamanager::MonotonicTime end) {
 grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
                                               const DataCaptureUploadRequest* request,
                                               DataCaptureUploadResponse* response) {
-  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
+  if (absl::Status status = CheckClient(authenticator_, *context); !status.ok()) {
+    return NotStored(status);
+  }
   return Handle(*context, request->metadata(), *response,
                 [&](const Progress& progress) -> absl::StatusOr<Upload> {
                   if (absl::Status status = progress(kAllMessages); !status.ok()) return status;
@@ -293,7 +274,9 @@ grpc::Status IngestService::DataCaptureUpload(grpc::ServerContext* context,
 grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
                                        grpc::ServerReader<FileUploadRequest>* reader,
                                        FileUploadResponse* response) {
-  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
+  if (absl::Status status = CheckClient(authenticator_, *context); !status.ok()) {
+    return NotStored(status);
+  }
   StreamReader<FileUploadRequest> stream(*context, *reader);
   const absl::StatusOr<UploadMetadata> metadata =
       ReceiveMetadata(stream, [](const FileUploadRequest& message) {
@@ -308,7 +291,9 @@ grpc::Status IngestService::FileUpload(grpc::ServerContext* context,
 grpc::Status IngestService::StreamingDataCaptureUpload(
     grpc::ServerContext* context, grpc::ServerReader<StreamingDataCaptureUploadRequest>* reader,
     StreamingDataCaptureUploadResponse* response) {
-  if (absl::Status status = CheckClient(*context); !status.ok()) return NotStored(status);
+  if (absl::Status status = CheckClient(authenticator_, *context); !status.ok()) {
+    return NotStored(status);
+  }
   StreamReader<StreamingDataCaptureUploadRequest> stream(*context, *reader);
   const absl::StatusOr<DataCaptureUploadMetadata> metadata =
       ReceiveMetadata(stream, [](const StreamingDataCaptureUploadRequest& message) {

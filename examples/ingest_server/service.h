@@ -18,9 +18,6 @@
 
 namespace ingest {
 
-// Request metadata that names an upload. A repeat with the same one is acknowledged, not stored.
-inline constexpr char kUploadKey[] = "datamanager-upload-key";
-
 // How often faults have struck.
 struct FaultCounts {
   uint64_t delays = 0;  // Counted when they begin.
@@ -32,7 +29,7 @@ struct FaultCounts {
 // Answers OK only once all of an upload is on media. Thread-safe.
 class IngestService final : public viam::app::datasync::v1::DataSyncService::Service {
  public:
-  // All must outlive it. Null: whoever uploads may.
+  // All must outlive it. Null: everybody may upload.
   IngestService(IngestStore& store, FaultInjector& faults, Authenticator* authenticator)
       : store_(store), faults_(faults), authenticator_(authenticator) {}
 
@@ -57,8 +54,6 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
   // Called with how many messages of content have been read. An error ends the call.
   using Progress = std::function<absl::Status(int messages)>;
 
-  // UNAUTHENTICATED unless the client may upload.
-  absl::Status CheckClient(const grpc::ServerContext& context);
   // What the three calls have in common; `receive` takes a Progress and yields a checked Upload or
   // an error.
   template <typename Response, typename Receive>

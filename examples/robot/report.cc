@@ -86,7 +86,8 @@ std::string Dropped(const DroppedRecords& dropped) {
 
 UploadStats UploadsOf(const ManagerStats& stats) {
   UploadStats sum;
-  for (const UploadStats& kind : {stats.sync.tabular, stats.sync.binary, stats.sync.arbitrary}) {
+  for (const UploadStats& kind :
+       {stats.sync.tabular, stats.sync.binary, stats.sync.arbitrary, stats.sync.sequences}) {
     sum.files += kind.files;
     sum.bytes += kind.bytes;
     sum.refused += kind.refused;
@@ -129,6 +130,18 @@ std::string OneWord(std::string_view text) {
 
 std::string Quoted(const std::string& text) {
   return datamanager::ToJson(datamanager::Value(text));
+}
+
+// What the control sensor does; nothing if there is none.
+std::string Control(const ManagerStats& stats) {
+  const datamanager::CaptureControlStats& control = stats.control;
+  if (control.sensor.empty()) return "";
+  return absl::StrFormat(
+      "control sensor=%s answers=%d broken_answers=%d overrides=%d open_sequences=%d "
+      "ended_sequences=%d uploaded_sequences=%d error=%s\n",
+      control.sensor, control.answers, control.broken_answers, control.overrides,
+      control.open_sequences, control.ended_sequences, stats.sync.sequences.files,
+      Quoted(control.last_error));
 }
 
 // What holds up uploads: a line of counts, and one for each file and directory that is named.
@@ -228,7 +241,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
       waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
       Dropped(SumOf(stats).dropped));
-  table += Holdups(stats.sync);
+  table += Control(stats) + Holdups(stats.sync);
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

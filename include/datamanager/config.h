@@ -36,10 +36,22 @@ struct CollectorConfig {
   std::string capture_directory;
 };
 
-// Names a sensor and a key of its readings that change capture at run time.
+// Names a sensor whose readings change capture at run time. It is asked ten times a second.
+//
+// Under `key` stands a list of {"resource_name", "method", "capture_frequency_hz"?, "tags"?}. A
+// frequency replaces the config's: zero or less switches off, a positive one also switches on what
+// the config has off, or does not mention. Tags replace the service's. A resource is a short name,
+// or exact: "rdk:component:arm/lifter". Of entries for the same the last counts.
+//
+// Under "sequences" stands a list of {"sequence_tags"?, "resources": [{"resource_name",
+// "method"}]}: each is a sequence from when it is first there until it is there no longer, and is
+// uploaded after its data.
+//
+// What it said last holds until it says something else; while it says nothing that makes sense, for
+// 10 s, and then the config's own is back and sequences end.
 struct CaptureControlSensor {
   std::string name;  // Empty: no control.
-  std::string key;
+  std::string key;   // Empty: an error, and no control.
 
   friend bool operator==(const CaptureControlSensor&, const CaptureControlSensor&) = default;
 };
@@ -92,8 +104,9 @@ struct Config {
   std::vector<std::string> additional_sync_paths;
   // Milliseconds for which an arbitrary file must have been left alone before it is uploaded.
   int64_t file_last_modified_millis = 10000;
-  // Name of a sensor that says whether to sync (its reading "should_sync"). This version does not
-  // ask it: with a name set, scheduled sync stays off and an error says so.
+  // Name of a sensor that is asked before each scheduled pass whether it may begin: its reading
+  // "should_sync", a bool. An error, a missing or another value is a no, and so is no answer within
+  // 1 s. If there is no such sensor, scheduled sync stays off. DataManager::Sync does not ask it.
   std::string selective_syncer_name;
 
   // When the disk is full, so that capture goes on: looked at every 30 s while capture is enabled.
@@ -105,7 +118,7 @@ struct Config {
   double disk_usage_deletion_threshold = 0.9;
   double capture_dir_deletion_threshold = 0.5;
 
-  // This version does not ask it; a warning says so.
+  // Without effect while capture is disabled.
   CaptureControlSensor capture_control_sensor;
   // Whether mongo_capture_config names a server. Captured data goes to disk and from there to the
   // cloud, never to MongoDB; a warning says so.

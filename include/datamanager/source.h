@@ -148,7 +148,9 @@ bool IsNothingToStore(const absl::Status& status);
 // call at a time, and never again after the call that ended the collector (Reconfigure or Close)
 // has returned, unless that call said that the source hangs: keep what it touches alive until then.
 // A source that serves several collectors, as a camera's may, is called by a thread for each,
-// possibly at once. A call into DataManager from inside a source returns FAILED_PRECONDITION.
+// possibly at once. A sensor that controls capture, or says whether to sync, is asked on a thread
+// of its own, too, but never while a collector's call of the same source is under way. A call into
+// DataManager from inside a source returns FAILED_PRECONDITION.
 using ReadingsSource = std::function<absl::Status(const CaptureRequest&, Readings& out)>;
 using ImagesSource = std::function<absl::Status(const CaptureRequest&, Images& out)>;
 struct MessageSource {
@@ -194,6 +196,8 @@ class Sources {
   // The source for a method; null if there is none.
   std::shared_ptr<const SourceFunction> Find(std::string_view api, std::string_view name,
                                              std::string_view method) const;
+  // The APIs under which anything was added by this name.
+  std::vector<std::string> ApisOf(std::string_view name) const;
   // Whether anything was added under this API and name.
   bool Has(std::string_view api, std::string_view name) const;
 

@@ -53,7 +53,8 @@ struct CollectorStats {
   std::string name;
   std::string method;
   CollectorState state = CollectorState::kRunning;
-  std::string reason;  // Why it is disabled or refused.
+  double frequency_hz = 0;  // At which it runs, or would.
+  std::string reason;       // Why it is disabled or refused, or what capture control has changed.
 
   uint64_t ticks_due = 0;
   uint64_t captured = 0;  // Ticks whose records are in a file.
@@ -109,8 +110,10 @@ struct SyncStats {
   UploadStats tabular;
   UploadStats binary;
   UploadStats arbitrary;
+  UploadStats sequences;
   uint64_t unreadable = 0;           // Capture files moved to failed/ because they are none.
   uint64_t passes = 0;               // Walks that came to their end.
+  uint64_t unselected = 0;           // Walks that the selective sensor did not let begin.
   uint64_t uploading = 0;            // Files with a worker at this moment.
   uint64_t resent = 0;               // Requests sent again because no OK came for them.
   uint64_t stalled = 0;              // Calls ended because nothing moved for upload_stall_timeout.
@@ -145,6 +148,7 @@ struct DirectorySummary {
   FileCount waiting;      // Complete capture files, and other files that are not empty.
   FileCount in_progress;  // *.prog: being written, or left by a dead process and not yet recovered.
   FileCount failed;       // Set aside below failed/.
+  FileCount sequences;    // That have ended, and wait for their data to be uploaded, or to be.
   // Of the oldest that waits, and of the oldest in progress: the time in its name, or when another
   // file was last changed. Empty if there is none.
   std::optional<std::chrono::system_clock::time_point> oldest_waiting;
@@ -169,6 +173,18 @@ struct DiskStats {
   uint64_t retention_passes = 0;  // Looks at whether the disk is full.
 };
 
+// The sensor that changes capture at run time.
+struct CaptureControlStats {
+  std::string sensor;           // Empty: none is asked.
+  uint64_t answers = 0;         // Readings that made sense.
+  uint64_t broken_answers = 0;  // Errors, and readings of which a part made no sense.
+  uint64_t overrides = 0;       // In force at this moment.
+  uint64_t open_sequences = 0;
+  uint64_t ended_sequences = 0;  // Written, for sync to upload.
+  uint64_t failed_writes = 0;    // Of sequences; each is tried again.
+  std::string last_error;
+};
+
 struct ManagerStats {
   std::string capture_dir;
   std::vector<CollectorStats> collectors;
@@ -179,6 +195,7 @@ struct ManagerStats {
   // Files whose records are lost: somebody removed them in progress, and they could not be copied.
   uint64_t lost_files = 0;
   uint64_t dropped_log_messages = 0;
+  CaptureControlStats control;
   SyncStats sync;
   DiskStats disk;
   ConnectionStatus connection;

@@ -8,7 +8,6 @@
 namespace datamanager {
 namespace {
 
-constexpr std::chrono::seconds kInterval{2};
 // A source whose every error has a text of its own must not grow memory.
 constexpr size_t kRemembered = 8;
 
@@ -27,7 +26,7 @@ std::optional<std::string> RepeatFilter::Pass(std::string_view key, std::string_
     seen_.push_back({.key = std::string(key), .passed = now});
     return std::string(text);
   }
-  if (now - found->passed < kInterval) {
+  if (now - found->passed < interval_) {
     ++found->held_back;
     return std::nullopt;
   }

@@ -13,10 +13,14 @@
 
 namespace datamanager {
 
-// Lets a text through at most once in 2 s (the reference's interval), and says how often it was
-// held back since. Remembers the latest few only. Not thread-safe.
+// Lets a text through at most once in an interval, and says how often it was held back since.
+// Remembers the latest few only. Not thread-safe.
 class RepeatFilter {
  public:
+  // The default is the reference's.
+  explicit RepeatFilter(std::chrono::seconds interval = std::chrono::seconds(2))
+      : interval_(interval) {}
+
   // The text to be logged, with the count of what was held back; nullopt: hold it back.
   std::optional<std::string> Pass(std::string_view text, MonotonicTime now) {
     return Pass(text, text, now);
@@ -31,6 +35,7 @@ class RepeatFilter {
     MonotonicTime passed;
     uint64_t held_back = 0;
   };
+  const std::chrono::seconds interval_;
   std::vector<Seen> seen_;
 };
 

@@ -78,6 +78,15 @@ std::shared_ptr<const SourceFunction> Sources::Find(std::string_view api, std::s
   return found == sources_.end() ? nullptr : found->second;
 }
 
+std::vector<std::string> Sources::ApisOf(std::string_view name) const {
+  std::vector<std::string> apis;
+  for (const auto& [key, source] : sources_) {
+    const std::string& api = std::get<0>(key);
+    if (std::get<1>(key) == name && (apis.empty() || apis.back() != api)) apis.push_back(api);
+  }
+  return apis;
+}
+
 bool Sources::Has(std::string_view api, std::string_view name) const {
   const auto found = sources_.lower_bound(Key(api, name, ""));
   return found != sources_.end() && std::get<0>(found->first) == api &&

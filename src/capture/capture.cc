@@ -25,6 +25,21 @@ std::string KeyOf(const config::CollectorSettings& settings) {
   return absl::StrCat(NameOf(settings), " ", ToJson(settings.additional_params));
 }
 
+SequenceTarget TargetOf(const config::CaptureConfig& config) {
+  return {.capture_dir = config.directory, .durability = config.durability};
+}
+
+double FrequencyOf(const config::CollectorSettings& settings) {
+  if (settings.interval == settings.interval.zero()) return 0;
+  return 1e9 / static_cast<double>(settings.interval.count());
+}
+
+// How long a change by the control sensor waits for collectors, so that one whose source is slow
+// holds up no other: all is done within 200 ms of the answer.
+constexpr std::chrono::milliseconds kOverrideLimit{100};
+// How often the same news of the control sensor is told.
+constexpr std::chrono::minutes kNewsInterval{1};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Create(CaptureOptions options) {
@@ -37,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Create(CaptureOptions options)
 }
 
 Capture::Capture(CaptureOptions options, std::shared_ptr<Keeper> keeper)
-    : options_(std::move(options)), keeper_(std::move(keeper)) {}
+    : options_(std::move(options)), keeper_(std::move(keeper)), override_filter_(kNewsInterval) {}
 
 Capture::~Capture() {
   const MonotonicTime now = options_.clock->MonotonicNow();
@@ -61,7 +76,7 @@ absl::Status Capture::Check(const config::CaptureConfig& config) const {
 }
 
 Capture::Entry Capture::Judge(const config::CaptureConfig& config,
-                              const config::ConfiguredCollector& configured, const Sources& sources,
+                              const config::ConfiguredCollector& configured,
                               CollectorOptions* work) {
   const config::CollectorSettings& settings = configured.settings;
   Entry entry{.settings = settings, .state = configured.state, .reason = configured.reason};
@@ -80,21 +95,23 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   absl::Status parameters = CheckParameters(**method, settings.additional_params);
   if (!parameters.ok()) return refuse(std::string(parameters.message()));
   std::shared_ptr<const SourceFunction> source =
-      sources.Find(settings.api, settings.name, settings.method);
+      sources_.Find(settings.api, settings.name, settings.method);
   if (source == nullptr) {
     return refuse(absl::StrCat("no source for resource ", settings.api, "/", settings.name,
-                               sources.Has(settings.api, settings.name)
+                               sources_.Has(settings.api, settings.name)
                                    ? absl::StrCat(" has the method ", settings.method)
                                    : std::string(" was added")));
   }
-  absl::StatusOr<std::string> metadata = CollectorMetadata(settings, **method, config.tags, "");
+  const std::vector<std::string> tags = configured.tags.value_or(config.tags);
+  absl::StatusOr<std::string> metadata = CollectorMetadata(settings, **method, tags, "");
   if (!metadata.ok()) return refuse(std::string(metadata.status().message()));
   *work = {.settings = settings,
            .method = *method,
-           .source = std::move(source),
+           .source = source,
+           .turn = turns_.Of(source),
            .directory = capture_file::CollectorDirectory(config.directory, settings.api,
                                                          settings.name, settings.method),
-           .tags = config.tags,
+           .tags = tags,
            .max_file_bytes = config.max_file_bytes,
            .counters = entry.counters,
            .keeper = keeper_,
@@ -104,12 +121,214 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   return entry;
 }
 
+bool Capture::TakeTurn(const std::stop_token& cancel) {
+  MutexLock lock(mutex_);
+  const bool free = changed_.Wait(mutex_, cancel, [this] {
+    mutex_.AssertHeld();
+    return !changing_;
+  });
+  if (free) changing_ = true;
+  return free;
+}
+
+void Capture::ReturnTurn() {
+  MutexLock lock(mutex_);
+  changing_ = false;
+  changed_.NotifyAll();
+}
+
 bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& sources,
                           MonotonicTime deadline, std::stop_token cancel) {
+  std::shared_ptr<const SourceFunction> control;
+  if (!config.control.name.empty()) {
+    absl::StatusOr<std::shared_ptr<const SourceFunction>> found =
+        FindSensor(sources, config.control.name);
+    if (found.ok()) {
+      control = *std::move(found);
+    } else {
+      options_.logger->Error(absl::StrCat("capture_control_sensor: ", found.status().message(),
+                                          "; nothing is controlled"));
+    }
+  }
+  if (!TakeTurn(cancel)) return false;
+  config_ = config;
+  sources_ = sources;
+  UpdateControl(control, deadline, cancel);
+  const bool done = Reconcile({.deadline = deadline, .cancel = cancel});
+  ReturnTurn();
+  if (!done) return false;
+  // Without the turn, for which its thread may be waiting.
+  if (const std::shared_ptr<CaptureControl> running = current_control()) {
+    running->SetTarget(TargetOf(config), deadline, cancel);
+  }
+  if (recovered_directory_ != config.directory) {
+    recovered_directory_ = config.directory;
+    keeper_->Recover(config.directory);
+  }
+  return true;
+}
+
+std::shared_ptr<CaptureControl> Capture::current_control() const {
+  MutexLock lock(mutex_);
+  return control_;
+}
+
+void Capture::UpdateControl(const std::shared_ptr<const SourceFunction>& source,
+                            MonotonicTime deadline, const std::stop_token& cancel) {
+  const std::shared_ptr<CaptureControl> before = current_control();
+  if (before != nullptr && source != nullptr && before->Serves(config_.control, source)) return;
+  StopControl(deadline, cancel);
+  if (source == nullptr) return;
+  absl::StatusOr<std::shared_ptr<CaptureControl>> started = CaptureControl::Start(
+      {.sensor = config_.control,
+       .source = source,
+       .turn = turns_.Of(source),
+       .target = TargetOf(config_),
+       .logger = options_.logger,
+       .ops = options_.ops,
+       .clock = options_.clock,
+       .interval = options_.control_interval,
+       .apply = [this](const config::Overrides& overrides, const std::stop_token& stop) {
+         Override(overrides, stop);
+       }});
+  if (!started.ok()) {
+    options_.logger->Error(absl::StrCat("capture control: ", started.status().ToString()));
+    return;
+  }
+  {
+    MutexLock lock(mutex_);
+    if (!closed_) {
+      control_ = *std::move(started);
+      return;
+    }
+  }
+  (*started)->Stop(deadline);
+}
+
+void Capture::StopControl(MonotonicTime deadline, const std::stop_token& cancel) {
+  overrides_.clear();
+  std::shared_ptr<CaptureControl> control;
+  {
+    MutexLock lock(mutex_);
+    control = std::exchange(control_, nullptr);
+  }
+  if (control == nullptr) return;
+  if (!control->Stop(deadline)) {
+    options_.logger->Error("the disk hangs: sequences that are open end with the next run");
+  }
+  LetGo(control->sensor(), deadline, cancel);
+}
+
+void Capture::LetGo(const std::shared_ptr<AskedSensor>& sensor, MonotonicTime deadline,
+                    const std::stop_token& cancel) {
+  sensor->RequestStop();
+  if (sensor->WaitUntilEnded(deadline, cancel)) return;
+  if (!cancel.stop_requested()) {
+    options_.logger->Error(
+        absl::StrCat("sensor ", sensor->name(), ": its source did not return; left alone"));
+  }
+  MutexLock lock(mutex_);
+  std::erase_if(hanging_sensors_,
+                [](const auto& old) { return old->WaitUntilEnded(MonotonicTime::min()); });
+  hanging_sensors_.push_back(sensor);
+}
+
+absl::Status Capture::SetSelectiveSensor(const std::string& name, const Sources& sources,
+                                         MonotonicTime deadline, std::stop_token cancel) {
+  std::shared_ptr<const SourceFunction> source;
+  absl::Status status;
+  if (!name.empty()) {
+    auto found = FindSensor(sources, name);
+    status = found.status();
+    if (found.ok()) source = *std::move(found);
+  }
+  std::shared_ptr<SelectiveSensor> before;
+  {
+    MutexLock lock(mutex_);
+    before = selective_;
+    if (before != nullptr && before->sensor()->name() == name &&
+        before->sensor()->source() == source) {
+      return absl::OkStatus();
+    }
+    selective_ = nullptr;
+  }
+  if (before != nullptr) LetGo(before->sensor(), deadline, cancel);
+  if (source == nullptr) return status;
+  if (!TakeTurn(cancel)) return absl::CancelledError("closed");
+  const std::shared_ptr<SourceTurn> turn = turns_.Of(source);
+  ReturnTurn();
+  auto started = SelectiveSensor::Start(
+      {.name = name, .source = source, .turn = turn, .clock = options_.clock});
+  if (!started.ok()) return started.status();
+  MutexLock lock(mutex_);
+  if (closed_) return absl::CancelledError("closed");
+  selective_ = *std::move(started);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Capture::ShouldSync(MonotonicTime deadline, std::stop_token stop) {
+  std::shared_ptr<SelectiveSensor> selective;
+  {
+    MutexLock lock(mutex_);
+    selective = selective_;
+  }
+  if (selective == nullptr) return absl::FailedPreconditionError("no sensor is there to be asked");
+  return selective->ShouldSync(deadline, std::move(stop));
+}
+
+config::CaptureConfig Capture::Controlled() {
+  std::vector<std::string> complaints;
+  config::CaptureConfig config = config::WithOverrides(
+      config_, overrides_,
+      [this](std::string_view name, std::string_view method) {
+        std::vector<std::string> apis = sources_.ApisOf(name);
+        std::erase_if(apis, [&](const std::string& api) {
+          return !FindMethod(api, method).ok() || sources_.Find(api, name, method) == nullptr;
+        });
+        return apis;
+      },
+      complaints);
+  if (complaints.empty()) return config;
+  constexpr size_t kNamed = 5;
+  const size_t left_out = complaints.size() - std::min(kNamed, complaints.size());
+  complaints.resize(complaints.size() - left_out);
+  auto line = override_filter_.Pass(
+      absl::StrCat("capture control sensor ", config_.control.name, ": cannot change ",
+                   absl::StrJoin(complaints, "; "),
+                   left_out == 0 ? "" : absl::StrCat("; and ", left_out, " more")),
+      options_.clock->MonotonicNow());
+  if (line.has_value()) options_.logger->Warning(*std::move(line));
+  return config;
+}
+
+void Capture::Override(const config::Overrides& overrides, const std::stop_token& stop) {
+  if (!TakeTurn(stop)) return;
+  overrides_ = overrides;
+  std::vector<Entry> before;
+  {
+    MutexLock lock(mutex_);
+    before = entries_;
+  }
+  // What has begun is brought to its end: it does not take long.
+  const bool done =
+      Reconcile({.deadline = options_.clock->MonotonicNow() + kOverrideLimit, .gentle = true});
+  if (done) {
+    std::vector<Entry> now;
+    {
+      MutexLock lock(mutex_);
+      now = entries_;
+    }
+    SayOverridden(before, now);
+  }
+  ReturnTurn();
+}
+
+bool Capture::Reconcile(const Change& change) {
+  const config::CaptureConfig config = Controlled();
   std::vector<Entry> entries;
   std::vector<CollectorOptions> work(config.collectors.size());
   for (size_t i = 0; i < config.collectors.size(); ++i) {
-    entries.push_back(Judge(config, config.collectors[i], sources, &work[i]));
+    entries.push_back(Judge(config, config.collectors[i], &work[i]));
   }
   // Whoever does the same work as before goes on; everybody else ends before anybody new begins.
   std::vector<Entry> ending;
@@ -123,49 +342,98 @@ bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& so
     if (i < entries.size()) {
       entries[i].collector = old.collector;
     } else {
-      options_.logger->Info(absl::StrCat("closing collector ", NameOf(old.settings)));
+      if (!change.gentle) {
+        options_.logger->Info(absl::StrCat("closing collector ", NameOf(old.settings)));
+      }
       ending.push_back(std::move(old));
     }
   }
-  if (!Stop(ending, deadline, cancel)) return false;
+  if (!Stop(ending, change)) return false;
+  if (!change.gentle) AbandonStopping(change.deadline);
   keeper_->SetFlushPolicy(
       {.durability = config.durability, .interval = config.durability_interval});
   std::vector<Entry> begun;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = entries[i];
-    if (entry.state == CollectorState::kRunning && entry.collector == nullptr) {
-      absl::Status started = Start(entry, std::move(work[i]));
-      if (!started.ok()) {
-        entry.state = CollectorState::kRefused;
-        entry.reason = std::string(started.message());
-      } else {
-        begun.push_back(entry);
-      }
+    if (entry.state != CollectorState::kRunning || entry.collector != nullptr) continue;
+    absl::Status started = Start(entry, std::move(work[i]), ending);
+    if (!started.ok()) {
+      entry.state = CollectorState::kRefused;
+      entry.reason = std::string(started.message());
+      continue;
     }
-    if (entry.state == CollectorState::kRefused) {
-      options_.logger->Error(
-          absl::StrCat("collector ", NameOf(entry.settings), " refused: ", entry.reason));
+    begun.push_back(entry);
+    if (!change.gentle) {
+      options_.logger->Info(
+          absl::StrCat("collector initialized; collector: ", NameOf(entry.settings)));
     }
   }
+  if (!change.gentle) SayRefused(entries);
   bool closed;
   {
     MutexLock lock(mutex_);
     closed = closed_;
     if (!closed) entries_ = std::move(entries);
   }
-  if (closed) {
-    Stop(begun, deadline, {});
-    return false;
-  }
-  if (recovered_directory_ != config.directory) {
-    recovered_directory_ = config.directory;
-    keeper_->Recover(config.directory);
-  }
-  return true;
+  if (!closed) return true;
+  Stop(begun, {.deadline = change.deadline});
+  return false;
 }
 
-absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
+void Capture::SayRefused(const std::vector<Entry>& entries) {
+  for (const Entry& entry : entries) {
+    if (entry.state != CollectorState::kRefused) continue;
+    options_.logger->Error(
+        absl::StrCat("collector ", NameOf(entry.settings), " refused: ", entry.reason));
+  }
+}
+
+void Capture::SayOverridden(const std::vector<Entry>& before, const std::vector<Entry>& now) {
+  const auto find = [](const std::vector<Entry>& entries, const Entry& wanted) -> const Entry* {
+    for (const Entry& entry : entries) {
+      if (KeyOf(entry.settings) == KeyOf(wanted.settings)) return &entry;
+    }
+    return nullptr;
+  };
+  const auto runs = [](const Entry* entry) {
+    return entry != nullptr && entry->state == CollectorState::kRunning;
+  };
+  const auto say = [this](const char* what, const Entry& entry, const std::string& why) {
+    auto line = override_filter_.Pass(
+        absl::StrCat("capture control sensor ", what, " ", NameOf(entry.settings), why),
+        options_.clock->MonotonicNow());
+    if (line.has_value()) options_.logger->Info(*std::move(line));
+  };
+  const auto why = [](const Entry& entry) {
+    return entry.reason.empty() ? std::string(": as the config has it")
+                                : absl::StrCat(": ", entry.reason);
+  };
+  for (const Entry& entry : now) {
+    const Entry* old = find(before, entry);
+    if (runs(&entry) && !runs(old)) {
+      say("enabling", entry, why(entry));
+    } else if (runs(&entry) && old->collector != entry.collector) {
+      say("changing", entry, why(entry));
+    } else if (!runs(&entry) && runs(old)) {
+      say("disabling", entry, why(entry));
+    } else if (entry.state == CollectorState::kRefused &&
+               (old == nullptr || old->state != CollectorState::kRefused)) {
+      say("cannot enable", entry, why(entry));
+    }
+  }
+  for (const Entry& old : before) {
+    if (runs(&old) && find(now, old) == nullptr) say("disabling", old, ": not in the config");
+  }
+}
+
+absl::Status Capture::Start(Entry& entry, CollectorOptions work, const std::vector<Entry>& ended) {
   std::vector<std::shared_ptr<Collector>> predecessors;
+  // From these it takes the phase.
+  for (const Entry& old : ended) {
+    if (KeyOf(old.settings) == KeyOf(entry.settings) && old.collector->ended()) {
+      predecessors.push_back(old.collector);
+    }
+  }
   {
     MutexLock lock(mutex_);
     std::erase_if(stopping_, [](const Entry& old) { return old.collector->ended(); });
@@ -177,7 +445,6 @@ absl::Status Capture::Start(Entry& entry, CollectorOptions work) {
       Collector::Start(std::move(work), predecessors);
   if (!started.ok()) return started.status();
   entry.collector = *std::move(started);
-  options_.logger->Info(absl::StrCat("collector initialized; collector: ", NameOf(entry.settings)));
   return absl::OkStatus();
 }
 
@@ -190,20 +457,40 @@ std::vector<Capture::Entry> Capture::RunningEntries() const {
   return running;
 }
 
-bool Capture::Stop(const std::vector<Entry>& ending, MonotonicTime deadline,
-                   const std::stop_token& cancel) {
+bool Capture::Stop(const std::vector<Entry>& ending, const Change& change) {
   for (const Entry& entry : ending) entry.collector->RequestStop();
-  for (const Entry& entry : ending) {
-    entry.collector->WaitUntilEnded(deadline, cancel);
-    if (cancel.stop_requested()) return false;
-    if (entry.collector->JoinUntil(deadline)) continue;
-    entry.collector->Abandon();
-    options_.logger->Error(absl::StrCat("collector ", NameOf(entry.settings),
-                                        ": its source did not return; left alone"));
+  for (Entry entry : ending) {
+    entry.collector->WaitUntilEnded(change.deadline, change.cancel);
+    if (change.cancel.stop_requested()) return false;
+    if (entry.collector->JoinUntil(change.deadline)) continue;
+    if (!change.gentle) Abandon(entry);
     MutexLock lock(mutex_);
-    stopping_.push_back(entry);
+    stopping_.push_back(std::move(entry));
   }
   return true;
+}
+
+void Capture::Abandon(Entry& entry) {
+  entry.collector->Abandon();
+  entry.abandoned = true;
+  options_.logger->Error(absl::StrCat("collector ", NameOf(entry.settings),
+                                      ": its source did not return; left alone"));
+}
+
+void Capture::AbandonStopping(MonotonicTime deadline) {
+  std::vector<Entry> stopping;
+  {
+    MutexLock lock(mutex_);
+    stopping = std::exchange(stopping_, {});
+  }
+  std::erase_if(stopping, [&](Entry& entry) {
+    if (entry.abandoned) return entry.collector->ended();
+    if (entry.collector->JoinUntil(deadline)) return true;
+    Abandon(entry);
+    return false;
+  });
+  MutexLock lock(mutex_);
+  stopping_.insert(stopping_.end(), stopping.begin(), stopping.end());
 }
 
 absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
@@ -217,19 +504,35 @@ absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
 }
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {
+  std::shared_ptr<CaptureControl> control;
+  std::shared_ptr<SelectiveSensor> selective;
   {
     MutexLock lock(mutex_);
     closed_ = true;
+    control = std::exchange(control_, nullptr);
+    selective = std::exchange(selective_, nullptr);
+    if (control != nullptr) hanging_sensors_.push_back(control->sensor());
+    if (selective != nullptr) hanging_sensors_.push_back(selective->sensor());
+    for (const auto& sensor : hanging_sensors_) sensor->RequestStop();
   }
-  Stop(RunningEntries(), source_deadline, {});
-  // Those that an earlier Reconfigure left alone may return in time.
+  const std::vector<Entry> running = RunningEntries();
+  for (const Entry& entry : running) entry.collector->RequestStop();
+  if (control != nullptr) control->EndApplying();
+  Stop(running, {.deadline = source_deadline});
+  AbandonStopping(source_deadline);
+  // Those that were left alone may return in time.
   std::vector<Entry> left_alone;
+  std::vector<std::shared_ptr<AskedSensor>> sensors;
   {
     MutexLock lock(mutex_);
     left_alone = stopping_;
+    sensors = hanging_sensors_;
   }
   for (const Entry& entry : left_alone) entry.collector->WaitUntilEnded(source_deadline);
+  for (const auto& sensor : sensors) sensor->WaitUntilEnded(source_deadline);
   keeper_->Close(disk_deadline);
+  // Its thread has been at it since EndApplying.
+  const bool sequences_written = control == nullptr || control->Stop(disk_deadline);
 
   const bool published = keeper_->WaitUntilPublished(options_.clock->MonotonicNow(), {});
 
@@ -246,6 +549,9 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
     for (const Entry& entry : stopping_) {
       if (!entry.collector->ended()) names.push_back(NameOf(entry.settings));
     }
+    for (const auto& sensor : hanging_sensors_) {
+      if (!sensor->WaitUntilEnded(MonotonicTime::min())) names.push_back(sensor->name());
+    }
   }
   if (!names.empty()) {
     faults.push_back(absl::StrCat("these sources did not return and were left alone: ",
@@ -255,6 +561,9 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
     faults.push_back(
         "the disk hangs: the thread that flushes files was left alone; the file it is at is "
         "recovered by the next run, those behind it were published unflushed");
+  }
+  if (!sequences_written) {
+    faults.push_back("the disk hangs: sequences that are open end with the next run");
   }
   if (faults.empty()) return absl::OkStatus();
   return absl::DeadlineExceededError(absl::StrJoin(faults, "; "));
@@ -268,6 +577,7 @@ std::vector<CollectorStats> Capture::Stats() const {
                          .name = entry.settings.name,
                          .method = entry.settings.method,
                          .state = state,
+                         .frequency_hz = FrequencyOf(entry.settings),
                          .reason = std::move(reason)};
     entry.counters->CopyTo(stats, now);
     all.push_back(std::move(stats));
@@ -279,6 +589,11 @@ std::vector<CollectorStats> Capture::Stats() const {
     add(entry, CollectorState::kStopping, "its source has not returned");
   }
   return all;
+}
+
+CaptureControlStats Capture::ControlStats() const {
+  const std::shared_ptr<CaptureControl> control = current_control();
+  return control == nullptr ? CaptureControlStats{} : control->Stats();
 }
 
 }  // namespace datamanager::capture

@@ -1,7 +1,8 @@
-// Capture as a whole: which collectors run.
+// Capture as a whole: which collectors run, and which sensors are asked.
 #ifndef DATAMANAGER_SRC_CAPTURE_CAPTURE_H_
 #define DATAMANAGER_SRC_CAPTURE_CAPTURE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,9 +16,15 @@
 #include "base/file_ops.h"
 #include "base/logger.h"
 #include "base/mutex.h"
+#include "base/repeat_filter.h"
+#include "capture/asked_sensor.h"
+#include "capture/capture_control.h"
 #include "capture/collector.h"
 #include "capture/keeper.h"
+#include "capture/selective_sensor.h"
+#include "capture/source_turn.h"
 #include "config/effective_config.h"
+#include "config/overrides.h"
 #include "datamanager/clock.h"
 #include "datamanager/source.h"
 #include "datamanager/stats.h"
@@ -30,12 +37,14 @@ struct CaptureOptions {
   const Clock* clock = &Clock::System();
   // Called with each published file; a hint. Must not block.
   std::function<void(const std::string& path)> on_published;
+  std::chrono::milliseconds control_interval{100};  // How often the control sensor is asked.
 };
 
-// Keeps the collectors that run equal to those that the config wants.
+// Keeps the collectors that run equal to those that the config wants, and the control sensor.
 //
 // Calls of Reconfigure take turns, which is the caller's to see to, and Close comes after them or
-// after `cancel`; Flush and the statistics may be called from any thread at any time.
+// after `cancel`; the others may be called from any thread at any time. What the control sensor
+// changes takes turns with Reconfigure.
 class Capture {
  public:
   static absl::StatusOr<std::unique_ptr<Capture>> Create(CaptureOptions options);
@@ -56,16 +65,24 @@ class Capture {
   bool Reconfigure(const config::CaptureConfig& config, const Sources& sources,
                    MonotonicTime deadline, std::stop_token cancel = {});
 
+  // Names the sensor that ShouldSync asks from here on; none, if the name is empty. Belongs to
+  // Reconfigure, after which it is called. An error if there is no such sensor.
+  absl::Status SetSelectiveSensor(const std::string& name, const Sources& sources,
+                                  MonotonicTime deadline, std::stop_token cancel = {});
+  // Asks it and waits for the answer; an error says why that is not known.
+  absl::StatusOr<bool> ShouldSync(MonotonicTime deadline, std::stop_token stop);
+
   // Finishes the open files, and waits until they are published. DEADLINE_EXCEEDED if the disk does
   // not take them in time, CANCELLED after `stop`; what is not published now is later.
   absl::Status Flush(MonotonicTime deadline, std::stop_token stop);
 
-  // Stops every collector, waiting for the sources until `source_deadline`, and publishes every
-  // file, without a flush to media past `disk_deadline`. DEADLINE_EXCEEDED names the collectors
-  // whose source did not return, and says so if the disk hangs.
+  // Ends every sequence, stops every collector, waiting for the sources until `source_deadline`,
+  // and publishes every file, without a flush to media past `disk_deadline`. DEADLINE_EXCEEDED
+  // names the collectors and sensors whose source did not return, and says so if the disk hangs.
   absl::Status Close(MonotonicTime source_deadline, MonotonicTime disk_deadline);
 
   std::vector<CollectorStats> Stats() const;
+  CaptureControlStats ControlStats() const;
   const Keeper& keeper() const { return *keeper_; }
 
  private:
@@ -76,29 +93,75 @@ class Capture {
     std::string reason;
     std::shared_ptr<Collector> collector;  // Null if it does not run.
     std::shared_ptr<CollectorCounters> counters;
+    bool abandoned = false;  // Of one that is stopping.
+  };
+  // How collectors are brought to the config.
+  struct Change {
+    MonotonicTime deadline;  // For those that end.
+    std::stop_token cancel;
+    // Those that have not ended by then are waited for by their successors alone, and lose nothing;
+    // else they are abandoned.
+    bool gentle = false;
   };
   Capture(CaptureOptions options, std::shared_ptr<Keeper> keeper);
 
+  // Takes the turn to change collectors. False: cancelled.
+  bool TakeTurn(const std::stop_token& cancel) DM_EXCLUDES(mutex_);
+  void ReturnTurn() DM_EXCLUDES(mutex_);
+  // With the turn:
+  bool Reconcile(const Change& change) DM_EXCLUDES(mutex_);
+  // `source` is null if nothing is to control.
+  void UpdateControl(const std::shared_ptr<const SourceFunction>& source, MonotonicTime deadline,
+                     const std::stop_token& cancel) DM_EXCLUDES(mutex_);
+  void StopControl(MonotonicTime deadline, const std::stop_token& cancel) DM_EXCLUDES(mutex_);
+
+  std::shared_ptr<CaptureControl> current_control() const DM_EXCLUDES(mutex_);
+
+  // On the thread of capture control.
+  void Override(const config::Overrides& overrides, const std::stop_token& stop);
+
+  // The config as it is under control. Logs what cannot be done.
+  config::CaptureConfig Controlled();
   // What becomes of a configured collector; fills `work` if it is to run.
   Entry Judge(const config::CaptureConfig& config, const config::ConfiguredCollector& configured,
-              const Sources& sources, CollectorOptions* work);
-  // Stops and joins; those that do not end by `deadline` are abandoned. False: cancelled, and some
-  // are neither.
-  bool Stop(const std::vector<Entry>& ending, MonotonicTime deadline, const std::stop_token& cancel)
+              CollectorOptions* work);
+  // Stops and joins; those that do not end by the deadline are left stopping. False: cancelled, and
+  // some are neither.
+  bool Stop(const std::vector<Entry>& ending, const Change& change) DM_EXCLUDES(mutex_);
+  void Abandon(Entry& entry);
+  // Those that are stopping and do not end by then.
+  void AbandonStopping(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+  // `ended` are those whose places may be taken.
+  absl::Status Start(Entry& entry, CollectorOptions work, const std::vector<Entry>& ended)
       DM_EXCLUDES(mutex_);
-  absl::Status Start(Entry& entry, CollectorOptions work) DM_EXCLUDES(mutex_);
+  // Waits for a sensor that is not asked any more, and remembers one that hangs.
+  void LetGo(const std::shared_ptr<AskedSensor>& sensor, MonotonicTime deadline,
+             const std::stop_token& cancel) DM_EXCLUDES(mutex_);
   std::vector<Entry> RunningEntries() const DM_EXCLUDES(mutex_);
+  void SayRefused(const std::vector<Entry>& entries);
+  void SayOverridden(const std::vector<Entry>& before, const std::vector<Entry>& now);
 
   const CaptureOptions options_;
   const std::shared_ptr<Keeper> keeper_;
 
-  // Of the thread in Reconfigure or Close.
+  // Of whoever has the turn.
   std::map<std::string, std::shared_ptr<CollectorCounters>> counters_;
   std::string recovered_directory_;
+  config::CaptureConfig config_;
+  Sources sources_;
+  SourceTurns turns_;
+  config::Overrides overrides_;
+  RepeatFilter override_filter_;
 
   mutable Mutex mutex_;
+  CondVar changed_;
+  bool changing_ DM_GUARDED_BY(mutex_) = false;        // Somebody has the turn.
   std::vector<Entry> entries_ DM_GUARDED_BY(mutex_);   // In the order of the config.
-  std::vector<Entry> stopping_ DM_GUARDED_BY(mutex_);  // Their sources hang.
+  std::vector<Entry> stopping_ DM_GUARDED_BY(mutex_);  // Their sources have not returned.
+  std::shared_ptr<CaptureControl> control_ DM_GUARDED_BY(mutex_);
+  std::shared_ptr<SelectiveSensor> selective_ DM_GUARDED_BY(mutex_);
+  // Not asked any more, but still inside their sources.
+  std::vector<std::shared_ptr<AskedSensor>> hanging_sensors_ DM_GUARDED_BY(mutex_);
   bool closed_ DM_GUARDED_BY(mutex_) = false;
 };
 

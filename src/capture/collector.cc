@@ -2,18 +2,17 @@
 
 #include <google/protobuf/message.h>
 
-#include <exception>
 #include <optional>
 #include <stop_token>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "base/callback_scope.h"
 #include "base/repeat_filter.h"
 #include "base/strings.h"
 #include "base/thread.h"
 #include "base/waker.h"
+#include "capture/ask_source.h"
 #include "capture/binary_answer.h"
 #include "capture/collector_metadata.h"
 #include "capture/message_fields.h"
@@ -24,19 +23,6 @@
 
 namespace datamanager::capture {
 namespace {
-
-// Calls a source so that nothing it throws gets past.
-template <typename Function, typename Out>
-absl::Status Ask(const Function& function, const CaptureRequest& request, Out& out) {
-  const CallbackScope scope;
-  try {
-    return function(request, out);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("the source threw: ", e.what()));
-  } catch (...) {
-    return absl::InternalError("the source threw something that is no std::exception");
-  }
-}
 
 ValueMap ExtraOf(const config::CollectorSettings& settings, const Method& method) {
   ValueMap extra;
@@ -134,7 +120,7 @@ class Collector::Loop {
     }
   }
 
-  void Run(const std::vector<std::shared_ptr<Loop>>& predecessors);
+  void Run(std::vector<std::shared_ptr<Loop>> predecessors);
   bool WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) DM_EXCLUDES(ended_mutex_);
 
   const CollectorOptions options;
@@ -179,23 +165,34 @@ class Collector::Loop {
   Mutex ended_mutex_;
   CondVar ended_changed_;
   bool ended_ DM_GUARDED_BY(ended_mutex_) = false;
+  MonotonicTime next_due_ DM_GUARDED_BY(ended_mutex_);  // Of the tick after the last.
 };
 
-void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors) {
+void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   UseFinestTimers();
+  const auto interval = options.settings.interval;
+  std::optional<MonotonicTime> phase;
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
     Loop& old = *predecessor;
     MutexLock lock(old.ended_mutex_);
-    old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
+    const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
     });
+    if (ended && old.options.settings == options.settings) phase = old.next_due_;
   }
-  const auto interval = options.settings.interval;
+  predecessors.clear();
   const MonotonicTime begin = options.clock->MonotonicNow();
+  due_ = phase.value_or(begin + interval);
+  // Of the ticks that came due in between, the last one is made up for.
+  if (begin > due_) {
+    const auto passed = static_cast<uint64_t>((begin - due_) / interval);
+    options.counters->ticks_due += passed;
+    options.counters->missed += passed;
+    due_ += interval * static_cast<int64_t>(passed);
+  }
   options.counters->captured_since = 0;
   options.counters->started = begin;
-  due_ = begin + interval;
   while (waker.WaitUntil(due_)) {
     ++options.counters->ticks_due;
     Tick();
@@ -208,9 +205,12 @@ void Collector::Loop::Run(const std::vector<std::shared_ptr<Loop>>& predecessors
       due_ += interval * static_cast<int64_t>(passed);
     }
   }
-  options.counters->started = MonotonicTime::max();
+  // One that was left alone ends while a successor with another source runs.
+  MonotonicTime own = begin;
+  options.counters->started.compare_exchange_strong(own, MonotonicTime::max());
   output->Close(MonotonicTime::max());
   MutexLock lock(ended_mutex_);
+  next_due_ = due_;
   ended_ = true;
   ended_changed_.NotifyAll();
 }
@@ -259,10 +259,16 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .previous_timestamp_nanoseconds = audio_end_,
                                .stop = stop.get_token()};
   times->requested = options.clock->WallNow();
-  const MonotonicTime asked = options.clock->MonotonicNow();
-  options.counters->lateness.Record(asked - due_);
-  absl::Status status = Ask(function, request, out);
-  options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
+  absl::Status status;
+  if (options.turn->Enter(stop.get_token())) {
+    const MonotonicTime asked = options.clock->MonotonicNow();
+    options.counters->lateness.Record(asked - due_);
+    status = AskSource(function, request, out);
+    options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
+    options.turn->Leave();
+  } else {
+    status = absl::CancelledError("stopped while somebody else asked the source");
+  }
   times->received = options.clock->WallNow();
   if (status.ok()) {
     step_ = Step::kCheck;
@@ -381,8 +387,9 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
   auto loop = std::make_shared<Loop>(std::move(options), std::move(fields));
   std::vector<std::shared_ptr<Loop>> before;
   for (const std::shared_ptr<Collector>& old : predecessors) before.push_back(old->loop_);
-  absl::StatusOr<Thread> thread = Thread::Start(
-      name, kSystemStackBytes, [loop, before = std::move(before)] { loop->Run(before); });
+  absl::StatusOr<Thread> thread =
+      Thread::Start(name, kSystemStackBytes,
+                    [loop, before = std::move(before)]() mutable { loop->Run(std::move(before)); });
   if (!thread.ok()) return thread.status();
   loop->thread = *std::move(thread);
   return std::unique_ptr<Collector>(new Collector(std::move(loop)));

@@ -18,6 +18,7 @@
 #include "capture/duration_histogram.h"
 #include "capture/keeper.h"
 #include "capture/methods.h"
+#include "capture/source_turn.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
 #include "datamanager/source.h"
@@ -56,7 +57,8 @@ struct CollectorOptions {
   config::CollectorSettings settings;
   const Method* method = nullptr;
   std::shared_ptr<const SourceFunction> source;
-  std::string directory;  // Of its files.
+  std::shared_ptr<SourceTurn> turn = std::make_shared<SourceTurn>();  // Of the source.
+  std::string directory;                                              // Of its files.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
 
@@ -70,15 +72,17 @@ struct CollectorOptions {
   bool SameWork(const CollectorOptions& other) const;
 };
 
-// Ticks at absolute deadlines, the first one interval after the start; what passes during a slow
-// tick is counted as missed and not made up for. Nothing that goes wrong ends the loop: it is
+// Ticks at absolute deadlines; what passes during a slow tick is counted as missed and not made up
+// for. Nothing that goes wrong ends the loop: it is
 // counted, logged, and the next tick tries again.
 //
 // Thread-safe. Start, then RequestStop and JoinUntil; if the source does not return by then,
 // Abandon.
 class Collector {
  public:
-  // The loop begins when all `predecessors` have ended: one thread at a time calls a source.
+  // The loop begins when all `predecessors` have ended: one thread at a time calls a source. After
+  // one with the same settings it goes on in the same phase; else the first tick comes one interval
+  // after the start.
   // INVALID_ARGUMENT if the source gives something else than the method takes.
   static absl::StatusOr<std::unique_ptr<Collector>> Start(
       CollectorOptions options, const std::vector<std::shared_ptr<Collector>>& predecessors = {});

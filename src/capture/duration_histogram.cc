@@ -22,10 +22,10 @@ uint64_t DurationHistogram::EndOf(size_t bucket) {
 
 void DurationHistogram::Record(Duration duration) {
   const auto ns = static_cast<uint64_t>(std::max(duration, Duration::zero()).count());
-  // The only writer, so that no locked instruction is needed.
-  std::atomic<uint32_t>& count = counts_[BucketOf(ns)];
-  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (ns > max_.load(std::memory_order_relaxed)) max_.store(ns, std::memory_order_relaxed);
+  counts_[BucketOf(ns)].fetch_add(1, std::memory_order_relaxed);
+  uint64_t max = max_.load(std::memory_order_relaxed);
+  while (ns > max && !max_.compare_exchange_weak(max, ns, std::memory_order_relaxed)) {
+  }
 }
 
 DurationStats DurationHistogram::Summary() const {

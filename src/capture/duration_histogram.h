@@ -13,8 +13,8 @@
 namespace datamanager::capture {
 
 // Counts durations in buckets that are at most an eighth wide, from 1 ns to 18 min; longer ones
-// count in the last bucket, with their true maximum. One thread at a time records, without a lock
-// or an allocation; any thread reads meanwhile. 1.3 KiB.
+// count in the last bucket, with their true maximum. Thread-safe, without a lock or an allocation.
+// 1.3 KiB.
 class DurationHistogram {
  public:
   using Duration = std::chrono::nanoseconds;

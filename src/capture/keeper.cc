@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "base/thread.h"
 #include "capture/in_progress_files.h"
+#include "capture/sequence_recovery.h"
 #include "capture_file/recovery.h"
 
 namespace datamanager::capture {
@@ -44,10 +45,12 @@ struct LiveFile {
 struct Keeper::State {
   explicit State(KeeperOptions keeper_options)
       : options(std::move(keeper_options)),
+        began(options.clock->WallNow()),
         recoverer(*options.ops, *options.clock),
         names(*options.ops) {}
 
   const KeeperOptions options;
+  const WallTime began;
   std::atomic<uint64_t> published{0};
   std::atomic<uint64_t> recovered{0};
   std::atomic<uint64_t> unflushed{0};
@@ -94,6 +97,7 @@ struct Keeper::State {
   absl::Status FlushOne(const std::string& path, LiveFile& file);
   void Recover();
   bool RecoverTree(const std::string& root, bool former);
+  bool RecoverSequencesIn(const std::string& root);
   bool RecoverOne(const std::string& path);
   bool IsLive(const std::string& path) {
     MutexLock lock(mutex);
@@ -377,7 +381,7 @@ void Keeper::State::Recover() {
 
 // False: to be looked at again.
 bool Keeper::State::RecoverTree(const std::string& root, bool former) {
-  bool complete = true;
+  bool complete = RecoverSequencesIn(root);
   absl::Status status = ForEachInProgressFile(*options.ops, root, [&](const std::string& path) {
     PublishQueued();
     if (Closing()) return false;
@@ -387,6 +391,17 @@ bool Keeper::State::RecoverTree(const std::string& root, bool former) {
   });
   if (status.ok()) return complete;
   Complain("recover", Wrap(status, "recover"));
+  return false;
+}
+
+// False: to be looked at again.
+bool Keeper::State::RecoverSequencesIn(const std::string& root) {
+  absl::Status status = RecoverSequences(
+      *options.ops, root, {.run_began = began, .ended = [this](const std::string& text) {
+                             options.logger->Info(text);
+                           }});
+  if (status.ok()) return true;
+  if (!absl::IsUnavailable(status)) Complain("sequences", Wrap(status, "recover"));
   return false;
 }
 

@@ -111,8 +111,27 @@ std::optional<CompleteStamp> ReadStamp(std::string_view text) {
 
 std::string CollectorDirectory(std::string_view capture_dir, std::string_view api,
                                std::string_view name, std::string_view method) {
-  return absl::StrCat(ToAbsl(capture_dir), "/", Segment(api), "/", Segment(name), "/",
-                      Segment(method));
+  return absl::StrCat(ToAbsl(capture_dir), "/", Segment(api), "/", ResourceSegments(name, method));
+}
+
+std::string ResourceSegments(std::string_view name, std::string_view method) {
+  return absl::StrCat(Segment(name), "/", Segment(method));
+}
+
+std::string SequencesDirectory(std::string_view capture_dir) {
+  return absl::StrCat(ToAbsl(capture_dir), "/", ToAbsl(kSequencesDirectory));
+}
+
+std::optional<std::string> SequenceId(std::string_view base_name, std::string_view suffix) {
+  constexpr std::string_view kShape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  if (!base_name.ends_with(suffix)) return std::nullopt;
+  base_name.remove_suffix(suffix.size());
+  const bool fits = std::equal(
+      base_name.begin(), base_name.end(), kShape.begin(), kShape.end(), [](char c, char shape) {
+        return shape == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+      });
+  if (!fits) return std::nullopt;
+  return std::string(base_name);
 }
 
 std::string InProgressName(WallTime start) {

@@ -6,6 +6,9 @@
 //   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
 //   <root>/datasetUpload/<digest><extension>.upload           bytes for datasets, to be uploaded
 //   <root>/datasetUpload/<digest><extension>.upload.<n>.prog  being written
+//   <capture_dir>/sequences/<id>.progseq                      a sequence that has not ended
+//   <capture_dir>/sequences/<id>.seq                          one that has, to be uploaded
+//   <capture_dir>/sequences/<id>.<suffix>.tmp                 either, not yet written whole
 //
 // The life of a file, who has it, and what ends each stage:
 //
@@ -30,6 +33,9 @@
 //                         removed where that fails. Left behind by a dead process, it is removed
 //                         when sync starts: nobody was told that it is there.
 //   .upload, waiting      as .capture, but never evicted.
+//   .progseq              capture control, by flock, until the sequence ends: then the .seq takes
+//                         its place. Left behind by a dead process: recovery ends it.
+//   .seq, waiting         as .upload; sync uploads it after its data.
 //
 // A name never moves onto another: each rename refuses to replace, and goes on to the next
 // microsecond.
@@ -53,12 +59,22 @@ namespace datamanager::capture_file {
 inline constexpr std::string_view kInProgressSuffix = ".prog";
 inline constexpr std::string_view kCompleteSuffix = ".capture";
 inline constexpr std::string_view kFailedDirectory = "failed";
-// Kept by another part of the reference below the capture directory; not for the walker.
 inline constexpr std::string_view kSequencesDirectory = "sequences";
+inline constexpr std::string_view kOpenSequenceSuffix = ".progseq";
+inline constexpr std::string_view kSequenceSuffix = ".seq";
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
 
 std::string CollectorDirectory(std::string_view capture_dir, std::string_view api,
                                std::string_view name, std::string_view method);
+
+// The last two segments of that alone: whichever API the resource has.
+std::string ResourceSegments(std::string_view name, std::string_view method);
+
+std::string SequencesDirectory(std::string_view capture_dir);
+// The id in the base name of a sequence that has ended, or has not (`suffix`); nullopt if it was
+// not made here: ids are UUIDs.
+std::optional<std::string> SequenceId(std::string_view base_name, std::string_view suffix);
 
 // Base names for a file begun at `start`, cut to microseconds.
 std::string InProgressName(WallTime start);

@@ -21,12 +21,17 @@ std::string_view MethodName(sync::UploadMethod method) {
       return "FileUpload";
     case sync::UploadMethod::kStreamingDataCaptureUpload:
       return "StreamingDataCaptureUpload";
+    case sync::UploadMethod::kCreateSequence:
+      return "CreateSequence";
   }
   return "";
 }
 
 std::string MethodPath(sync::UploadMethod method) {
-  return absl::StrCat("/viam.app.datasync.v1.DataSyncService/", ToAbsl(MethodName(method)));
+  const char* const service = method == sync::UploadMethod::kCreateSequence
+                                  ? "viam.app.data.v1.DataService"
+                                  : "viam.app.datasync.v1.DataSyncService";
+  return absl::StrCat("/", service, "/", ToAbsl(MethodName(method)));
 }
 
 grpc::ByteBuffer ToByteBuffer(std::string message) {

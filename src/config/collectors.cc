@@ -35,39 +35,20 @@ std::string DirectoryNameFault(std::string_view key, std::string_view text) {
   return "";
 }
 
-Judgement Disabled(std::string_view why) {
-  return {CollectorState::kDisabled, absl::StrCat("collector disabled due to ", ToAbsl(why))};
+std::string DisabledDueTo(std::string_view why) {
+  return absl::StrCat("collector disabled due to ", ToAbsl(why));
 }
 
-Judgement Judge(const Config& config, const CollectorConfig& collector) {
-  if (config.capture_disabled) return Disabled("config `capture_disabled` being true");
-  if (collector.disabled) return Disabled("config `disabled` being true");
-
-  for (const auto& [key, text] :
-       {std::pair<std::string_view, std::string_view>("api", collector.api),
-        {"name", collector.name},
-        {"method", collector.method}}) {
-    std::string fault = DirectoryNameFault(key, text);
-    if (!fault.empty()) return {CollectorState::kRefused, std::move(fault)};
+Judgement Judge(const Config& config, const CollectorConfig& collector, const std::string& fault) {
+  for (const auto& [set, key] :
+       {std::pair<bool, const char*>(config.capture_disabled, "config `capture_disabled`"),
+        {collector.disabled, "config `disabled`"}}) {
+    if (set) return {CollectorState::kDisabled, DisabledDueTo(absl::StrCat(key, " being true"))};
   }
-
+  if (!fault.empty()) return {CollectorState::kRefused, fault};
   const float hz = collector.capture_frequency_hz;
-  if (!std::isfinite(hz)) {
-    return {CollectorState::kRefused,
-            absl::StrCat("capture_frequency_hz must be a finite number, current value: ", hz)};
-  }
   if (IntervalOf(hz) == std::chrono::nanoseconds::zero()) {
-    return Disabled(absl::StrCat("capture_frequency_hz ", hz,
-                                 hz > 1 ? " being too high for a clock of nanoseconds"
-                                        : " being too close to or less than zero"));
-  }
-  for (const auto& [key, size] :
-       {std::pair<std::string_view, int64_t>("capture_queue_size", collector.capture_queue_size),
-        {"capture_buffer_size", collector.capture_buffer_size}}) {
-    if (size < 0) {
-      return {CollectorState::kRefused,
-              absl::StrCat(ToAbsl(key), " can't be less than 0, current value: ", size)};
-    }
+    return {CollectorState::kDisabled, NoFrequency(hz)};
   }
   return {};
 }
@@ -86,28 +67,64 @@ std::chrono::nanoseconds IntervalOf(float hz) {
   return std::chrono::nanoseconds(static_cast<int64_t>(kNanosPerSecond / hz));
 }
 
+std::string NoFrequency(float hz) {
+  return DisabledDueTo(absl::StrCat("capture_frequency_hz ", hz,
+                                    hz > 1 ? " being too high for a clock of nanoseconds"
+                                           : " being too close to or less than zero"));
+}
+
+std::string FaultOf(const CollectorConfig& collector) {
+  for (const auto& [key, text] :
+       {std::pair<std::string_view, std::string_view>("api", collector.api),
+        {"name", collector.name},
+        {"method", collector.method}}) {
+    std::string fault = DirectoryNameFault(key, text);
+    if (!fault.empty()) return fault;
+  }
+  if (!std::isfinite(collector.capture_frequency_hz)) {
+    return absl::StrCat("capture_frequency_hz must be a finite number, current value: ",
+                        collector.capture_frequency_hz);
+  }
+  for (const auto& [key, size] :
+       {std::pair<std::string_view, int64_t>("capture_queue_size", collector.capture_queue_size),
+        {"capture_buffer_size", collector.capture_buffer_size}}) {
+    if (size < 0) {
+      return absl::StrCat(ToAbsl(key), " can't be less than 0, current value: ", size);
+    }
+  }
+  return "";
+}
+
 std::vector<ConfiguredCollector> ResolveCollectors(const Config& config) {
   std::vector<ConfiguredCollector> result;
   for (const CollectorConfig& collector : config.collectors) {
-    Judgement judgement = Judge(config, collector);
-    ConfiguredCollector entry{
-        {collector.api, collector.name, collector.method,
-         IntervalOf(collector.capture_frequency_hz), collector.additional_params},
-        judgement.state,
-        std::move(judgement.reason)};
-    const auto is_first = [&entry](const ConfiguredCollector& other) {
-      return other.state == CollectorState::kRunning &&
-             IsSameTarget(other.settings, entry.settings);
-    };
-    if (entry.state == CollectorState::kRunning &&
-        std::any_of(result.begin(), result.end(), is_first)) {
-      entry.state = CollectorState::kRefused;
-      entry.reason =
-          "an earlier entry has the same resource, method and additional_params, and stays";
-    }
-    result.push_back(std::move(entry));
+    std::string fault = FaultOf(collector);
+    Judgement judgement = Judge(config, collector, fault);
+    result.push_back(
+        {.settings = {collector.api, collector.name, collector.method,
+                      IntervalOf(collector.capture_frequency_hz), collector.additional_params},
+         .state = judgement.state,
+         .reason = std::move(judgement.reason),
+         .fault = std::move(fault)});
   }
+  RefuseRepeated(result);
   return result;
+}
+
+void RefuseRepeated(std::vector<ConfiguredCollector>& collectors) {
+  for (auto entry = collectors.begin(); entry != collectors.end(); ++entry) {
+    const auto is_same = [&](const ConfiguredCollector& earlier) {
+      return earlier.state == CollectorState::kRunning &&
+             IsSameTarget(earlier.settings, entry->settings);
+    };
+    if (entry->state != CollectorState::kRunning ||
+        std::none_of(collectors.begin(), entry, is_same)) {
+      continue;
+    }
+    entry->state = CollectorState::kRefused;
+    entry->reason =
+        "an earlier entry has the same resource, method and additional_params, and stays";
+  }
 }
 
 }  // namespace datamanager::config

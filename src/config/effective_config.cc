@@ -119,17 +119,23 @@ void Resolver::ResolveCapture() {
       config_.durability_interval_millis != 0 ? config_.durability_interval_millis
                                               : defaults_.durability_interval_millis);
   result_.capture.collectors = ResolveCollectors(config_);
+  const CaptureControlSensor& control = config_.capture_control_sensor;
+  if (control.name.empty() || config_.capture_disabled) return;
+  if (control.key.empty()) {
+    result_.errors.push_back(Line("capture_control_sensor",
+                                  "missing key for capture_control_sensor readings, so nothing is "
+                                  "controlled",
+                                  Describe(control.name)));
+    return;
+  }
+  result_.capture.control = control;
 }
 
 void Resolver::ResolveSync() {
   SyncConfig& sync = result_.sync;
   sync.tags = config_.tags;
-  sync.scheduled = !config_.sync_disabled && config_.selective_syncer_name.empty();
-  if (!config_.selective_syncer_name.empty()) {
-    result_.errors.push_back(Line("selective_syncer_name",
-                                  "this version does not ask sensors, so scheduled sync stays off",
-                                  Describe(config_.selective_syncer_name)));
-  }
+  sync.scheduled = !config_.sync_disabled;
+  sync.selective_sensor = config_.selective_syncer_name;
   sync.interval = SyncInterval();
   sync.workers = Workers();
   sync.min_file_age = std::chrono::milliseconds(config_.file_last_modified_millis != 0

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,10 @@ struct CollectorSettings {
 struct ConfiguredCollector {
   CollectorSettings settings;
   CollectorState state = CollectorState::kRunning;  // Else kDisabled or kRefused.
-  std::string reason;                               // Why it is not to run.
+  std::string reason;  // Why it is not to run; or what capture control has changed.
+  // Why it could not run if capture control enabled it; empty if it could.
+  std::string fault;
+  std::optional<std::vector<std::string>> tags;  // Of capture control, in place of the service's.
 
   friend bool operator==(const ConfiguredCollector&, const ConfiguredCollector&) = default;
 };
@@ -53,6 +57,8 @@ struct CaptureConfig {
   Durability durability = Durability::kPublished;
   std::chrono::milliseconds durability_interval{0};  // Between two flushes of files in progress.
   std::vector<ConfiguredCollector> collectors;       // All entries, in the config's order.
+  // What may change them while they run. Without a name: nothing, and while capture is disabled.
+  CaptureControlSensor control;
 
   friend bool operator==(const CaptureConfig&, const CaptureConfig&) = default;
 };
@@ -76,7 +82,8 @@ struct SyncConfig {
   // capture directory: its walk leaves that out, so that each file is met once.
   std::vector<std::string> additional_paths;
   std::vector<std::string> tags;
-  bool scheduled = false;  // Whether passes happen without a call of Sync.
+  bool scheduled = false;        // Whether passes happen without a call of Sync.
+  std::string selective_sensor;  // Which is asked before each of these; may be empty.
   std::chrono::milliseconds interval{0};
   int workers = 1;
   std::chrono::milliseconds min_file_age{0};  // Of arbitrary files.

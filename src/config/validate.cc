@@ -135,10 +135,6 @@ std::vector<Remark> DoubtsOf(const Config& config) {
           {std::string(key), "is above 1, which no disk reaches", NumberText(threshold)});
     }
   }
-  if (!config.capture_control_sensor.name.empty()) {
-    doubts.push_back({"capture_control_sensor", "has no effect: this version does not ask sensors",
-                      Describe(config.capture_control_sensor.name)});
-  }
   if (config.mongo_capture_configured) {
     doubts.push_back({"mongo_capture_config",
                       "has no effect: captured data goes to disk and from there to the cloud", ""});

@@ -53,6 +53,7 @@ void Fill(const CollectorStats& stats, ValueMap& out) {
   out.Set("name", stats.name);
   out.Set("method", stats.method);
   out.Set("state", CollectorStateName(stats.state));
+  out.Set("frequency_hz", stats.frequency_hz);
   out.Set("reason", stats.reason);
   out.Set("ticks_due", stats.ticks_due);
   out.Set("captured", stats.captured);
@@ -110,6 +111,7 @@ void Fill(const DirectorySummary& summary, ValueMap& out) {
   SetCount(out, "waiting", summary.waiting);
   SetCount(out, "in_progress", summary.in_progress);
   SetCount(out, "failed", summary.failed);
+  SetCount(out, "sequences", summary.sequences);
   SetTime(out, "oldest_waiting", summary.oldest_waiting);
   SetTime(out, "oldest_in_progress", summary.oldest_in_progress);
   SetMillis(out, "oldest_waiting_age_ms", summary.oldest_waiting_age);
@@ -128,8 +130,10 @@ void Fill(const SyncStats& stats, ValueMap& out) {
   SetUploads(out, "tabular", stats.tabular);
   SetUploads(out, "binary", stats.binary);
   SetUploads(out, "arbitrary", stats.arbitrary);
+  SetUploads(out, "sequences", stats.sequences);
   out.Set("unreadable", stats.unreadable);
   out.Set("passes", stats.passes);
+  out.Set("unselected", stats.unselected);
   out.Set("uploading", stats.uploading);
   out.Set("resent", stats.resent);
   out.Set("stalled", stats.stalled);
@@ -157,6 +161,17 @@ void Fill(const DiskStats& stats, ValueMap& out) {
   ValueMap& collectors = out.Add("evicted_by_collector").SetMap();
   for (const auto& [name, count] : stats.evicted_by_collector) SetCount(collectors, name, count);
   out.Set("retention_passes", stats.retention_passes);
+}
+
+void Fill(const CaptureControlStats& stats, ValueMap& out) {
+  out.Set("sensor", stats.sensor);
+  out.Set("answers", stats.answers);
+  out.Set("broken_answers", stats.broken_answers);
+  out.Set("overrides", stats.overrides);
+  out.Set("open_sequences", stats.open_sequences);
+  out.Set("ended_sequences", stats.ended_sequences);
+  out.Set("failed_writes", stats.failed_writes);
+  out.Set("last_error", stats.last_error);
 }
 
 std::string Utf8(std::string_view text) {
@@ -201,6 +216,7 @@ ValueMap ToMap(const ManagerStats& stats) {
   map.Set("failed_flushes", stats.failed_flushes);
   map.Set("lost_files", stats.lost_files);
   map.Set("dropped_log_messages", stats.dropped_log_messages);
+  Fill(stats.control, map.Add("control").SetMap());
   Fill(stats.sync, map.Add("sync").SetMap());
   Fill(stats.disk, map.Add("disk").SetMap());
   ValueMap& connection = map.Add("connection").SetMap();

@@ -22,8 +22,21 @@ bool Contains(const std::vector<Root>& roots, FileId id) {
   return std::any_of(roots.begin(), roots.end(), [&](const Root& root) { return root.id == id; });
 }
 
+// What a user put below our own directories is not ours, whatever it is.
+Area AreaBelow(Area area) {
+  return area == Area::kDatasetUpload || area == Area::kSequences ? Area::kOther : area;
+}
+
+Area AreaOfFile(Area area, std::string_view name) {
+  const bool other = (area == Area::kDatasetUpload && !capture_file::IsDatasetUpload(name)) ||
+                     (area == Area::kSequences &&
+                      !capture_file::SequenceId(name, capture_file::kSequenceSuffix).has_value());
+  return other ? Area::kOther : area;
+}
+
 FileKind KindOf(Area area, std::string_view name) {
   if (area == Area::kDatasetUpload) return FileKind::kDatasetUpload;
+  if (area == Area::kSequences) return FileKind::kSequence;
   return capture_file::IsComplete(name) ? FileKind::kCapture : FileKind::kArbitrary;
 }
 
@@ -32,7 +45,7 @@ FileKind KindOf(Area area, std::string_view name) {
 Area AreaOf(std::string_view directory) {
   if (directory == capture_file::kFailedDirectory) return Area::kFailed;
   if (directory == capture_file::kDatasetUploadDirectory) return Area::kDatasetUpload;
-  if (directory == capture_file::kSequencesDirectory) return Area::kOther;
+  if (directory == capture_file::kSequencesDirectory) return Area::kSequences;
   return Area::kWaiting;
 }
 
@@ -108,8 +121,7 @@ bool DirectoryWalker::Look(const dirent& entry) {
     return false;
   }
   if (type == DT_DIR) {
-    Area area = levels_.size() == 1 ? AreaOf(name) : level.area;
-    if (area == Area::kDatasetUpload && levels_.size() > 1) area = Area::kOther;
+    const Area area = levels_.size() == 1 ? AreaOf(name) : AreaBelow(level.area);
     if (uploads && (area == Area::kFailed || area == Area::kOther)) return false;
     if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
     const size_t length = path_.size();
@@ -117,8 +129,7 @@ bool DirectoryWalker::Look(const dirent& entry) {
     Enter(parent, entry.d_name, length, area);
     return false;
   }
-  Area area = level.area;
-  if (area == Area::kDatasetUpload && !capture_file::IsDatasetUpload(name)) area = Area::kOther;
+  const Area area = AreaOfFile(level.area, name);
   if (options_.what == WalkOf::kFailed && area != Area::kFailed) return false;
   if (uploads && area == Area::kOther) return false;
   if (uploads && !CanRemoveFrom(level)) {

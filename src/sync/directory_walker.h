@@ -24,8 +24,9 @@ namespace datamanager::sync {
 enum class Area : uint8_t {
   kWaiting,        // For upload.
   kDatasetUpload,  // Directly in `datasetUpload`: for upload, if its name was made here.
+  kSequences,      // Directly in `sequences`: for upload, those that have ended.
   kFailed,         // Set aside below failed/.
-  kOther,          // Below `sequences`, or something else in `datasetUpload`: not for upload.
+  kOther,          // Whatever else is below these two: not for upload.
 };
 // By the directory's name. An additional path may be the capture directory of another data manager,
 // so the names count below every root. Pure.

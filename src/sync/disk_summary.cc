@@ -44,6 +44,10 @@ class Counter {
       Count(summary_.failed, info);
       return;
     }
+    if (file.area == Area::kSequences) {
+      Count(summary_.sequences, info);
+      return;
+    }
     const WallTime time = capture_file::ParseStamp(file.name).value_or(ChangedAt(info));
     if (capture_file::IsInProgress(file.name)) {
       Count(summary_.in_progress, info);
@@ -101,7 +105,7 @@ std::optional<std::vector<DirectorySummary>> Summarize(SyncContext& context, Tim
 
 bool IsEmpty(const DirectorySummary& summary) {
   return summary.complete && summary.waiting.files == 0 && summary.in_progress.files == 0 &&
-         summary.failed.files == 0;
+         summary.failed.files == 0 && summary.sequences.files == 0;
 }
 
 std::string Describe(const DirectorySummary& summary) {
@@ -109,6 +113,9 @@ std::string Describe(const DirectorySummary& summary) {
       summary.path, summary.role == DirectorySummary::Role::kFormer ? " (former capture_dir)" : "",
       ": ", CountText(summary.waiting, "files wait"), ", ",
       CountText(summary.in_progress, "in progress"), ", ", CountText(summary.failed, "failed"));
+  if (summary.sequences.files > 0) {
+    absl::StrAppend(&text, ", ", CountText(summary.sequences, "sequences wait"));
+  }
   if (summary.oldest_waiting.has_value()) {
     absl::StrAppend(&text, ", the oldest for ", AgeText(summary.oldest_waiting_age));
   }

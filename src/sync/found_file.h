@@ -13,6 +13,7 @@ namespace datamanager::sync {
 
 enum class FileKind : uint8_t {
   kCapture,        // Complete, and written by a collector: *.capture.
+  kSequence,       // Ended: <root>/sequences/<id>.seq.
   kDatasetUpload,  // Complete, and written for an upload to datasets: see dataset_file.h.
   kArbitrary,      // Anything else that somebody put there.
 };

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
+#include "capture_file/sequence.h"
 #include "sync/directory_walker.h"
 #include "sync/permission.h"
 
@@ -249,7 +250,22 @@ Passes::Look Passes::LookAt(OpenDirectory directory, FoundFile& file) {
   look.ready =
       look.blocked.ok() && context_.ages.IsReady(file.kind, look.info, config_.min_file_age,
                                                  clock.WallNow(), clock.MonotonicNow());
+  if (look.ready && file.kind == FileKind::kSequence) {
+    look.ready = !IsHeld(directory.fd, name, look.info, file);
+  }
   return look;
+}
+
+bool Passes::IsHeld(int directory, const std::string& name, const struct stat& info,
+                    const FoundFile& file) {
+  FileOps& ops = *context_.options.ops;
+  const UniqueFd fd(
+      ops.OpenAt(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  const auto sequence =
+      capture_file::ReadSequence(ops, fd.get(), static_cast<uint64_t>(info.st_size));
+  // One that cannot be read is the upload's to judge.
+  const bool data_waits = sequence.ok() && DataWaits(ops, file.root, *sequence);
+  return context_.sequence_holds.Holds(file.id, data_waits, Now());
 }
 
 Passes::Look Passes::LookAt(FoundFile& file) {

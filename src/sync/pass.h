@@ -84,6 +84,9 @@ class Passes {
   Look LookAt(OpenDirectory directory, FoundFile& file);
   // The same for a file of which only the path is known.
   Look LookAt(FoundFile& file);
+  // Whether the sequence waits for its data.
+  bool IsHeld(int directory, const std::string& name, const struct stat& info,
+              const FoundFile& file);
   // Whether it is free: nobody here has it, and it does not wait for a retry.
   bool IsFree(const FoundFile& file) const;
 

@@ -15,6 +15,8 @@ namespace {
 
 // How long a flush may hold up a pass.
 constexpr std::chrono::seconds kFlushLimit{2};
+// How long a pass waits for the selective sensor.
+constexpr std::chrono::seconds kSelectiveLimit{1};
 // The distance of passes after the retry table was full.
 constexpr std::chrono::minutes kFullTableInterval{1};
 // The same news is told once in this time (the reference's figure).
@@ -25,7 +27,8 @@ constexpr std::chrono::minutes kNewsInterval{1};
 Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config)
     : context_(std::move(context)),
       config_(std::move(config)),
-      passes_(*context_, config_, channel_) {}
+      passes_(*context_, config_, channel_),
+      selective_filter_(kNewsInterval) {}
 
 absl::Status Scheduler::Start() {
   context_->options.logger->Info(
@@ -56,7 +59,7 @@ void Scheduler::Run() {
   next_pass_ = begin + config_.interval;
   next_flush_ = next_pass_;
   next_statistics_ = begin + kNewsInterval;
-  offline_said_ = begin - kNewsInterval;
+  no_pass_said_ = begin - kNewsInterval;
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
@@ -91,7 +94,12 @@ void Scheduler::Run() {
       continue;
     }
     if (config_.scheduled && (skipped || Now() >= next_pass_)) {
-      skipped = Tick() == PassEnd::kOffline;
+      if (ShouldSync()) {
+        skipped = Tick() == PassEnd::kOffline;
+      } else {
+        skipped = false;
+        while (next_pass_ <= Now()) next_pass_ += config_.interval;
+      }
     }
     OfferDueRetries(stop);
   }
@@ -107,9 +115,33 @@ void Scheduler::RemoveAbandoned(const std::stop_token& stop) {
   });
 }
 
+bool Scheduler::ShouldSync() {
+  if (config_.selective_sensor.empty()) return true;
+  const absl::StatusOr<bool> should =
+      context_->options.should_sync(Now() + kSelectiveLimit, stop_.get_token());
+  if (should.ok() && *should) return true;
+  if (stop_.stop_requested()) return false;
+  ++context_->unselected;
+  if (!should.ok()) {
+    const std::string key = absl::StrCat("code ", static_cast<int>(should.status().code()));
+    auto text = selective_filter_.Pass(
+        key,
+        absl::StrCat("selective_syncer_name: sensor ", config_.selective_sensor,
+                     " does not say whether to sync, so that no scheduled sync begins: ",
+                     should.status().ToString()),
+        Now());
+    if (text.has_value()) context_->options.logger->Error(*std::move(text));
+  } else if (IsNews()) {
+    context_->options.logger->Info(
+        "data manager: NOT syncing data to the cloud as it's selective sync sensor is not ready to "
+        "sync");
+  }
+  return false;
+}
+
 PassEnd Scheduler::Tick() {
   const MonotonicTime begin = Now();
-  offline_said_ = begin - kNewsInterval;
+  no_pass_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
   const PassEnd end = passes_.Run(
@@ -144,9 +176,14 @@ void Scheduler::FlushIfDue() {
   }
 }
 
+bool Scheduler::IsNews() {
+  if (Now() - no_pass_said_ < kNewsInterval) return false;
+  no_pass_said_ = Now();
+  return true;
+}
+
 void Scheduler::SayOffline() {
-  if (Now() - offline_said_ < kNewsInterval) return;
-  offline_said_ = Now();
+  if (!IsNews()) return;
   const ConnectionStatus status = context_->options.uploader->Status();
   if (status.state == ConnectionState::kNotManaged) return;  // It was told when it began.
   const bool bad =
@@ -177,6 +214,7 @@ void Scheduler::SayStatistics() {
   add("tabular", context_->tabular.Read(), said_.tabular);
   add("binary", context_->binary.Read(), said_.binary);
   add("arbitrary", context_->arbitrary.Read(), said_.arbitrary);
+  add("sequences", context_->sequences.Read(), said_.sequences);
   if (!news) return;
   absl::StrAppend(&text, " resent=", context_->resent.load(), " stalled=", context_->stalled.load(),
                   " waiting for a retry=", context_->retries.size());

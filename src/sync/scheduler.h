@@ -43,12 +43,16 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void Run();
   // What was half-written for uploads to datasets.
   void RemoveAbandoned(const std::stop_token& stop);
+  // Whether the selective sensor, if there is one, lets a pass begin.
+  bool ShouldSync();
   PassEnd Tick();
   void OfferDueRetries(const std::stop_token& stop);
   // What has a timer of its own, however long a pass takes.
   void LookUp();
   void FlushIfDue();
   void SayOffline();
+  // Whether it is time to tell again why no pass begins.
+  bool IsNews();
   void SayStatistics();
   MonotonicTime Now() const { return context_->options.clock->MonotonicNow(); }
 
@@ -65,9 +69,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   MonotonicTime pass_ended_;
   MonotonicTime next_flush_;
   MonotonicTime next_statistics_;
-  MonotonicTime offline_said_;
+  MonotonicTime no_pass_said_;
   SyncStats said_;  // The statistics last told.
   RepeatFilter filter_;
+  RepeatFilter selective_filter_;
 };
 
 }  // namespace datamanager::sync

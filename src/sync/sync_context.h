@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "base/logger.h"
 #include "base/mutex.h"
@@ -21,6 +22,7 @@
 #include "sync/former_roots.h"
 #include "sync/refusal_breaker.h"
 #include "sync/retry.h"
+#include "sync/sequence_hold.h"
 #include "sync/upload_outcomes.h"
 #include "sync/uploads.h"
 #include "uploader/uploader.h"
@@ -35,6 +37,9 @@ struct SyncOptions {
   // Finishes the files being captured to, so that a pass finds them. Blocks at most until the
   // deadline.
   std::function<absl::Status(MonotonicTime deadline, std::stop_token stop)> flush;
+  // Asks the selective sensor, if the config names one; an error says why it is not known. Blocks
+  // at most until the deadline.
+  std::function<absl::StatusOr<bool>(MonotonicTime deadline, std::stop_token stop)> should_sync;
   std::chrono::milliseconds stall_timeout{30000};
   std::chrono::milliseconds connect_timeout{5000};
   size_t most_retries = RetryTable::kLimit;
@@ -65,11 +70,14 @@ struct SyncContext {
   FormerRoots former_roots;
   FileAges ages;
   UploadOutcomes outcomes;  // Of what somebody may wait for.
+  SequenceHolds sequence_holds;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;
+  UploadCounters sequences;
   UploadCounters unreadable;
   std::atomic<uint64_t> passes{0};
+  std::atomic<uint64_t> unselected{0};
   std::atomic<uint64_t> resent{0};
   std::atomic<uint64_t> stalled{0};
   std::atomic<uint64_t> offline_pauses{0};
@@ -131,13 +139,16 @@ struct SyncContext {
         return binary;
       case DataKind::kArbitrary:
         return arbitrary;
+      case DataKind::kSequence:
+        return sequences;
       case DataKind::kUnreadable:
         break;
     }
     return unreadable;
   }
   uint64_t refused() const {
-    return tabular.refused + binary.refused + arbitrary.refused + unreadable.refused;
+    return tabular.refused + binary.refused + arbitrary.refused + sequences.refused +
+           unreadable.refused;
   }
 
   Mutex mutex;

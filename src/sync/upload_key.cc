@@ -28,7 +28,7 @@ absl::StatusOr<UploadKeys> UploadKeys::Of(const LocalFile& file, std::string_vie
   const FoundFile& found = file.found();
   const bool ours = found.kind != FileKind::kArbitrary;
   AppendPart(ours ? BaseName(found.path) : found.path, keys.identity_);
-  if (found.kind != FileKind::kCapture) {
+  if (!ours || found.kind == FileKind::kDatasetUpload) {
     const timespec& modified = file.info().st_mtim;
     AppendPart(absl::StrCat(modified.tv_sec, ".", modified.tv_nsec), keys.identity_);
   }

@@ -14,10 +14,10 @@ namespace datamanager::sync {
 
 // Makes the keys of one file's requests: 128 bits of SHA-256, in hexadecimal, over the part id, the
 // file's name, its size, its first and last 4 KiB, and the byte range that the request carries. The
-// name is a capture file's base name, so that moved capture directories give the same keys; with an
-// upload to datasets it is the base name and the time of the last change, since the same may be
-// uploaded again once it is stored; of other files, whose names are not unique, the absolute path
-// and that time.
+// name is a capture file's or sequence's base name, so that moved capture directories give the same
+// keys; with an upload to datasets it is the base name and the time of the last change, since the
+// same may be uploaded again once it is stored; of other files, whose names are not unique, the
+// absolute path and that time.
 class UploadKeys {
  public:
   // Reads both ends of the file.

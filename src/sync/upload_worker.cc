@@ -16,6 +16,8 @@ UploadResult UploadByKind(const UploadContext& upload, const LocalFile& file,
       return UploadCaptureFile(upload, file, resume.OffsetIn(file.info()));
     case FileKind::kDatasetUpload:
       return UploadDatasetFile(upload, file);
+    case FileKind::kSequence:
+      return UploadSequence(upload, file);
     case FileKind::kArbitrary:
       break;
   }
@@ -220,7 +222,7 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     }
     RetryLater(job, {.kind = result.kind,
                      .resume = resume,
-                     .sent = !changed && result.kind == DataKind::kArbitrary,
+                     .sent = !changed && job.file.kind != FileKind::kCapture,
                      .what = Wrap(removed, "stored, but not removed").ToString()});
     return;
   }

@@ -29,7 +29,7 @@ struct UploadContext {
 };
 
 // kUnreadable: a capture file that does not say which it is.
-enum class DataKind : uint8_t { kTabular, kBinary, kArbitrary, kUnreadable };
+enum class DataKind : uint8_t { kTabular, kBinary, kArbitrary, kSequence, kUnreadable };
 
 // How an upload ended. With an OK status everything that can be stored is.
 struct UploadResult {
@@ -50,6 +50,9 @@ struct UploadResult {
 // 1,000,000 bytes.
 UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
                                uint64_t resume_offset);
+
+// Sends a sequence that has ended.
+UploadResult UploadSequence(const UploadContext& context, const LocalFile& file);
 
 // Streams any other file, whole from its start.
 UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file);

@@ -15,8 +15,13 @@
 
 namespace datamanager::sync {
 
-// The calls of viam.app.datasync.v1.DataSyncService.
-enum class UploadMethod : uint8_t { kDataCaptureUpload, kFileUpload, kStreamingDataCaptureUpload };
+// The calls of viam.app.datasync.v1.DataSyncService, and one of viam.app.data.v1.DataService.
+enum class UploadMethod : uint8_t {
+  kDataCaptureUpload,
+  kFileUpload,
+  kStreamingDataCaptureUpload,
+  kCreateSequence,
+};
 
 struct CallOptions {
   std::string upload_key;  // Sent as request metadata `datamanager-upload-key`.

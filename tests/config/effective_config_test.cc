@@ -344,15 +344,31 @@ TEST(SyncConfigTest, AbsurdlyManyWorkersAreCut) {
                                     "9223372036854775807)"}));
 }
 
-TEST(SyncConfigTest, ScheduledUnlessDisabledOrWaitingForASensor) {
+TEST(SyncConfigTest, ScheduledUnlessDisabled) {
   EXPECT_TRUE(MustResolve(kNothing).sync.scheduled);
   EXPECT_FALSE(MustResolve([](Config& c) { c.sync_disabled = true; }).sync.scheduled);
   const EffectiveConfig selective =
       MustResolve([](Config& c) { c.selective_syncer_name = "uplink"; });
-  EXPECT_FALSE(selective.sync.scheduled);
-  EXPECT_EQ(selective.errors,
-            Lines({"selective_syncer_name: this version does not ask sensors, so scheduled "
-                   "sync stays off (got \"uplink\")"}));
+  EXPECT_TRUE(selective.sync.scheduled);
+  EXPECT_EQ(selective.sync.selective_sensor, "uplink");
+  EXPECT_TRUE(selective.errors.empty());
+}
+
+TEST(CaptureConfigTest, ControlNeedsAKeyAndSomethingToControl) {
+  const CaptureControlSensor sensor{.name = "control", .key = "overrides"};
+  EXPECT_EQ(MustResolve([&](Config& c) { c.capture_control_sensor = sensor; }).capture.control,
+            sensor);
+  const EffectiveConfig keyless =
+      MustResolve([](Config& c) { c.capture_control_sensor.name = "control"; });
+  EXPECT_EQ(keyless.capture.control, CaptureControlSensor{});
+  EXPECT_EQ(keyless.errors,
+            Lines({"capture_control_sensor: missing key for capture_control_sensor readings, so "
+                   "nothing is controlled (got \"control\")"}));
+  const EffectiveConfig disabled = MustResolve([&](Config& c) {
+    c.capture_control_sensor = sensor;
+    c.capture_disabled = true;
+  });
+  EXPECT_EQ(disabled.capture.control, CaptureControlSensor{});
 }
 
 TEST(SyncConfigTest, EqualityIsSymmetricAndSeesEachField) {
@@ -371,6 +387,7 @@ TEST(SyncConfigTest, EqualityIsSymmetricAndSeesEachField) {
       [](Config& c) { c.sync_interval_mins = 1; },
       [](Config& c) { c.maximum_num_sync_threads = 17; },
       [](Config& c) { c.file_last_modified_millis = 17; },
+      [](Config& c) { c.selective_syncer_name = "x"; },
   };
   for (size_t a = 0; a < std::size(kChanges); ++a) {
     for (size_t b = 0; b < std::size(kChanges); ++b) {
@@ -406,6 +423,8 @@ TEST(CaptureConfigTest, EqualitySeesEachField) {
       [](Config& c) {
         c.collectors.push_back({.api = "a", .name = "n", .method = "m", .capture_frequency_hz = 1});
       },
+      [](Config& c) { c.capture_control_sensor = {.name = "x", .key = "y"}; },
+      [](Config& c) { c.capture_control_sensor = {.name = "x", .key = "z"}; },
   };
   for (size_t a = 0; a < std::size(kChanges); ++a) {
     for (size_t b = 0; b < std::size(kChanges); ++b) {
@@ -419,14 +438,11 @@ TEST(EffectiveConfigTest, WhatHasNoEffectIsWarnedAbout) {
   const EffectiveConfig config = MustResolve([](Config& c) {
     c.disk_usage_deletion_threshold = 1.5;
     c.capture_dir_deletion_threshold = 90;
-    c.capture_control_sensor = {.name = "control", .key = "overrides"};
     c.mongo_capture_configured = true;
   });
   EXPECT_EQ(config.warnings,
             Lines({"disk_usage_deletion_threshold: is above 1, which no disk reaches (got 1.5)",
                    "capture_dir_deletion_threshold: is above 1, which no disk reaches (got 90)",
-                   "capture_control_sensor: has no effect: this version does not ask sensors "
-                   "(got \"control\")",
                    "mongo_capture_config: has no effect: captured data goes to disk and from "
                    "there to the cloud"}));
 }

@@ -322,12 +322,12 @@ TEST(MachineConfigTest, MisspeltSectionsAreWarnedAboutAndForeignOnesAreNot) {
 TEST(MachineConfigTest, ThresholdsAboveOneAndWhatHasNoEffectAreWarnedAbout) {
   EXPECT_EQ(
       MustParse(WithAttributes(R"({"disk_usage_deletion_threshold": 90,
-                                   "capture_control_sensor": {"name": "c", "key": "k"}})"))
+                                   "mongo_capture_config": {"uri": "mongodb://there"}})"))
           .warnings,
       Lines({"services[0].attributes.disk_usage_deletion_threshold: is above 1, which no disk "
              "reaches (got 90)",
-             "services[0].attributes.capture_control_sensor: has no effect: this version does "
-             "not ask sensors (got \"c\")"}));
+             "services[0].attributes.mongo_capture_config: has no effect: captured data goes to "
+             "disk and from there to the cloud"}));
 }
 
 TEST(MachineConfigTest, CaptureWithoutADataManagerIsWarnedAbout) {

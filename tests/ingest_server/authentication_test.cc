@@ -70,15 +70,18 @@ class IngestAuthTest : public ::testing::Test {
     return token;
   }
 
-  // All three kinds of uploads end so, and nothing is stored.
+  // All uploads, whatever their kind, end so, and nothing is stored.
   void ExpectNoUpload(const std::string& text) {
     const size_t before = Rows();
     EXPECT_TRUE(Is(StatusCode::UNAUTHENTICATED, text, client_->UploadBinary("x")));
     EXPECT_TRUE(Is(StatusCode::UNAUTHENTICATED, text, client_->UploadStream({"x", "y"})));
     EXPECT_TRUE(Is(StatusCode::UNAUTHENTICATED, text, client_->UploadFile({"x", "y"})));
+    EXPECT_TRUE(Is(StatusCode::UNAUTHENTICATED, text, client_->CreateSequence()));
     EXPECT_EQ(Rows(), before);
   }
-  size_t Rows() { return server_->store().Rows().value().size(); }
+  size_t Rows() {
+    return server_->store().Rows().value().size() + server_->sequences().Rows().value().size();
+  }
 
   const datamanager::testing::TempDir temp_;
   datamanager::testing::FakeClock clock_;
@@ -97,7 +100,8 @@ TEST_F(IngestAuthTest, RightCredentialsGiveATokenForAllUploads) {
   Token("robot-secret", "part-1", "xyzzy");
   EXPECT_TRUE(IsOk(client_->UploadStream({"x", "y"})));
   EXPECT_TRUE(IsOk(client_->UploadFile({"x", "y"})));
-  EXPECT_EQ(Rows(), 5u);
+  EXPECT_TRUE(IsOk(client_->CreateSequence()));
+  EXPECT_EQ(Rows(), 6u);
   EXPECT_EQ(server_->authentication_counts().granted, 3u);
   EXPECT_EQ(server_->authentication_counts().refused, 0u);
 }

@@ -12,9 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "ingest_server/service.h"
+#include "ingest_server/upload_call.h"
 #include "proto/rpc/v1/auth.grpc.pb.h"
 #include "tests/support/wait_until.h"
+#include "viam/app/data/v1/data.grpc.pb.h"
 #include "viam/app/datasync/v1/data_sync.grpc.pb.h"
 
 namespace ingest {
@@ -28,6 +29,7 @@ class Client {
       std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials())
       : channel_(grpc::CreateChannel(address, credentials)),
         uploads_(viam::app::datasync::v1::DataSyncService::NewStub(channel_)),
+        sequences_(viam::app::data::v1::DataService::NewStub(channel_)),
         auth_(proto::rpc::v1::AuthService::NewStub(channel_)) {}
 
   // What the calls from here on bring as `authorization`: nothing if it is empty.
@@ -98,6 +100,19 @@ class Client {
     viam::app::datasync::v1::FileUploadResponse response;
     return Stream(*uploads_->FileUpload(context.get(), &response), messages);
   }
+  // Of a minute of the readings of "cpu".
+  grpc::Status CreateSequence(const std::string& key = "") const {
+    viam::app::data::v1::CreateSequenceRequest request;
+    request.set_part_id("part-1");
+    auto& resource = *request.add_resources();
+    resource.set_resource_name("cpu");
+    resource.set_method_name("Readings");
+    request.mutable_start_time()->set_seconds(1000000000);
+    request.mutable_end_time()->set_seconds(1000000060);
+    const auto context = NewContext(key);
+    viam::app::data::v1::CreateSequenceResponse response;
+    return sequences_->CreateSequence(context.get(), request, &response);
+  }
 
  private:
   // Connects again soon.
@@ -135,6 +150,7 @@ class Client {
 
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<viam::app::datasync::v1::DataSyncService::Stub> uploads_;
+  const std::unique_ptr<viam::app::data::v1::DataService::Stub> sequences_;
   const std::unique_ptr<proto::rpc::v1::AuthService::Stub> auth_;
   std::string authorization_;
   bool wait_for_ready_ = false;

@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include "ingest_server/upload_call.h"
 #include "tests/support/own_loopback.h"
 #include "tests/support/temp_dir.h"
 

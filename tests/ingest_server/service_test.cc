@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "ingest_server/server.h"
+#include "ingest_server/upload_call.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"

@@ -15,6 +15,7 @@
 
 #include "ingest_server/break_connection.h"
 #include "ingest_server/service.h"
+#include "ingest_server/upload_call.h"
 
 namespace datamanager::testing {
 

@@ -22,8 +22,8 @@ Loss and damage
   a corrupt length allocates 32 GiB | ReaderTest.BelievesNoLengthThatTheFileCannotHold UploadCaptureFileTest.AHugeLengthBehindARecordEndsTheFileThere
   a file changed or replaced during its upload is deleted | UploadWorkerTest.ChangedDuringTheUploadItStaysAndIsUploadedAgain UploadWorkerTest.ReplacedDuringTheUploadTheNewOneStaysAndIsUploaded UploadWorkerTest.OpenedForWritingDuringItsUploadItIsNotRemoved FaultSweep.FindsThatAChangedFileIsRemoved
   an interrupted dataset upload is found by nobody | DatasetUploadTest.ACancelledCallLeavesItToTheBackground DatasetUploadTest.ARestartUploadsWhatWaitedWithTheSameLabels
-  a changed capture dir strands open sequences | - not built yet: sequences
-  one bad control reading ends all sequences | - not built yet: capture control
+  a changed capture dir strands open sequences | CaptureControlTest.WithoutTheSensorOrInAnotherDirectorySequencesEnd SequencesTest.AnotherCaptureDirectoryEndsThemInTheOldOne
+  one bad control reading ends all sequences | CaptureControlTest.ABrokenReadingIsToldOnceAndTheLastGoodOneHoldsForTenSeconds CaptureControlTest.OfAReadingTheHalfThatMakesSenseCounts
   the deleter takes any name with .capture in it | RetentionTest.OnlyWhatCaptureHasPublishedIsACandidate
   the deleter takes failed/ like the rest | RetentionTest.WhatWasSetAsideGoesFirst
   an error in the size walk cancels deletion | RetentionTest.WhatCannotBeReadDoesNotEndDeletion
@@ -34,7 +34,7 @@ Duplicates
   uploads from a path bypass the tracker | PathUploadTest.AFileThatAPassHasIsUploadedOnce
   two spellings of a path upload a file twice | WalkTest.OverlappingRootsAreWalkedOnceWhateverTheOrder OrderTest.AHintBelowALinkToTheCaptureDirectoryIsTheFileThatIsWalked
   of two equal collector entries one is never closed | CollectorsTest.OfEqualEntriesTheFirstStays
-  old and new collector overlap in one directory | CaptureTest.NeverCallsASourceTwiceAtOnceHoweverOftenItIsRestarted
+  old and new collector overlap in one directory | CaptureTest.NeverCallsASourceTwiceAtOnceHoweverOftenItIsRestarted CaptureControlTest.ChangesAFrequencyAndLeavesTheOthersAlone
 Stalls
   one core gives no worker | SyncConfigTest.HasAtLeastOneWorker
   backing-off workers hold their slots | FairnessTest.AnyNumberOfFailingFilesCostTheHealthyNothingButTheirTries SchedulerTest.SlowBadFilesDoNotHoldUpTheOthers
@@ -55,9 +55,9 @@ Stalls
   an unreachable Mongo stalls the writer | EffectiveConfigTest.WhatHasNoEffectIsWarnedAbout - there is no such writer
   an IDLE channel is asked by nobody to connect | ConnectionTest.ScheduledSyncWakesAnIdleChannel ConnectivityTest.WaitUntilReadyWakesAnIdleChannel
   a future mtime is never ready | FileAgesTest.AFileOfTheFutureIsAgedFromWhenItWasFirstSeen OrderTest.AFileOfTheFutureIsUploadedOnceItHasBeenSeenLongEnough
-  user directories named failed, sequences, ... are never synced | WalkTest.DirectoriesOfOthersAreOffLimitsBelowEachRootOnly
+  user directories named failed, sequences, ... are never synced | WalkTest.DirectoriesOfOthersAreOffLimitsBelowEachRootOnly SequenceTest.OpenOnesAndOtherFilesOfThatDirectoryStay
   a capture file outside the capture dir climbs out of failed/ | LocalFileTest.SetsAsideWithItsPathBelowTheRoot LocalFileTest.SetsAsideAcrossFileSystemsByACopy
-  the control tick starts refused collectors, or panics | - not built yet: capture control
+  the control tick starts refused collectors, or panics | CaptureControlTest.NothingThatTheConfigRefusesIsStarted OverridesTest.NothingEnablesWhatIsAtFault
 Wrong replies, leaks, races, noise
   a dataset upload says OK when it failed | DatasetUploadTest.AFailureIsTheServersAndIsTriedAgain DatasetUploadTest.WithoutACloudNothingIsWritten DatasetUploadTest.WhatMakesNoSenseIsRefusedAndNotWritten
   the client leaves the resource name out | ServiceTest.AnUploadIsOkOnceItIsStoredWithItsLabels
@@ -75,8 +75,8 @@ Wrong replies, leaks, races, noise
   bytes uploaded include repeats | UploadWorkerTest.CountsWhatItDoes
   untrusted mode leaves additional_sync_paths free | - no test: stays so
   a line each second while connecting | ConnectivityTest.TellsOfAServerThatComesGoesAndComesBack
-  the control and the selective sensor log each tick | - not built yet: capture control, selective sync
-  one short name in two APIs is taken at random | - not built yet: capture control
+  the control and the selective sensor log each tick | CaptureControlTest.ABrokenReadingIsToldOnceAndTheLastGoodOneHoldsForTenSeconds SelectiveSyncTest.WhatIsNotKnownIsANoThatIsToldOnce
+  one short name in two APIs is taken at random | OverridesTest.OneNameInTwoApisIsNeverTakenAtRandom
 ROWS
 )
 

@@ -133,6 +133,24 @@ TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
       << table;
 }
 
+TEST(SummaryTableTest, TellsOfTheControlSensor) {
+  ManagerStats stats;
+  stats.control = {.sensor = "ctl",
+                   .answers = 100,
+                   .broken_answers = 2,
+                   .overrides = 1,
+                   .open_sequences = 3,
+                   .ended_sequences = 4,
+                   .last_error = "no \"x\""};
+  stats.sync.sequences.files = 2;
+  const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
+  EXPECT_NE(table.find("control sensor=ctl answers=100 broken_answers=2 overrides=1 "
+                       "open_sequences=3 ended_sequences=4 uploaded_sequences=2 "
+                       "error=\"no \\\"x\\\"\"\n"),
+            std::string::npos)
+      << table;
+}
+
 TEST(CountWaitingFilesTest, CountsPublishedFilesThatWereNotSetAside) {
   const datamanager::testing::TempDir directory;
   const auto write = [&](const std::string& name, size_t size) {

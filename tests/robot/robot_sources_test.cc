@@ -15,7 +15,8 @@ using datamanager::SourceFunction;
 using datamanager::ValueMap;
 
 constexpr char kAllModels[] =
-    "host-cpu, host-memory, host-network, host-disk, host-thermal, simulated-camera, counter";
+    "host-cpu, host-memory, host-network, host-disk, host-thermal, simulated-camera, counter, "
+    "file-readings, file-tail";
 
 class RobotSourcesTest : public RobotTest {
  protected:

@@ -24,7 +24,11 @@ TEST(StatsStructTest, HasWhatWasCounted) {
   stats.collectors[0].achieved_hz = 9.5;
   stats.collectors[0].lateness.p99 = std::chrono::nanoseconds(1500);
   stats.collectors[0].source_time.max = std::chrono::milliseconds(2);
+  stats.collectors[0].frequency_hz = 10;
+  stats.control.sensor = "control";
+  stats.control.open_sequences = 2;
   stats.sync.binary.files = 3;
+  stats.sync.sequences.files = 4;
   stats.sync.retries.oldest = std::chrono::milliseconds(1500);
   stats.sync.retries.most_tried.push_back({.path = "/data/x", .tries = 4});
   stats.disk.directories.push_back({.path = "/data",
@@ -42,10 +46,15 @@ TEST(StatsStructTest, HasWhatWasCounted) {
   EXPECT_EQ(At(collector, "no_data").number_value(), 8);
   EXPECT_EQ(At(collector, "state").string_value(), "running");
   EXPECT_EQ(At(At(collector, "dropped").struct_value(), "disk_full").number_value(), 2);
+  EXPECT_EQ(At(collector, "frequency_hz").number_value(), 10);
   EXPECT_EQ(At(collector, "achieved_hz").number_value(), 9.5);
   EXPECT_EQ(At(At(collector, "lateness_us").struct_value(), "p99").number_value(), 1.5);
   EXPECT_EQ(At(At(collector, "source_time_us").struct_value(), "max").number_value(), 2000);
+  const auto& control = At(map, "control").struct_value();
+  EXPECT_EQ(At(control, "sensor").string_value(), "control");
+  EXPECT_EQ(At(control, "open_sequences").number_value(), 2);
   const auto& sync = At(map, "sync").struct_value();
+  EXPECT_EQ(At(At(sync, "sequences").struct_value(), "files").number_value(), 4);
   EXPECT_EQ(At(At(sync, "binary").struct_value(), "files").number_value(), 3);
   const auto& retries = At(sync, "retries").struct_value();
   EXPECT_EQ(At(retries, "oldest_ms").number_value(), 1500);

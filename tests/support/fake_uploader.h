@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "base/mutex.h"
+#include "datamanager/wire/viam/app/data/v1/data.pb.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 #include "uploader/uploader.h"
 
@@ -33,6 +34,7 @@ struct UploadCall {
   // Unary: the request as sent, and its records.
   std::string request;
   std::vector<wire::viam::app::datasync::v1::SensorData> records;
+  wire::viam::app::data::v1::CreateSequenceRequest sequence;
   // Streams: what the first message says of a record, the pieces joined, the size of each message.
   wire::viam::app::datasync::v1::SensorMetadata sensor_metadata;
   std::string contents;
@@ -173,6 +175,10 @@ class FakeUploader final : public sync::Uploader {
                     .reply_timeout = options.reply_timeout,
                     .request = std::move(request),
                     .ended = true};
+    if (method == sync::UploadMethod::kCreateSequence) {
+      call.well_formed = call.sequence.ParseFromString(call.request);
+      return Answer(std::move(call), absl::OkStatus(), options.stop);
+    }
     wire::viam::app::datasync::v1::DataCaptureUploadRequest parsed;
     call.well_formed = method == sync::UploadMethod::kDataCaptureUpload &&
                        parsed.ParseFromString(call.request) && parsed.has_metadata();

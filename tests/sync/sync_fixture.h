@@ -182,14 +182,18 @@ class SyncFixture : public ::testing::Test {
   std::string OnDisk() const { return Names(true); }
   // The same without those that were set aside.
   std::string Waiting() const { return Names(false); }
-  // What the server has: "arm:1,2,3 cam:10B notes.txt".
+  // What the server has: "arm:1,2,3 cam:10B notes.txt sequence <tags>".
   std::string Uploaded() const { return Describe(server_->stored()); }
   static std::string Describe(const std::vector<UploadCall>& stored) {
     std::map<std::string, std::vector<int>> readings;
     std::vector<std::string> others;
     for (const UploadCall& call : stored) {
       const std::string& component = call.metadata.component_name();
-      if (call.method == UploadMethod::kFileUpload) {
+      if (call.method == UploadMethod::kCreateSequence) {
+        others.push_back("sequence " + Join({call.sequence.sequence_tags().begin(),
+                                             call.sequence.sequence_tags().end()},
+                                            ","));
+      } else if (call.method == UploadMethod::kFileUpload) {
         others.emplace_back(BaseName(call.metadata.file_name()));
       } else if (call.method == UploadMethod::kStreamingDataCaptureUpload) {
         others.push_back(component + ":" + std::to_string(call.contents.size()) + "B");

@@ -54,6 +54,17 @@ datamanager::SourceFunction MakeSimulatedCamera(Attributes& attributes);
 // it. A tick that cannot be journalled fails, and the next one takes its number.
 datamanager::SourceFunction MakeCounter(Attributes& attributes);
 
+// What the JSON object in the file `path` says at the moment: a sensor that somebody else, or a
+// script, can be.
+datamanager::SourceFunction MakeFileReadings(Attributes& attributes);
+
+// `lines`: those that were appended to the file `path` since the reading before, at most 1 MiB of
+// them; no record where there are none. A file that takes its place by that name is read from its
+// beginning once the old one is read to its end; so is one that was cut. A line longer than 64 KiB
+// comes in several; one without an end waits for it. Each byte that is not UTF-8 becomes U+FFFD,
+// and counts in `replaced_bytes`.
+datamanager::SourceFunction MakeFileTail(Attributes& attributes);
+
 }  // namespace robot
 
 #endif  // DATAMANAGER_EXAMPLES_ROBOT_SOURCES_MODELS_H_

@@ -26,7 +26,7 @@ struct Model {
   const char* description;
 };
 
-constexpr std::array<Model, 7> kModels = {{
+constexpr std::array<Model, 9> kModels = {{
     {"host-cpu", kSensor, MakeHostCpu, "use of the processors, load averages"},
     {"host-memory", kSensor, MakeHostMemory, "memory and swap"},
     {"host-network", kSensor, MakeHostNetwork, "traffic of each interface"},
@@ -40,6 +40,12 @@ constexpr std::array<Model, 7> kModels = {{
     {"counter", kSensor, MakeCounter,
      "\"seq\" from 1 on beside a random \"run\"; a line \"<run> <seq>\" is appended to the\n"
      "file \"journal\" (required) before each is returned"},
+    {"file-readings", kSensor, MakeFileReadings,
+     "what the JSON object in the file \"path\" (required) says at the moment: a control\n"
+     "sensor that can be written with an editor"},
+    {"file-tail", kSensor, MakeFileTail,
+     "\"lines\": those appended to the file \"path\" (required) since the last reading, over\n"
+     "rotation and truncation; no record where there are none"},
 }};
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }

@@ -1,0 +1,77 @@
+#include "robot/sources/line_splitter.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace robot {
+namespace {
+
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; }
+
+// The length of the character at the beginning of `text`; 0 if there is none.
+size_t CharacterLength(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if (!IsContinuation(text[i])) return 0;
+  }
+  // What has a shorter form, surrogates, and what lies beyond the last character.
+  const unsigned char second = byte(1);
+  if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+      (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+void LineSplitter::Add(std::string_view text, std::vector<std::string>& lines) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const size_t room = longest_ - partial_.size();
+    if (std::min(end, text.size()) > room) {
+      size_t taken = room;
+      // Not in the middle of a character, if it is one.
+      for (int i = 0; i < 3 && taken > 0 && IsContinuation(text[taken]); ++i) --taken;
+      if (taken == 0 && partial_.empty()) taken = room;
+      partial_ += text.substr(0, taken);
+      text.remove_prefix(taken);
+      lines.push_back(std::exchange(partial_, {}));
+    } else if (end == std::string_view::npos) {
+      partial_ += text;
+      return;
+    } else {
+      partial_ += text.substr(0, end);
+      text.remove_prefix(end + 1);
+      if (partial_.ends_with('\r')) partial_.pop_back();
+      lines.push_back(std::exchange(partial_, {}));
+    }
+  }
+}
+
+void LineSplitter::End(std::vector<std::string>& lines) {
+  if (!partial_.empty()) lines.push_back(std::exchange(partial_, {}));
+}
+
+std::string WellFormed(std::string_view text, int64_t& replaced) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const size_t length = CharacterLength(text);
+    if (length == 0) {
+      ++replaced;
+      result += "\xef\xbf\xbd";
+      text.remove_prefix(1);
+    } else {
+      result += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return result;
+}
+
+}  // namespace robot

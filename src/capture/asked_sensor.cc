@@ -1,0 +1,130 @@
+#include "capture/asked_sensor.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "capture/ask_source.h"
+
+namespace datamanager::capture {
+namespace {
+
+constexpr char kMethod[] = "Readings";
+constexpr char kSensorApi[] = "rdk:component:sensor";
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const SourceFunction>> FindSensor(const Sources& sources,
+                                                                 const std::string& name) {
+  std::vector<std::string> apis;
+  std::shared_ptr<const SourceFunction> found;
+  for (const std::string& api : sources.ApisOf(name)) {
+    std::shared_ptr<const SourceFunction> source = sources.Find(api, name, kMethod);
+    if (source == nullptr || !std::holds_alternative<ReadingsSource>(*source)) continue;
+    if (api == kSensorApi) return source;
+    apis.push_back(api);
+    found = std::move(source);
+  }
+  if (apis.size() == 1) return found;
+  if (apis.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no source of readings was added under the name ", name));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("resources of several APIs are called ", name, ": ", absl::StrJoin(apis, ", ")));
+}
+
+struct AskedSensor::State {
+  explicit State(AskedSensorOptions sensor_options) : options(std::move(sensor_options)) {
+    extra.Set("fromDataManagement", true);
+  }
+
+  void Run() {
+    while (WaitForQuestion()) {
+      Readings readings;
+      if (!options.turn->EnterAlone(stop.get_token())) break;
+      const absl::Status status =
+          AskSource(std::get<ReadingsSource>(*options.source),
+                    {.method = kMethod, .extra = extra, .params = params, .stop = stop.get_token()},
+                    readings);
+      options.turn->LeaveAlone();
+      {
+        MutexLock lock(mutex);
+        asked.reset();
+      }
+      if (!stop.stop_requested()) options.on_answer(status, readings);
+    }
+    MutexLock lock(mutex);
+    ended = true;
+    changed.NotifyAll();
+  }
+  bool WaitForQuestion() DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    return changed.Wait(mutex, stop.get_token(), [this] {
+      mutex.AssertHeld();
+      return asked.has_value();
+    }) && !stop.stop_requested();
+  }
+
+  const AskedSensorOptions options;
+  ValueMap extra;
+  const ValueMap params;  // None: they are a collector's.
+  std::stop_source stop;
+  Thread thread;  // The AskedSensor's only.
+
+  Mutex mutex;
+  CondVar changed;
+  std::optional<MonotonicTime> asked DM_GUARDED_BY(mutex);  // The question that has no answer.
+  bool ended DM_GUARDED_BY(mutex) = false;
+};
+
+absl::StatusOr<std::shared_ptr<AskedSensor>> AskedSensor::Start(AskedSensorOptions options) {
+  const std::string name = absl::StrCat("dm-ask:", options.name);
+  auto state = std::make_shared<State>(std::move(options));
+  absl::StatusOr<Thread> thread = Thread::Start(name, kSystemStackBytes, [state] { state->Run(); });
+  if (!thread.ok()) return thread.status();
+  state->thread = *std::move(thread);
+  return std::shared_ptr<AskedSensor>(new AskedSensor(std::move(state)));
+}
+
+AskedSensor::~AskedSensor() {
+  RequestStop();
+  if (WaitUntilEnded(MonotonicTime::min())) {
+    state_->thread.Join();
+  } else {
+    state_->thread.Detach();
+  }
+}
+
+const std::string& AskedSensor::name() const { return state_->options.name; }
+const std::shared_ptr<const SourceFunction>& AskedSensor::source() const {
+  return state_->options.source;
+}
+
+void AskedSensor::Ask() {
+  MutexLock lock(state_->mutex);
+  if (state_->asked.has_value()) return;
+  state_->asked = state_->options.clock->MonotonicNow();
+  state_->changed.NotifyAll();
+}
+
+std::optional<MonotonicTime> AskedSensor::unanswered_since() const {
+  MutexLock lock(state_->mutex);
+  return state_->asked;
+}
+
+void AskedSensor::RequestStop() { state_->stop.request_stop(); }
+
+bool AskedSensor::WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) {
+  MutexLock lock(state_->mutex);
+  return state_->changed.WaitUntil(state_->mutex, std::move(cancel), deadline, [this] {
+    state_->mutex.AssertHeld();
+    return state_->ended;
+  });
+}
+
+}  // namespace datamanager::capture

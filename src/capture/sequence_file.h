@@ -1,0 +1,25 @@
+// Writing a sequence.
+#ifndef DATAMANAGER_SRC_CAPTURE_SEQUENCE_FILE_H_
+#define DATAMANAGER_SRC_CAPTURE_SEQUENCE_FILE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/durable_names.h"
+#include "base/file_ops.h"
+#include "base/unique_fd.h"
+#include "capture_file/sequence.h"
+
+namespace datamanager::capture {
+
+// Writes `name` into `directory`, which is made if need be, whole or not at all: under another name
+// first, flushed and then renamed, with the directory flushed at last. Without `names` nothing is
+// flushed. Returns the file open and locked, since before it had its name.
+absl::StatusOr<UniqueFd> WriteSequenceFile(FileOps& ops, const std::string& directory,
+                                           const std::string& name,
+                                           const capture_file::Sequence& sequence,
+                                           DurableNames* names);
+
+}  // namespace datamanager::capture
+
+#endif  // DATAMANAGER_SRC_CAPTURE_SEQUENCE_FILE_H_

@@ -1,0 +1,64 @@
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "capture_file/sequence.h"
+#include "datamanager/wire/viam/app/data/v1/data.pb.h"
+#include "sync/upload_key.h"
+#include "sync/uploads.h"
+
+namespace datamanager::sync {
+namespace {
+
+namespace wire = datamanager::wire::viam::app::data::v1;
+
+void SetTime(WallTime time, google::protobuf::Timestamp& out) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<int32_t>(std::chrono::nanoseconds(since - seconds).count()));
+}
+
+std::string RequestOf(const capture_file::Sequence& sequence, const std::string& part_id) {
+  wire::CreateSequenceRequest request;
+  request.set_part_id(part_id);
+  for (const capture_file::SequenceResource& resource : sequence.resources) {
+    wire::SequenceResourceFilter& filter = *request.add_resources();
+    filter.set_resource_name(resource.name);
+    filter.set_method_name(resource.method);
+  }
+  for (const std::string& tag : sequence.tags) request.add_sequence_tags(tag);
+  SetTime(sequence.start, *request.mutable_start_time());
+  SetTime(*sequence.end, *request.mutable_end_time());
+  return request.SerializeAsString();
+}
+
+}  // namespace
+
+UploadResult UploadSequence(const UploadContext& context, const LocalFile& file) {
+  UploadResult result{.step = "CreateSequence", .kind = DataKind::kSequence};
+  const auto fail = [&result](absl::Status status) {
+    result.error = {.status = std::move(status), .origin = ErrorOrigin::kFile};
+    return result;
+  };
+  absl::StatusOr<capture_file::Sequence> sequence =
+      capture_file::ReadSequence(file.ops(), file.fd(), file.size());
+  if (!sequence.ok()) return fail(sequence.status());
+  if (!sequence->end.has_value()) return fail(absl::DataLossError("is no sequence that has ended"));
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.uploader.part_id());
+  if (!keys.ok()) return fail(keys.status());
+  CallResult call = context.uploader.Unary(UploadMethod::kCreateSequence,
+                                           RequestOf(*sequence, context.uploader.part_id()),
+                                           {.upload_key = keys->ForRange(0, file.size()),
+                                            .timeout = context.reply_timeout,
+                                            .reply_timeout = context.reply_timeout,
+                                            .stop = context.stop});
+  result.error = {.status = std::move(call.status),
+                  .channel_ready = call.channel_ready,
+                  .stopped = context.stop.stop_requested(),
+                  .sent = call.sent,
+                  .stalled = call.stalled};
+  return result;
+}
+
+}  // namespace datamanager::sync
