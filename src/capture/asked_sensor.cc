@@ -7,14 +7,41 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/mutex.h"
+#include "base/proto_value.h"
 #include "base/thread.h"
 #include "capture/ask_source.h"
+#include "capture/message_fields.h"
+#include "datamanager/wire/viam/common/v1/common.pb.h"
 
 namespace datamanager::capture {
 namespace {
 
 constexpr char kMethod[] = "Readings";
 constexpr char kSensorApi[] = "rdk:component:sensor";
+
+using wire::viam::common::v1::GetReadingsResponse;
+
+bool GivesReadings(const SourceFunction& source) {
+  if (const auto* messages = std::get_if<MessageSource>(&source)) {
+    const auto answer = messages->make ? messages->make() : nullptr;
+    return answer != nullptr &&
+           BindFields(*GetReadingsResponse::descriptor(), *answer->GetDescriptor()).ok();
+  }
+  return std::holds_alternative<ReadingsSource>(source);
+}
+
+absl::Status AskMessages(const MessageSource& source, const CaptureRequest& request,
+                         Readings& out) {
+  Messages answer(source.make);
+  if (absl::Status status = AskSource(source.fill, request, answer); !status.ok()) return status;
+  // Of another class, perhaps; the fields are the same.
+  GetReadingsResponse response;
+  if (answer.size() != 1 || !response.ParseFromString(answer[0].SerializeAsString())) {
+    return absl::InternalError("the source gave no GetReadingsResponse");
+  }
+  for (const auto& [key, value] : response.readings()) FromProto(value, out.Add(key));
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -24,7 +51,7 @@ absl::StatusOr<std::shared_ptr<const SourceFunction>> FindSensor(const Sources& 
   std::shared_ptr<const SourceFunction> found;
   for (const std::string& api : sources.ApisOf(name)) {
     std::shared_ptr<const SourceFunction> source = sources.Find(api, name, kMethod);
-    if (source == nullptr || !std::holds_alternative<ReadingsSource>(*source)) continue;
+    if (source == nullptr || !GivesReadings(*source)) continue;
     if (api == kSensorApi) return source;
     apis.push_back(api);
     found = std::move(source);
@@ -47,10 +74,7 @@ struct AskedSensor::State {
     while (WaitForQuestion()) {
       Readings readings;
       if (!options.turn->EnterAlone(stop.get_token())) break;
-      const absl::Status status =
-          AskSource(std::get<ReadingsSource>(*options.source),
-                    {.method = kMethod, .extra = extra, .params = params, .stop = stop.get_token()},
-                    readings);
+      const absl::Status status = Ask(readings);
       options.turn->LeaveAlone();
       {
         MutexLock lock(mutex);
@@ -61,6 +85,14 @@ struct AskedSensor::State {
     MutexLock lock(mutex);
     ended = true;
     changed.NotifyAll();
+  }
+  absl::Status Ask(Readings& readings) {
+    const CaptureRequest request{
+        .method = kMethod, .extra = extra, .params = params, .stop = stop.get_token()};
+    if (const auto* messages = std::get_if<MessageSource>(options.source.get())) {
+      return AskMessages(*messages, request, readings);
+    }
+    return AskSource(std::get<ReadingsSource>(*options.source), request, readings);
   }
   bool WaitForQuestion() DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);

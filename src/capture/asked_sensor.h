@@ -23,7 +23,7 @@ absl::StatusOr<std::shared_ptr<const SourceFunction>> FindSensor(const Sources& 
 
 struct AskedSensorOptions {
   std::string name;
-  std::shared_ptr<const SourceFunction> source;  // Of readings.
+  std::shared_ptr<const SourceFunction> source;  // Of readings, as values or as a message.
   std::shared_ptr<SourceTurn> turn;
   const Clock* clock = &Clock::System();
   // Called on the sensor's thread with each answer until a stop is requested. Must not block.

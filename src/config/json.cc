@@ -7,7 +7,6 @@
 #include <google/protobuf/util/type_resolver_util.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/proto_value.h"
 #include "base/strings.h"
 #include "config/findings.h"
 
@@ -22,36 +22,6 @@ namespace datamanager::config {
 namespace {
 
 namespace pb = ::google::protobuf;
-
-// Recursion is bounded by kMaxJsonDepth.
-void Convert(const pb::Value& from, Value& to) {
-  switch (from.kind_case()) {
-    case pb::Value::kBoolValue:
-      to.SetBool(from.bool_value());
-      break;
-    case pb::Value::kNumberValue:
-      to.SetNumber(from.number_value());
-      break;
-    case pb::Value::kStringValue:
-      to.SetString(from.string_value());
-      break;
-    case pb::Value::kListValue: {
-      ValueList& list = to.SetList();
-      for (const pb::Value& element : from.list_value().values()) Convert(element, list.Add());
-      break;
-    }
-    case pb::Value::kStructValue: {
-      // Protobuf's map has another order in each process; findings should not.
-      std::map<std::string_view, const pb::Value*> sorted;
-      for (const auto& [key, value] : from.struct_value().fields()) sorted.emplace(key, &value);
-      ValueMap& map = to.SetMap();
-      for (const auto& [key, value] : sorted) Convert(*value, map.Add(key));
-      break;
-    }
-    default:
-      to.SetNull();
-  }
-}
 
 struct SyntaxError {
   std::string what;
@@ -178,7 +148,7 @@ absl::StatusOr<Value> ParseJson(std::string_view text) {
     return SyntaxStatus(text);
   }
   Value value;
-  Convert(parsed, value);
+  FromProto(parsed, value);
   return value;
 }
 

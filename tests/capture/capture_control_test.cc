@@ -21,6 +21,7 @@
 #include "absl/strings/str_format.h"
 #include "capture/capture.h"
 #include "capture_file/file_name.h"
+#include "datamanager/wire/viam/common/v1/common.pb.h"
 #include "tests/capture/captured.h"
 #include "tests/capture/fake_sources.h"
 #include "tests/support/fake_clock.h"
@@ -78,8 +79,7 @@ class CaptureControlTest : public ::testing::Test {
     config_.control = {.name = "control", .key = kKey};
     sources_.AddReadings(kSensor, "control", control_.source());
     Say([](Readings&) { return absl::OkStatus(); });
-    capture_ = *Capture::Create(
-        {.logger = logger_, .ops = &ops_, .clock = &clock_, .control_interval = milliseconds(10)});
+    Create(milliseconds(10));
   }
   ~CaptureControlTest() override {
     control_.gate().Open();
@@ -92,6 +92,11 @@ class CaptureControlTest : public ::testing::Test {
       EXPECT_TRUE(WaitUntil([&s = sensor] { return s.under_way() == 0; })) << name;
     }
     if (HasFailure()) std::fprintf(stderr, "the log:\n%s", log_.Text().c_str());
+  }
+
+  void Create(milliseconds control_interval) {
+    capture_ = *Capture::Create(
+        {.logger = logger_, .ops = &ops_, .clock = &clock_, .control_interval = control_interval});
   }
 
   // What the control sensor says from here on.
@@ -200,6 +205,50 @@ TEST_F(CaptureControlTest, ChangesAFrequencyAndLeavesTheOthersAlone) {
   std::sort(numbers.begin(), numbers.end());
   ASSERT_EQ(numbers.size(), static_cast<size_t>(sensors_["a"].calls()));
   for (size_t i = 0; i < numbers.size(); ++i) EXPECT_EQ(numbers[i], static_cast<int>(i));
+}
+
+TEST_F(CaptureControlTest, AnAnswerIsActedOnAtOnceNotWithTheNextQuestion) {
+  Create(hours(1));
+  AddSensor("a", hours(1));
+  control_.gate().Close();
+  SayFrequency("a", 200);
+  Reconfigure();
+  ASSERT_TRUE(WaitUntil([&] { return control_.gate().waiting() == 1; }));
+  EXPECT_EQ(StateOf("a"), "0.000278 running");
+  control_.gate().Open();
+  ASSERT_TRUE(WaitForState("a", "200 running"));
+  ASSERT_TRUE(WaitUntil([&] { return StatsOf("a").captured >= 1; }));
+  EXPECT_EQ(control_.calls(), 1);
+}
+
+TEST_F(CaptureControlTest, ASensorMayAnswerWithAMessage) {
+  using Answer = wire::viam::common::v1::GetReadingsResponse;
+  sources_.AddMessage<Answer>(kSensor, "control", "Readings",
+                              [](const CaptureRequest& request, Answer& out) {
+                                EXPECT_TRUE(request.extra.Find("fromDataManagement")->AsBool());
+                                auto& fields = *(*out.mutable_readings())[kKey]
+                                                    .mutable_list_value()
+                                                    ->add_values()
+                                                    ->mutable_struct_value()
+                                                    ->mutable_fields();
+                                fields["resource_name"].set_string_value("a");
+                                fields["method"].set_string_value("Readings");
+                                fields["capture_frequency_hz"].set_number_value(200);
+                                return absl::OkStatus();
+                              });
+  AddSensor("a", hours(1));
+  Reconfigure();
+  ASSERT_TRUE(WaitForState("a", "200 running"));
+  EXPECT_TRUE(WaitForAnswers());
+}
+
+TEST_F(CaptureControlTest, AMessageThatHoldsNoReadingsIsNoSensorsAnswer) {
+  using Answer = wire::viam::common::v1::GetWorldPoseResponse;
+  sources_.AddMessage<Answer>(kSensor, "control", "Readings",
+                              [](const CaptureRequest&, Answer&) { return absl::OkStatus(); });
+  Reconfigure();
+  EXPECT_TRUE(
+      WaitForLog("capture_control_sensor: no source of readings was added under the name control"));
 }
 
 TEST_F(CaptureControlTest, DisablesAndEnables) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/proto_value.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "robot/sources/fd.h"
@@ -17,37 +18,6 @@ namespace {
 
 // Far more than a sensor has to say.
 constexpr off_t kMaxBytes = 1 << 20;
-
-void Copy(const google::protobuf::Struct& from, datamanager::ValueMap& to);
-
-void Copy(const google::protobuf::Value& from, datamanager::Value& to) {
-  using google::protobuf::Value;
-  switch (from.kind_case()) {
-    case Value::kBoolValue:
-      to.SetBool(from.bool_value());
-      break;
-    case Value::kNumberValue:
-      to.SetNumber(from.number_value());
-      break;
-    case Value::kStringValue:
-      to.SetString(from.string_value());
-      break;
-    case Value::kListValue: {
-      datamanager::ValueList& list = to.SetList();
-      for (const Value& value : from.list_value().values()) Copy(value, list.Add());
-      break;
-    }
-    case Value::kStructValue:
-      Copy(from.struct_value(), to.SetMap());
-      break;
-    default:
-      to.SetNull();
-  }
-}
-
-void Copy(const google::protobuf::Struct& from, datamanager::ValueMap& to) {
-  for (const auto& [key, value] : from.fields()) Copy(value, to.Add(key));
-}
 
 class FileReadings {
  public:
@@ -70,7 +40,7 @@ class FileReadings {
       return absl::InvalidArgumentError(path_ +
                                         " holds no JSON object: " + std::string(parsed.message()));
     }
-    Copy(json, out);
+    for (const auto& [key, value] : json.fields()) datamanager::FromProto(value, out.Add(key));
     return absl::OkStatus();
   }
 
