@@ -121,6 +121,8 @@ std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
 
 void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    // Whoever has it sees to it.
+    if (passes_.context_.tracker.IsClaimed(entry->id)) continue;
     if (const auto stamp = StampOf(*entry, true); stamp.has_value()) {
       backlog_.Add(*entry->note, *stamp);
     } else {
