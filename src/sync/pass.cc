@@ -1,9 +1,11 @@
 #include "sync/pass.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
-#include <array>
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -22,8 +24,17 @@ constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::milliseconds kHandOverLimit{10};
 // Hints are only that: what does not fit is found by the next pass.
 constexpr size_t kHintLimit = 256;
-// Directories of the backlog that are kept open. Its files take turns between the collectors.
-constexpr size_t kOpenDirectories = 32;
+// Directories of the backlog are kept open, since its files take turns between the collectors: to
+// open one anew for each file costs four times what the look at the file does. So many at most, and
+// no more than this part of the descriptors that the process may have.
+constexpr size_t kMostOpenDirectories = 1024;
+constexpr size_t kDescriptorShare = 8;
+
+size_t OpenDirectoryLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  return std::clamp<size_t>(limit.rlim_cur / kDescriptorShare, 1, kMostOpenDirectories);
+}
 
 }  // namespace
 
@@ -103,7 +114,8 @@ class Passes::Pass {
     UniqueFd fd;
     struct stat info {};
   };
-  std::array<Opened, kOpenDirectories> opened_;
+  const size_t most_open_ = OpenDirectoryLimit();
+  std::vector<Opened> opened_;
 };
 
 std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
@@ -185,7 +197,9 @@ void Passes::Pass::OfferIfReady(FoundFile file, OpenDirectory directory) {
 }
 
 Passes::OpenDirectory Passes::Pass::Open(int directory) {
-  Opened& opened = opened_[static_cast<size_t>(directory) % kOpenDirectories];
+  const size_t slot = static_cast<size_t>(directory) % most_open_;
+  if (slot >= opened_.size()) opened_.resize(slot + 1);
+  Opened& opened = opened_[slot];
   if (opened.directory != directory) {
     const std::string& path = backlog_.directory(directory).path;
     opened.directory = directory;
