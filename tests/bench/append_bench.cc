@@ -17,39 +17,14 @@
 #include "capture/output.h"
 #include "capture_file/reader.h"
 #include "capture_file/record_buffer.h"
-#include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 #include "tests/bench/benches.h"
+#include "tests/bench/records.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
 namespace datamanager::bench {
 namespace {
-
-namespace wire = datamanager::wire::viam::app::datasync::v1;
-
-// A record whose frame has exactly `size` bytes.
-capture_file::RecordBuffer RecordOf(size_t size) {
-  wire::SensorData record;
-  record.mutable_metadata()->mutable_time_requested()->set_seconds(1);
-  auto& text = (*record.mutable_struct_()->mutable_fields())["text"];
-  capture_file::RecordBuffer buffer;
-  // Length prefixes grow with the text, so that its length is found by trying.
-  for (size_t length = size - 64; length < size; ++length) {
-    text.set_string_value(std::string(length, 'x'));
-    record.SerializeToArray(buffer.Resize(record.ByteSizeLong()),
-                            static_cast<int>(record.ByteSizeLong()));
-    if (buffer.Frame().size() == size) return buffer;
-  }
-  throw Broken("no record has that size");
-}
-
-wire::DataCaptureMetadata Metadata() {
-  wire::DataCaptureMetadata metadata;
-  metadata.set_component_name("sensor");
-  metadata.set_type(wire::DATA_TYPE_TABULAR_SENSOR);
-  return metadata;
-}
 
 class Appends {
  public:
@@ -69,7 +44,7 @@ class Appends {
                                                                  .keeper = keeper_,
                                                                  .finished_files = finished,
                                                                  .ops = settings_.ops});
-    const std::string metadata = Metadata().SerializeAsString();
+    const std::string metadata = TabularMetadata().SerializeAsString();
     std::atomic<uint64_t> records{0};
     std::atomic<uint64_t> bytes{0};
     const auto append = [&](size_t count) {

@@ -16,6 +16,12 @@ std::vector<Row> Encode(const Settings& settings);
 std::vector<Row> Append(const Settings& settings);
 // P8: a pass over many files, against reading the directories alone.
 std::vector<Row> Walk(const Settings& settings);
+// P6: upload small files, against a bare loop of calls.
+std::vector<Row> UploadSmallFiles(const Settings& settings);
+// P7: upload one large file, against a bare stream.
+std::vector<Row> UploadLargeFile(const Settings& settings);
+// P11: upload tabular files, against requests that are there already, and against parsing.
+std::vector<Row> UploadTabularFiles(const Settings& settings);
 
 }  // namespace datamanager::bench
 

@@ -69,7 +69,9 @@ struct Bench {
   std::vector<Row> (*run)(const Settings&);
 };
 
-constexpr Bench kBenches[] = {{"P1", &Encode}, {"P2", &Append}, {"P8", &Walk}};
+constexpr Bench kBenches[] = {
+    {"P1", &Encode},           {"P2", &Append},          {"P8", &Walk},
+    {"P6", &UploadSmallFiles}, {"P7", &UploadLargeFile}, {"P11", &UploadTabularFiles}};
 
 int Main(const Options& options) {
   std::vector<Row> rows;

@@ -5,11 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <stop_token>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,11 +21,11 @@
 #include "base/logger.h"
 #include "base/unique_fd.h"
 #include "capture_file/file_name.h"
-#include "sync/directory_walker.h"
 #include "sync/pass.h"
 #include "tests/bench/benches.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/support/fake_uploader.h"
+#include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
 
 namespace datamanager::bench {
@@ -115,6 +117,45 @@ class BareWalk {
   Found found_;
 };
 
+// The looks in the order in which the files were made, at names that are known, in directories that
+// are open.
+class BareLooksByAge {
+ public:
+  explicit BareLooksByAge(const std::string& root) {
+    for (const std::string& path : testing::FilesBelow(root)) {
+      const std::string directory = ParentPath(path);
+      if (directory != directory_) {
+        directory_ = directory;
+        fds_.emplace_back(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+      }
+      files_.push_back({.fd = fds_.back().get(), .name = std::string(BaseName(path))});
+    }
+    std::sort(files_.begin(), files_.end(),
+              [](const File& a, const File& b) { return a.name < b.name; });
+  }
+
+  Found Look() const {
+    Found found;
+    for (const File& file : files_) {
+      struct stat info {};
+      Require(::fstatat(file.fd, file.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0,
+              "fstatat fails");
+      ++found.files;
+      found.inodes += info.st_ino;
+    }
+    return found;
+  }
+
+ private:
+  struct File {
+    int fd;
+    std::string name;
+  };
+  std::string directory_;
+  std::vector<UniqueFd> fds_;
+  std::vector<File> files_;
+};
+
 // Everything of sync that a pass needs.
 class PassWorld {
  public:
@@ -125,48 +166,44 @@ class PassWorld {
     config_.capture_directory = root;
   }
 
-  sync::SyncContext& context() { return context_; }
-
-  Found Walk() {
-    const sync::Complain complain = [](const absl::Status& status) {
-      throw Broken(status.ToString());
+  // Takes every file, as an upload would.
+  std::vector<sync::FileTracker::Claim> ClaimAll() {
+    std::vector<sync::FileTracker::Claim> claims;
+    const auto claim = [&](const sync::FoundFile& file, const struct stat&) {
+      claims.push_back(*context_.tracker.TryClaim(file.id));
+      return false;
     };
-    const std::vector<sync::Root> roots =
-        sync::RootsOf(*context_.options.ops, config_, context_.former_roots, complain);
-    sync::DirectoryWalker walker(*context_.options.ops, roots, complain, {});
+    passes_.AnyReady(claim, {});
+    return claims;
+  }
+  // In the order of the directories.
+  Found LookAtAll() {
     Found found;
-    while (const auto* entry = walker.Next()) {
-      ++found.files;
-      found.inodes += entry->id.inode;
-      visit_(*entry);
-    }
+    passes_.AnyReady(Counting(found), {});
     return found;
   }
-  void OnVisit(std::function<void(const sync::DirectoryWalker::Entry&)> visit) {
-    visit_ = std::move(visit);
-  }
-
-  // What the pass sees and would offer.
+  // What a pass would offer, in its order.
   Found Pass() {
     Found found;
-    const sync::PassEnd end = passes_.Run(
-        {},
-        [&](const sync::FoundFile& file, const struct stat&) {
-          ++found.files;
-          found.inodes += file.id.inode;
-          return false;
-        },
-        [] {});
+    const sync::PassEnd end = passes_.Run({}, Counting(found), [] {});
     Require(end == sync::PassEnd::kComplete, "the pass came to no end");
     return found;
   }
 
  private:
+  // Passes over each file once it has been looked at.
+  static sync::FileFilter Counting(Found& found) {
+    return [&found](const sync::FoundFile& file, const struct stat&) {
+      ++found.files;
+      found.inodes += file.id.inode;
+      return false;
+    };
+  }
+
   sync::SyncContext context_;
   config::SyncConfig config_;
   sync::Channel<sync::Job> channel_;
   sync::Passes passes_{context_, config_, channel_};
-  std::function<void(const sync::DirectoryWalker::Entry&)> visit_;
 };
 
 }  // namespace
@@ -184,8 +221,11 @@ std::vector<Row> Walk(const Settings& settings) {
       return {watch.CpuSeconds()};
     };
   };
+  const auto check = [&](const Found& found) {
+    Require(found.files == all.files && found.inodes == all.inodes, "a file is skipped");
+  };
   const auto bare = [&](BareWalk& walk) {
-    return timed([&] { Require(walk.Walk(backlog.root()).files == all.files, "bare walk"); });
+    return timed([&] { check(walk.Walk(backlog.root())); });
   };
 
   std::vector<Row> rows;
@@ -196,39 +236,20 @@ std::vector<Row> Walk(const Settings& settings) {
     }
   };
   PassWorld world(settings, backlog.root());
-  std::vector<sync::FileTracker::Claim> claims;
-  world.OnVisit([&](const sync::DirectoryWalker::Entry& entry) {
-    auto claim = world.context().tracker.TryClaim(entry.id);
-    Require(claim.has_value(), "a file is met twice");
-    claims.push_back(*std::move(claim));
-  });
-  Require(world.Walk().files == all.files, "the walk skips a file");
-  world.OnVisit([&](const sync::DirectoryWalker::Entry&) {});
-  compare("walker only", timed([&] {
-            const Found found = world.Walk();
-            Require(found.files == all.files && found.inodes == all.inodes,
-                    "the walk skips a file");
-          }),
+  compare("look through 100,000 files in 1,000 directories, each with its look at size",
+          timed([&] { check(world.LookAtAll()); }), bare(looks));
+  const BareLooksByAge by_age(backlog.root());
+  compare(
+      "a pass that offers them all, the oldest first; against getdents and fstatat in that order",
+      timed([&] { check(world.Pass()); }), timed([&] {
+        check(names.Walk(backlog.root()));
+        check(by_age.Look());
+      }));
+  const std::vector<sync::FileTracker::Claim> claims = world.ClaimAll();
+  Require(claims.size() == all.files, "the walk skips a file");
+  compare("a pass over them when all are tracked",
+          timed([&] { Require(world.Pass().files == 0, "a pass offers what somebody has"); }),
           bare(names));
-  world.OnVisit([&](const sync::DirectoryWalker::Entry& entry) {
-    Require(world.context().tracker.IsClaimed(entry.id), "not claimed");
-  });
-  compare("walker+tracker", timed([&] {
-            const Found found = world.Walk();
-            Require(found.files == all.files && found.inodes == all.inodes,
-                    "the walk skips a file");
-          }),
-          bare(names));
-  compare("pass, all tracked",
-          timed([&] { Require(world.Pass().files == 0, "the pass offers what somebody has"); }),
-          bare(names));
-  claims.clear();
-  compare("pass, all offered", timed([&] {
-            const Found found = world.Pass();
-            Require(found.files == all.files && found.inodes == all.inodes,
-                    "the pass skips a file");
-          }),
-          bare(looks));
   return rows;
 }
 
