@@ -1,5 +1,5 @@
 // Runs the benches and prints their table.
-//   bench [--json FILE] [--only ID,ID...] [--directory DIR] [--brief]
+//   bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--brief]
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -60,7 +60,9 @@ struct Options {
 };
 
 int Usage() {
-  std::fputs("usage: bench [--json FILE] [--only ID,ID...] [--directory DIR] [--brief]\n", stderr);
+  std::fputs(
+      "usage: bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--brief]\n",
+      stderr);
   return 2;
 }
 
@@ -69,9 +71,19 @@ struct Bench {
   std::vector<Row> (*run)(const Settings&);
 };
 
-constexpr Bench kBenches[] = {
-    {"P1", &Encode},           {"P2", &Append},          {"P8", &Walk},
-    {"P6", &UploadSmallFiles}, {"P7", &UploadLargeFile}, {"P11", &UploadTabularFiles}};
+constexpr Bench kBenches[] = {{"P1", &Encode},
+                              {"P2", &Append},
+                              {"P3", &Punctuality},
+                              {"P4", &CollectorCpu},
+                              {"P5", &PublishFrames},
+                              {"P6", &UploadSmallFiles},
+                              {"P7", &UploadLargeFile},
+                              {"P8", &Walk},
+                              {"P9", &Memory},
+                              {"P10", &Idle},
+                              {"P11", &UploadTabularFiles},
+                              {"P13", &Footprint},
+                              {"P13-build", &CleanBuild}};
 
 int Main(const Options& options) {
   std::vector<Row> rows;
@@ -83,8 +95,11 @@ int Main(const Options& options) {
       continue;
     }
     std::fprintf(stderr, "%s ...\n", bench.id);
+    const size_t before = rows.size();
     try {
       for (Row& row : bench.run(options.settings)) rows.push_back(std::move(row));
+      std::fputs(Table({rows.begin() + static_cast<std::ptrdiff_t>(before), rows.end()}).c_str(),
+                 stderr);
     } catch (const std::exception& error) {
       ++broken;
       rows.push_back(
@@ -119,6 +134,8 @@ int main(int argc, char** argv) {
       options.only = absl::StrSplit(value(), ',');
     } else if (argument == "--directory") {
       options.settings.directory = value();
+    } else if (argument == "--source") {
+      options.settings.source = value();
     } else {
       return datamanager::bench::Usage();
     }

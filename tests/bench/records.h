@@ -2,12 +2,15 @@
 #ifndef DATAMANAGER_TESTS_BENCH_RECORDS_H_
 #define DATAMANAGER_TESTS_BENCH_RECORDS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 
+#include "capture/record_encoder.h"
 #include "capture_file/record_buffer.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 #include "tests/bench/compare.h"
+#include "tests/bench/reading.h"
 
 namespace datamanager::bench {
 
@@ -39,20 +42,30 @@ inline capture_file::RecordBuffer RecordOf(size_t size) {
   throw Broken("no record has that size");
 }
 
-// The bytes of a file of at most `size` bytes, and how many records of `record_size` are in it.
+// The bytes of a file of readings that are no more than `size`, and how many there are.
 struct TabularFile {
   std::string bytes;
   size_t records = 0;
 };
-inline TabularFile TabularFileOf(size_t size, size_t record_size) {
-  capture_file::RecordBuffer metadata;
+inline TabularFile TabularFileOf(size_t size) {
+  capture_file::RecordBuffer buffer;
   const size_t metadata_size = TabularMetadata().ByteSizeLong();
-  TabularMetadata().SerializeToArray(metadata.Resize(metadata_size),
-                                     static_cast<int>(metadata_size));
-  TabularFile file{.bytes = std::string(metadata.Frame())};
-  capture_file::RecordBuffer record = RecordOf(record_size);
-  for (; file.bytes.size() + record_size <= size; ++file.records) file.bytes += record.Frame();
-  return file;
+  TabularMetadata().SerializeToArray(buffer.Resize(metadata_size), static_cast<int>(metadata_size));
+  TabularFile file{.bytes = std::string(buffer.Frame())};
+  capture::RecordEncoder encoder;
+  Readings readings;
+  while (true) {
+    readings.Clear();
+    FillReading(static_cast<double>(file.records), readings);
+    const WallTime time{std::chrono::seconds(1767225600)};
+    Require(
+        encoder.EncodeTabular({.requested = time, .received = time}, "readings", readings, buffer)
+            .ok(),
+        "the encoder refuses the reading");
+    if (file.bytes.size() + buffer.Frame().size() > size) return file;
+    file.bytes += buffer.Frame();
+    ++file.records;
+  }
 }
 
 }  // namespace datamanager::bench

@@ -148,6 +148,9 @@ int main(int argc, char** argv) {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(datamanager::bench::kMaxMessageBytes);
+  // The library's keepalive pings are not too many.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddListeningPort(datamanager::testing::OwnLoopback(0), grpc::InsecureServerCredentials(),
                            &port);
   builder.RegisterCallbackGenericService(&service);

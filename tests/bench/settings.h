@@ -29,6 +29,7 @@ struct Settings {
                           // not a disk that is measured.
   std::string programs;   // The directory of bench_server and bench_process,
   std::string examples;   // and that of the example programs.
+  std::string source;     // The project, for its clean build.
   // A moment of each bench, to see that it works; its figures mean nothing.
   bool brief = false;
   // The disk of what is measured, for tests that break it.

@@ -320,7 +320,7 @@ class LargeFile {
 
 std::vector<Row> UploadSmallFiles(const Settings& settings) {
   std::vector<Row> rows;
-  const TabularFile file = TabularFileOf(4096, 200);
+  const TabularFile file = TabularFileOf(4096);
   const auto compare = [&](BenchServer& server, size_t count, int workers, const std::string& what,
                            double bound) {
     Files files(settings, server, file, count, workers);
@@ -357,7 +357,7 @@ std::vector<Row> UploadLargeFile(const Settings& settings) {
 }
 
 std::vector<Row> UploadTabularFiles(const Settings& settings) {
-  const TabularFile file = TabularFileOf(256 << 10, 200);
+  const TabularFile file = TabularFileOf(256 << 10);
   const size_t count = settings.Size(250000000 / file.bytes.size(), 4);
   const auto one = [](const std::vector<double>& measured, size_t index) {
     return std::vector<double>{measured[index]};
