@@ -40,8 +40,8 @@ void RunProgram(const std::vector<std::string>& command, const std::string& outp
       ::posix_spawnp(&pid, command[0].c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   int status = -1;
-  Require(error == 0 && ::waitpid(pid, &status, 0) == pid && status == 0,
-          absl::StrCat(command[0], " fails: ", testing::ReadFile(output)));
+  const bool ended = error == 0 && ::waitpid(pid, &status, 0) == pid && status == 0;
+  Require(ended, absl::StrCat(command[0], " fails: ", testing::ReadFile(output)));
 }
 
 // Between the start of the robot and its first record's answer from the source, in milliseconds.
@@ -49,12 +49,15 @@ double StartToFirstRecord(const Settings& settings) {
   const testing::TempDir directory(settings.directory);
   const std::string config = directory.path() + "/robot.json";
   const std::string capture = directory.path() + "/capture";
-  std::ofstream(config) << R"({"components": [{"name": "it", "api": "rdk:component:sensor",
-    "model": "counter", "attributes": {}, "service_configs": [{"type": "data_manager",
-    "attributes": {"capture_methods": [{"method": "Readings", "capture_frequency_hz": 1000}]}}]}],
-    "services": [{"name": "data", "api": "rdk:service:data_manager", "model": "rdk:builtin:builtin",
-    "attributes": {"capture_dir": ")"
-                        << capture << R"("}}]})";
+  std::ofstream(config) << absl::StrCat(
+      R"({"components": [{"name": "it", "api": "rdk:component:sensor", "model": "counter",
+      "attributes": {"journal": ")",
+      directory.path(), R"(/journal"}, "service_configs": [{
+      "type": "data_manager", "attributes": {"capture_methods": [
+      {"method": "Readings", "capture_frequency_hz": 1000}]}}]}],
+      "services": [{"name": "data", "api": "rdk:service:data_manager",
+      "model": "rdk:builtin:builtin", "attributes": {"capture_dir": ")",
+      capture, R"("}}]})");
   const auto begin = std::chrono::system_clock::now();
   RunProgram({settings.examples + "/robot", "--config", config, "--run-for", "100ms"},
              directory.path() + "/output");

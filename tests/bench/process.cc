@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <stop_token>
@@ -63,6 +64,7 @@ int RunManager(const std::string& address, const std::string& directory) {
   Config config;
   config.capture_dir = directory + "/capture";
   config.additional_sync_paths = {directory + "/files"};
+  std::filesystem::create_directories(config.capture_dir);
   if (!(*manager)->Reconfigure(config, {}).ok()) return 1;
   if (!testing::WaitUntil([&] { return (*cloud)->Status().state == ConnectionState::kHealthy; })) {
     return 1;
