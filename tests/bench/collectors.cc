@@ -32,6 +32,9 @@ namespace {
 
 using Duration = std::chrono::nanoseconds;
 
+// In which threads start and files are made; its CPU time does not count.
+constexpr int kFirstTicks = 3;
+
 // When ticks are due, by the rule of the collector's loop: absolute, and what has passed is left
 // out.
 class Ticks {
@@ -49,13 +52,14 @@ class Ticks {
   MonotonicTime due_;
 };
 
-// Follows what each collector is due for: the loop reads the monotonic clock once before its first
-// tick, and once after each.
+// Follows what each collector is due for: before its first tick and after each, the last that the
+// thread does is to read the monotonic clock.
 class WatchedClock final : public Clock {
  public:
   // Of the calling thread from here on. The threads of capture begin without.
   struct Watched {
     const WatchedClock* clock = nullptr;
+    MonotonicTime last_read;
     std::unique_ptr<Ticks> ticks;
     std::vector<double> lateness;
   };
@@ -63,20 +67,18 @@ class WatchedClock final : public Clock {
   explicit WatchedClock(Duration interval) : interval_(interval) {}
 
   MonotonicTime MonotonicNow() const override {
-    const MonotonicTime now = Clock::System().MonotonicNow();
-    Watched& watched = Mine();
-    if (watched.ticks == nullptr) {
-      watched.ticks = std::make_unique<Ticks>(now, interval_);
-    } else {
-      watched.ticks->Ended(now);
-    }
-    return now;
+    return Mine().last_read = Clock::System().MonotonicNow();
   }
   WallTime WallNow() const override { return Clock::System().WallNow(); }
 
   // For a source: how late this tick is.
   void NoteTick() const {
     Watched& watched = Mine();
+    if (watched.ticks == nullptr) {
+      watched.ticks = std::make_unique<Ticks>(watched.last_read, interval_);
+    } else {
+      watched.ticks->Ended(watched.last_read);
+    }
     const Duration late = Clock::System().MonotonicNow() - watched.ticks->due();
     watched.lateness.push_back(std::chrono::duration<double>(late).count());
   }
@@ -156,8 +158,9 @@ Work RunCollectors(const Settings& settings, const Load& load) {
       *capture::Capture::Create({.logger = logger, .ops = settings.ops, .clock = &clock});
 
   Work work;
-  const Stopwatch watch;
   Require(capture->Reconfigure(config, sources, testing::PatienceEnds()), "no collectors");
+  std::this_thread::sleep_for(load.interval * kFirstTicks);
+  const Stopwatch watch;
   std::this_thread::sleep_for(load.duration);
   work.cpu_seconds = watch.ProcessCpuSeconds();
   Require(capture->Close(testing::PatienceEnds(), testing::PatienceEnds()).ok(), "Close");
@@ -212,9 +215,10 @@ Work RunThreads(const Settings& settings, const Load& load, bool write) {
     const std::lock_guard lock(mutex);
     work.lateness.insert(work.lateness.end(), lateness.begin(), lateness.end());
   };
-  const Stopwatch watch;
   std::vector<std::thread> threads;
   for (int i = 0; i < load.collectors; ++i) threads.emplace_back(run, i);
+  std::this_thread::sleep_for(load.interval * kFirstTicks);
+  const Stopwatch watch;
   std::this_thread::sleep_for(load.duration);
   work.cpu_seconds = watch.ProcessCpuSeconds();
   stop = true;
