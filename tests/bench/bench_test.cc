@@ -162,11 +162,11 @@ TEST(CompareTest, EachVariantRunsOnceARoundAndTheBaselineTwice) {
 }
 
 TEST(CompareTest, ARowSaysSoWhenItsNoiseExceedsItsMargin) {
-  Row row{.id = "P0", .what = "it", .unit = "x", .bound = 1.1, .figure = {1.05, 1, 1.1}};
-  row.noise = Spread{1.02, 0.9, 1.1};
+  Row row{.id = "P0", .what = "it", .unit = "x", .bound = 1.1, .figure = SpreadOf({1, 1.05, 1.1})};
+  row.noise = SpreadOf({0.98, 1.02, 1.1}, 1);
   EXPECT_FALSE(row.noise_exceeds_margin());
   EXPECT_EQ(Table({row}).find("noise exceeds"), std::string::npos);
-  row.noise = Spread{0.94, 0.9, 1.1};
+  row.noise = SpreadOf({0.94, 1, 1.06}, 1);
   EXPECT_TRUE(row.noise_exceeds_margin());
   EXPECT_NE(Table({row}).find("noise exceeds the margin"), std::string::npos);
 }

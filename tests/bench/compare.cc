@@ -20,18 +20,20 @@ void Require(bool holds, const std::string& what) {
   if (!holds) throw Broken(what);
 }
 
-Spread SpreadOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  const double median =
-      values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-  return {.median = median, .min = values.front(), .max = values.back()};
+Spread SpreadOf(std::vector<double> values, double expected) {
+  const auto median = [](std::vector<double>& of) {
+    std::sort(of.begin(), of.end());
+    const size_t middle = of.size() / 2;
+    return of.size() % 2 == 1 ? of[middle] : (of[middle - 1] + of[middle]) / 2;
+  };
+  Spread spread{.median = median(values), .min = values.front(), .max = values.back()};
+  for (double& value : values) value = std::abs(value - expected);
+  spread.deviation = median(values);
+  return spread;
 }
 
 bool Row::noise_exceeds_margin() const {
-  if (!noise.has_value()) return false;
-  const double none = unit == "x" ? 1 : 0;
-  return std::abs(noise->median - none) >= std::abs(bound - figure.median);
+  return noise.has_value() && noise->deviation >= std::abs(bound - figure.median);
 }
 
 std::vector<Row> RowsOf(const std::string& id, const std::vector<Figure>& figures,
@@ -45,13 +47,14 @@ std::vector<Row> RowsOf(const std::string& id, const std::vector<Figure>& figure
       values.push_back(Against(figure, round.subject[i], round.baseline[i]));
       noise.push_back(Against(figure, round.baseline_again[i], round.baseline[i]));
     }
-    rows.push_back({.id = id,
-                    .what = figure.what,
-                    .unit = figure.unit,
-                    .bound = figure.bound,
-                    .figure = SpreadOf(std::move(values)),
-                    .noise = SpreadOf(std::move(noise)),
-                    .broken = {}});
+    rows.push_back(
+        {.id = id,
+         .what = figure.what,
+         .unit = figure.unit,
+         .bound = figure.bound,
+         .figure = SpreadOf(std::move(values)),
+         .noise = SpreadOf(std::move(noise), figure.against == Figure::Against::kRatio ? 1 : 0),
+         .broken = {}});
   }
   return rows;
 }

@@ -26,9 +26,10 @@ struct Spread {
   double median = 0;
   double min = 0;
   double max = 0;
+  double deviation = 0;  // The median distance from what was expected, if anything was.
 };
 // Of one value or more.
-Spread SpreadOf(std::vector<double> values);
+Spread SpreadOf(std::vector<double> values, double expected = 0);
 
 // One line of the table.
 struct Row {
@@ -41,8 +42,8 @@ struct Row {
   std::string broken;           // Why there is no figure.
 
   bool holds() const { return broken.empty() && figure.median <= bound; }
-  // Whether the baseline, against itself, is as far from where it should be as the figure is from
-  // its bound.
+  // Whether the baseline, against itself, is mostly as far from where it should be as the figure is
+  // from its bound.
   bool noise_exceeds_margin() const;
 };
 
