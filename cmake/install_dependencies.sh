@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing, and says which.
+# Installs the Debian packages that are missing, and says which. Arguments are further packages.
 set -euo pipefail
 
 packages=(
@@ -7,6 +7,7 @@ packages=(
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libabsl-dev libre2-dev libc-ares-dev libspdlog-dev libssl-dev zlib1g-dev
   libsqlite3-dev sqlite3 libgtest-dev
+  "$@"
 )
 
 missing=()

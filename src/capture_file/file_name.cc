@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/strings.h"
 
 namespace datamanager::capture_file {
@@ -22,15 +21,40 @@ std::string Segment(std::string_view text) {
   return segment;
 }
 
+// The last `digits` decimal digits. A pass makes the names of a whole backlog, for which a format
+// string takes too long.
+void AppendDigits(int64_t number, size_t digits, std::string& out) {
+  out.append(digits, '0');
+  for (char* at = out.data() + out.size(); digits > 0; --digits, number /= 10) {
+    *--at = static_cast<char>('0' + number % 10);
+  }
+}
+
 std::string Stamp(const struct tm& local, int64_t micros) {
-  return absl::StrFormat("%04d-%02d-%02dT%02d_%02d_%02d.%06d", local.tm_year + 1900,
-                         local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
-                         micros);
+  std::string stamp;
+  stamp.reserve(sizeof("YYYY-MM-DDTHH_MM_SS.uuuuuu+HH_MM.capture"));
+  AppendDigits(local.tm_year + 1900, 4, stamp);
+  stamp += '-';
+  AppendDigits(local.tm_mon + 1, 2, stamp);
+  stamp += '-';
+  AppendDigits(local.tm_mday, 2, stamp);
+  stamp += 'T';
+  AppendDigits(local.tm_hour, 2, stamp);
+  stamp += '_';
+  AppendDigits(local.tm_min, 2, stamp);
+  stamp += '_';
+  AppendDigits(local.tm_sec, 2, stamp);
+  stamp += '.';
+  AppendDigits(micros, 6, stamp);
+  return stamp;
 }
 
 std::string Zone(int64_t minutes) {
-  return absl::StrFormat("%c%02d_%02d", minutes < 0 ? '-' : '+', std::abs(minutes) / 60,
-                         std::abs(minutes) % 60);
+  std::string zone(1, minutes < 0 ? '-' : '+');
+  AppendDigits(std::abs(minutes) / 60, 2, zone);
+  zone += '_';
+  AppendDigits(std::abs(minutes) % 60, 2, zone);
+  return zone;
 }
 
 // The whole seconds, and what is left, of microseconds since the epoch.

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_CHANNEL_H_
 #define DATAMANAGER_SRC_SYNC_CHANNEL_H_
 
+#include <deque>
 #include <optional>
 #include <stop_token>
 #include <utility>
@@ -11,7 +12,8 @@
 
 namespace datamanager::sync {
 
-// Any number of senders and receivers. Thread-safe.
+// Any number of senders and receivers; what was offered first is taken first. A receiver that finds
+// an offer waits for nobody: while it is at work, the sender gets the next one ready. Thread-safe.
 template <typename T>
 class Channel {
  public:
@@ -20,41 +22,43 @@ class Channel {
   // Blocks until a receiver has taken `item`, which is moved from only then.
   Sent Send(T& item, MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    const bool receiver = changed_.WaitUntil(mutex_, stop, deadline, [this] {
-      mutex_.AssertHeld();
-      return waiting_ > 0 && !slot_.has_value();
-    });
-    if (!receiver) return stop.stop_requested() ? Sent::kStopped : Sent::kTimedOut;
-    slot_.emplace(std::move(item));
-    // Counted down here, so that the next sender does not mistake the same receiver for a free one.
-    --waiting_;
-    changed_.NotifyAll();
-    return Sent::kTaken;
+    Offer offer{.item = &item};
+    offers_.push_back(&offer);
+    offered_.NotifyOne();
+    const bool taken =
+        taken_.WaitUntil(mutex_, stop, deadline, [&offer] { return offer.item == nullptr; });
+    if (taken) return Sent::kTaken;
+    std::erase(offers_, &offer);
+    return stop.stop_requested() ? Sent::kStopped : Sent::kTimedOut;
   }
 
   // Blocks until something is sent; nullopt after a stop.
   std::optional<T> Receive(std::stop_token stop) DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    ++waiting_;
-    changed_.NotifyAll();
-    const bool sent = changed_.Wait(mutex_, stop, [this] {
+    const bool sent = offered_.Wait(mutex_, stop, [this] {
       mutex_.AssertHeld();
-      return slot_.has_value();
+      return !offers_.empty();
     });
-    if (!sent) {
-      --waiting_;
+    if (!sent || stop.stop_requested()) {
+      if (!offers_.empty()) offered_.NotifyOne();  // It may be this one that was told.
       return std::nullopt;
     }
-    std::optional<T> item = std::exchange(slot_, std::nullopt);
-    changed_.NotifyAll();
+    Offer& offer = *offers_.front();
+    offers_.pop_front();
+    std::optional<T> item(std::move(*std::exchange(offer.item, nullptr)));
+    taken_.NotifyAll();
     return item;
   }
 
  private:
+  struct Offer {
+    T* item;  // Null once it is taken.
+  };
+
   Mutex mutex_;
-  CondVar changed_;
-  int waiting_ DM_GUARDED_BY(mutex_) = 0;        // Receivers for which no item is in the slot.
-  std::optional<T> slot_ DM_GUARDED_BY(mutex_);  // On its way to one of the receivers in Receive.
+  CondVar offered_;
+  CondVar taken_;
+  std::deque<Offer*> offers_ DM_GUARDED_BY(mutex_);  // Of the threads in Send.
 };
 
 }  // namespace datamanager::sync

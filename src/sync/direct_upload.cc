@@ -1,6 +1,7 @@
 #include "sync/direct_upload.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,7 +16,6 @@
 #include "sync/connection.h"
 #include "sync/directory_walker.h"
 #include "sync/path_labels.h"
-#include "sync/permission.h"
 
 namespace datamanager::sync {
 namespace {
@@ -160,7 +160,7 @@ absl::Status DirectUploads::UploadAll(const std::string& path) {
   }
   const std::string name(BaseName(path));
   return UploadOne(root->path, absl::StrCat(root->path == "/" ? "" : root->path, "/", name),
-                   directory->get(), directory_info);
+                   {.fd = directory->get(), .info = &directory_info});
 }
 
 absl::Status DirectUploads::UploadTree(const Root& root) {
@@ -169,14 +169,14 @@ absl::Status DirectUploads::UploadTree(const Root& root) {
   DirectoryWalker walker(ops_, roots, complain, stop_.get_token(), {.what = WalkOf::kEverything});
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
     absl::Status status =
-        UploadOne(root.path, entry->Path(), entry->parent, *entry->directory_info);
+        UploadOne(root.path, entry->Path(), {.fd = entry->parent, .info = entry->directory_info});
     if (!status.ok()) return status;
   }
   return EndsCall() ? EndedEarly() : absl::OkStatus();
 }
 
 absl::Status DirectUploads::UploadOne(const std::string& root, const std::string& path,
-                                      int directory, const struct stat& directory_info) {
+                                      const OpenedDirectory& directory) {
   if (IsManaged(path)) {
     if (skipped_++ == 0) first_skipped_ = path;
     return absl::OkStatus();
@@ -186,12 +186,10 @@ absl::Status DirectUploads::UploadOne(const std::string& root, const std::string
     if (EndsCall()) return EndedEarly();
     struct stat info {};
     // Gone meanwhile, and then perhaps uploaded by a pass.
-    if (ops_.LstatAt(directory, name.c_str(), &info) != 0) return absl::OkStatus();
+    if (ops_.LstatAt(directory.fd, name.c_str(), &info) != 0) return absl::OkStatus();
     const auto size = static_cast<uint64_t>(info.st_size);
-    absl::Status possible = CheckDirectory(ops_, directory, ParentPath(path));
-    if (possible.ok()) {
-      possible = CheckFile(ops_, directory, directory_info, name.c_str(), info, ParentPath(path));
-    }
+    absl::Status possible = CheckDirectory(ops_, directory.fd, ParentPath(path));
+    if (possible.ok()) possible = CheckFile(ops_, directory, path, info);
     if (possible.ok() && size == 0)
       possible = absl::InvalidArgumentError("file is empty (0 bytes)");
     if (!possible.ok()) {

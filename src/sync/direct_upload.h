@@ -2,8 +2,6 @@
 #ifndef DATAMANAGER_SRC_SYNC_DIRECT_UPLOAD_H_
 #define DATAMANAGER_SRC_SYNC_DIRECT_UPLOAD_H_
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +14,7 @@
 #include "sync/dataset_file.h"
 #include "sync/found_file.h"
 #include "sync/pass.h"
+#include "sync/permission.h"
 #include "sync/roots.h"
 #include "sync/scheduler.h"
 #include "sync/sync_context.h"
@@ -43,8 +42,8 @@ class DirectUploads {
   absl::Status UploadAll(const std::string& path);
   absl::Status UploadTree(const Root& root);
   // One file of a path, whose directory is open; and what became of it. An error ends the call.
-  absl::Status UploadOne(const std::string& root, const std::string& path, int directory,
-                         const struct stat& directory_info);
+  absl::Status UploadOne(const std::string& root, const std::string& path,
+                         const OpenedDirectory& directory);
   absl::Status Count(const std::string& path, uint64_t size, const UploadOutcome& outcome);
   void Fail(const std::string& path, uint64_t size, const absl::Status& status);
   void Say(std::string error);

@@ -1,10 +1,12 @@
 #include "sync/pass.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -13,7 +15,6 @@
 #include "capture_file/file_name.h"
 #include "capture_file/sequence.h"
 #include "sync/directory_walker.h"
-#include "sync/permission.h"
 
 namespace datamanager::sync {
 namespace {
@@ -24,8 +25,17 @@ constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::milliseconds kHandOverLimit{10};
 // Hints are only that: what does not fit is found by the next pass.
 constexpr size_t kHintLimit = 256;
-// Directories of the backlog that are kept open. Its files take turns between the collectors.
-constexpr size_t kOpenDirectories = 32;
+// Directories of the backlog are kept open, since its files take turns between the collectors: to
+// open one anew for each file costs four times what the look at the file does. So many at most, and
+// no more than this part of the descriptors that the process may have.
+constexpr size_t kMostOpenDirectories = 1024;
+constexpr size_t kDescriptorShare = 8;
+
+size_t OpenDirectoryLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  return std::clamp<size_t>(limit.rlim_cur / kDescriptorShare, 1, kMostOpenDirectories);
+}
 
 }  // namespace
 
@@ -77,9 +87,9 @@ class Passes::Pass {
   void OfferHint();
   bool OfferOldest();
   bool OfferOther();
-  void OfferIfReady(FoundFile file, OpenDirectory directory);
+  void OfferIfReady(FoundFile file, const OpenedDirectory& directory);
   // Of the backlog. Without a descriptor, if nothing can be offered from it.
-  OpenDirectory Open(int directory);
+  OpenedDirectory Open(int directory);
 
   Passes& passes_;
   FileOps& ops_;
@@ -105,7 +115,9 @@ class Passes::Pass {
     UniqueFd fd;
     struct stat info {};
   };
-  std::array<Opened, kOpenDirectories> opened_;
+  const size_t most_open_ = OpenDirectoryLimit();
+  std::vector<Opened> opened_;
+  const uid_t user_ = ::geteuid();
 };
 
 std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
@@ -123,6 +135,8 @@ std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
 
 void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    // Whoever has it sees to it.
+    if (passes_.context_.tracker.IsClaimed(entry->id)) continue;
     if (const auto stamp = StampOf(*entry, true); stamp.has_value()) {
       backlog_.Add(*entry->note, *stamp);
     } else {
@@ -165,14 +179,14 @@ bool Passes::Pass::OfferOther() {
     if (StampOf(*entry, false).has_value()) continue;
     OfferIfReady(
         {.root = entry->root->path, .path = entry->Path(), .kind = entry->kind, .id = entry->id},
-        {.fd = entry->parent, .info = entry->directory_info});
+        {.fd = entry->parent, .info = entry->directory_info, .user = user_});
     return true;
   }
   other_walker_.reset();
   return false;
 }
 
-void Passes::Pass::OfferIfReady(FoundFile file, OpenDirectory directory) {
+void Passes::Pass::OfferIfReady(FoundFile file, const OpenedDirectory& directory) {
   // Before it is looked at, if the directory has told which it is.
   if (directory.fd < 0 || (file.id != FileId{} && !passes_.IsFree(file))) return;
   const Look look = passes_.LookAt(directory, file);
@@ -184,8 +198,10 @@ void Passes::Pass::OfferIfReady(FoundFile file, OpenDirectory directory) {
   end_ = passes_.Offer(std::move(file), stop_, pause_);
 }
 
-Passes::OpenDirectory Passes::Pass::Open(int directory) {
-  Opened& opened = opened_[static_cast<size_t>(directory) % kOpenDirectories];
+OpenedDirectory Passes::Pass::Open(int directory) {
+  const size_t slot = static_cast<size_t>(directory) % most_open_;
+  if (slot >= opened_.size()) opened_.resize(slot + 1);
+  Opened& opened = opened_[slot];
   if (opened.directory != directory) {
     const std::string& path = backlog_.directory(directory).path;
     opened.directory = directory;
@@ -196,7 +212,7 @@ Passes::OpenDirectory Passes::Pass::Open(int directory) {
     if (status.ok() && ops_.Fstat(fd->get(), &opened.info) == 0) opened.fd = *std::move(fd);
     if (!status.ok() && !absl::IsNotFound(status)) complain_(status);
   }
-  return {.fd = opened.fd.get(), .info = &opened.info};
+  return {.fd = opened.fd.get(), .info = &opened.info, .user = user_};
 }
 
 PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
@@ -216,10 +232,12 @@ bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
   const Complain silently = [](const absl::Status&) {};  // A pass complains.
   FileOps& ops = *context_.options.ops;
   const std::vector<Root> roots = Roots(silently);
+  const uid_t user = ::geteuid();
   DirectoryWalker walker(ops, roots, silently, stop);
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
     FoundFile file{.root = entry->root->path, .path = entry->Path(), .kind = entry->kind};
-    const Look look = LookAt({.fd = entry->parent, .info = entry->directory_info}, file);
+    const Look look =
+        LookAt({.fd = entry->parent, .info = entry->directory_info, .user = user}, file);
     if (look.ready && filter(file, look.info)) return true;
   }
   return false;
@@ -235,18 +253,15 @@ PassEnd Passes::OfferRetry(const std::stop_token& stop, const std::function<void
   return PassEnd::kComplete;
 }
 
-Passes::Look Passes::LookAt(OpenDirectory directory, FoundFile& file) {
+Passes::Look Passes::LookAt(const OpenedDirectory& directory, FoundFile& file) {
   FileOps& ops = *context_.options.ops;
   const Clock& clock = *context_.options.clock;
-  const std::string name(BaseName(file.path));
+  const char* const name = file.path.c_str() + file.path.rfind('/') + 1;
   Look look;
-  if (ops.LstatAt(directory.fd, name.c_str(), &look.info) != 0 || !S_ISREG(look.info.st_mode)) {
-    return look;
-  }
+  if (ops.LstatAt(directory.fd, name, &look.info) != 0 || !S_ISREG(look.info.st_mode)) return look;
   file.id = FileId::Of(look.info);
   file.version = FileVersion::Of(look.info);
-  look.blocked =
-      CheckFile(ops, directory.fd, *directory.info, name.c_str(), look.info, ParentPath(file.path));
+  look.blocked = CheckFile(ops, directory, file.path, look.info);
   look.ready =
       look.blocked.ok() && context_.ages.IsReady(file.kind, look.info, config_.min_file_age,
                                                  clock.WallNow(), clock.MonotonicNow());
@@ -281,8 +296,9 @@ Passes::Look Passes::LookAt(FoundFile& file) {
 }
 
 bool Passes::IsFree(const FoundFile& file) const {
-  return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, Now()) &&
-         !context_.refusals.Rests(ParentPath(file.path), Now());
+  const MonotonicTime now = Now();
+  return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, now) &&
+         !context_.refusals.Rests(std::string_view(file.path).substr(0, file.path.rfind('/')), now);
 }
 
 PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,

@@ -20,6 +20,7 @@
 #include "sync/channel.h"
 #include "sync/complaints.h"
 #include "sync/found_file.h"
+#include "sync/permission.h"
 #include "sync/roots.h"
 #include "sync/sync_context.h"
 #include "sync/upload_worker.h"
@@ -69,11 +70,6 @@ class Passes {
   // One call of Run.
   class Pass;
 
-  // A directory as an offer needs it.
-  struct OpenDirectory {
-    int fd = -1;
-    const struct stat* info = nullptr;
-  };
   // The looks right before a file is offered: whether it is a file that may be uploaded, and that
   // is ready. Fills in what the look tells of `file`, whose root, path and kind are given.
   struct Look {
@@ -81,7 +77,7 @@ class Passes {
     struct stat info {};
     absl::Status blocked;  // Why it may not be uploaded.
   };
-  Look LookAt(OpenDirectory directory, FoundFile& file);
+  Look LookAt(const OpenedDirectory& directory, FoundFile& file);
   // The same for a file of which only the path is known.
   Look LookAt(FoundFile& file);
   // Whether the sequence waits for its data.

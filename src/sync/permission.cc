@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "base/strings.h"
 
 namespace datamanager::sync {
 namespace {
@@ -31,29 +32,30 @@ absl::Status CheckDirectory(FileOps& ops, int fd, const std::string& directory) 
       ", or take the directory out of the config"));
 }
 
-absl::Status CheckFile(FileOps& ops, int fd, const struct stat& directory_info, const char* name,
-                       const struct stat& info, const std::string& directory) {
-  if (IsLinkToAnothers(info)) {
+absl::Status CheckFile(FileOps& ops, const OpenedDirectory& directory, std::string_view path,
+                       const struct stat& info) {
+  if (info.st_nlink > 1 && info.st_uid != directory.user) {
     return absl::PermissionDeniedError(absl::StrCat(
-        directory, "/", name,
+        ToAbsl(path),
         " is not uploaded: it is a hard link to another user's file; copy it instead"));
   }
-  const uid_t self = ::geteuid();
-  if ((directory_info.st_mode & S_ISVTX) != 0 && directory_info.st_uid != self &&
-      info.st_uid != self && !MayActAsOwner()) {
+  if ((directory.info->st_mode & S_ISVTX) != 0 && directory.info->st_uid != directory.user &&
+      info.st_uid != directory.user && !MayActAsOwner()) {
     return absl::PermissionDeniedError(
-        absl::StrCat("files of others in ", directory,
+        absl::StrCat("files of others in ", ParentPath(path),
                      " are not uploaded, since they could not be removed afterwards: the directory "
                      "is sticky and another user's; give the files or the directory to the user "
                      "this process runs as"));
   }
   const bool surely_readable =
-      info.st_uid == self ? (info.st_mode & S_IRUSR) != 0 : (info.st_mode & S_IROTH) != 0;
-  if (surely_readable || ops.AccessAt(fd, name, R_OK) == 0 || errno != EACCES) {
+      info.st_uid == directory.user ? (info.st_mode & S_IRUSR) != 0 : (info.st_mode & S_IROTH) != 0;
+  if (surely_readable ||
+      ops.AccessAt(directory.fd, std::string(BaseName(path)).c_str(), R_OK) == 0 ||
+      errno != EACCES) {
     return absl::OkStatus();
   }
   return absl::PermissionDeniedError(
-      absl::StrCat(directory, "/", name,
+      absl::StrCat(ToAbsl(path),
                    " is not uploaded: it cannot be read; give the user this process runs as "
                    "permission to read it"));
 }

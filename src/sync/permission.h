@@ -4,8 +4,10 @@
 #define DATAMANAGER_SRC_SYNC_PERMISSION_H_
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/file_ops.h"
@@ -16,10 +18,17 @@ namespace datamanager::sync {
 // do.
 absl::Status CheckDirectory(FileOps& ops, int fd, const std::string& directory);
 
-// Whether this file in it can be, and can be read, and is not another user's that somebody linked
-// there. Asks the system only where `info` leaves doubt.
-absl::Status CheckFile(FileOps& ops, int fd, const struct stat& directory_info, const char* name,
-                       const struct stat& info, const std::string& directory);
+// A directory that is open, and who looks at its files.
+struct OpenedDirectory {
+  int fd = -1;
+  const struct stat* info = nullptr;
+  uid_t user = ::geteuid();
+};
+
+// Whether the file at the absolute `path` in it can be removed and read, and is not another user's
+// that somebody linked there. Asks the system only where `info` leaves doubt.
+absl::Status CheckFile(FileOps& ops, const OpenedDirectory& directory, std::string_view path,
+                       const struct stat& info);
 
 // Whether the file is a hard link to another user's.
 bool IsLinkToAnothers(const struct stat& info);

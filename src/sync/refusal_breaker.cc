@@ -42,7 +42,7 @@ RefusalPause RefusalBreaker::Streak::Describe(const std::string& directory,
           .last_error = last_error};
 }
 
-bool RefusalBreaker::Rests(const std::string& directory, MonotonicTime now) const {
+bool RefusalBreaker::Rests(std::string_view directory, MonotonicTime now) const {
   MutexLock lock(mutex_);
   if (all_.Rests(now)) return true;
   const auto found = directories_.find(directory);

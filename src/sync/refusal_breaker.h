@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
@@ -46,7 +48,7 @@ class RefusalBreaker {
   };
 
   // Whether a file of `directory` would have to wait.
-  bool Rests(const std::string& directory, MonotonicTime now) const DM_EXCLUDES(mutex_);
+  bool Rests(std::string_view directory, MonotonicTime now) const DM_EXCLUDES(mutex_);
   // nullopt: not before `*rests_until`.
   std::optional<Permit> Begin(const std::string& directory, MonotonicTime now,
                               MonotonicTime* rests_until) DM_EXCLUDES(mutex_);
@@ -77,7 +79,7 @@ class RefusalBreaker {
   };
 
   mutable Mutex mutex_;
-  std::map<std::string, Streak> directories_ DM_GUARDED_BY(mutex_);
+  std::map<std::string, Streak, std::less<>> directories_ DM_GUARDED_BY(mutex_);
   Streak all_ DM_GUARDED_BY(mutex_);
   // Where the refusals of all_ come from.
   std::string first_directory_ DM_GUARDED_BY(mutex_);

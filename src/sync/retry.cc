@@ -70,6 +70,7 @@ bool RetryTable::Put(Entry entry) {
 
 bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
   MutexLock lock(mutex_);
+  if (entries_.empty()) return false;
   const auto found = entries_.find(KeyOf(file));
   return found != entries_.end() && found->second.state.due > now;
 }

@@ -1,0 +1,391 @@
+// P6, P7, P11: what it takes to upload.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
+#include "capture_file/file_name.h"
+#include "datamanager/data_manager.h"
+#include "src/create_data_manager.h"
+#include "sync/wire_field.h"
+#include "tests/bench/bare_client.h"
+#include "tests/bench/benches.h"
+#include "tests/bench/records.h"
+#include "tests/bench/stopwatch.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager::bench {
+namespace {
+
+constexpr char kUnary[] = "/viam.app.datasync.v1.DataSyncService/DataCaptureUpload";
+constexpr char kFileUpload[] = "/viam.app.datasync.v1.DataSyncService/FileUpload";
+constexpr size_t kPieceBytes = 65000;
+
+void Append(std::vector<Row> more, std::vector<Row>& rows) {
+  for (Row& row : more) rows.push_back(std::move(row));
+}
+
+// A data manager that is connected and uploads when it is told to.
+class Uploading {
+ public:
+  Uploading(const Settings& settings, const BenchServer& server, int workers)
+      : capture_(settings.directory), files_(settings.directory) {
+    const LogSink silent = [](const LogEntry&) {};
+    auto cloud = Cloud::Create(
+        {.id = "part", .app_address = absl::StrCat("http://", server.address())}, silent);
+    Require(cloud.ok(), "no cloud");
+    Require(
+        testing::WaitUntil([&] { return (*cloud)->Status().state == ConnectionState::kHealthy; }),
+        "no connection");
+    auto manager = CreateDataManager({.cloud = *cloud, .logger = silent}, *settings.ops);
+    Require(manager.ok(), "no data manager");
+    manager_ = *std::move(manager);
+    Config config;
+    config.capture_dir = capture_.path();
+    config.additional_sync_paths = {files_.path()};
+    config.sync_disabled = true;
+    config.maximum_num_sync_threads = workers;
+    Require(manager_->Reconfigure(config, {}).ok(), "the config is refused");
+    // It counts what lies there once, in the background: before there is anything.
+    Require(testing::WaitUntil([&] { return manager_->Stats().disk.looks > 0; }), "no summary");
+  }
+
+  std::string CollectorDirectory() const {
+    std::string directory = capture_file::CollectorDirectory(
+        capture_.path(), "rdk:component:sensor", "sensor", "Readings");
+    std::filesystem::create_directories(directory);
+    return directory;
+  }
+  const std::string& files() const { return files_.path(); }
+
+  void Upload() {
+    const absl::Status status = manager_->Sync({.wait_for = SyncWait::kUploaded});
+    Require(status.ok(), absl::StrCat("Sync: ", status.ToString()));
+  }
+  void ExpectAllGone() const {
+    Require(
+        testing::FilesBelow(capture_.path()).empty() && testing::FilesBelow(files_.path()).empty(),
+        "an uploaded file is left");
+  }
+
+ private:
+  const testing::TempDir capture_;
+  const testing::TempDir files_;
+  std::unique_ptr<DataManager> manager_;
+};
+
+std::vector<std::string> MakeFiles(const std::string& directory, size_t count,
+                                   const std::string& bytes) {
+  const WallTime begin = Clock::System().WallNow() - std::chrono::hours(1);
+  std::vector<std::string> paths;
+  for (size_t i = 0; i < count; ++i) {
+    paths.push_back(absl::StrCat(directory, "/",
+                                 capture_file::CompleteName(begin + std::chrono::milliseconds(i))));
+    const UniqueFd fd(::open(paths.back().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    Require(::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()),
+            "cannot write a file to upload");
+  }
+  return paths;
+}
+
+// Many small capture files.
+class Files {
+ public:
+  Files(const Settings& settings, BenchServer& server, TabularFile file, size_t count, int workers)
+      : settings_(settings),
+        server_(server),
+        file_(std::move(file)),
+        count_(count),
+        workers_(workers) {
+    // How large the request is that the library makes of one of them.
+    Uploading one(settings_, server_, 1);
+    MakeFiles(one.CollectorDirectory(), 1, file_.bytes);
+    server_.TakeCounts();
+    one.Upload();
+    request_bytes_ = server_.TakeCounts().bytes;
+    Require(request_bytes_ > file_.bytes.size() && request_bytes_ < file_.bytes.size() * 2,
+            "a request has another size than it should");
+  }
+
+  // Seconds, and the process's CPU seconds.
+  std::vector<double> BySync() {
+    Uploading uploading(settings_, server_, workers_);
+    MakeFiles(uploading.CollectorDirectory(), count_, file_.bytes);
+    server_.TakeCounts();
+    const Stopwatch watch;
+    uploading.Upload();
+    std::vector<double> measured = {watch.Seconds(), watch.ProcessCpuSeconds()};
+    CheckCounts();
+    uploading.ExpectAllGone();
+    return measured;
+  }
+
+  // Open, read, call, unlink.
+  std::vector<double> ByBareLoop() {
+    const testing::TempDir directory(settings_.directory);
+    const std::vector<std::string> paths = MakeFiles(directory.path(), count_, file_.bytes);
+    return Timed([&] {
+      const size_t head = request_bytes_ - file_.bytes.size();
+      const auto call = std::make_shared<BareUnary>(server_.channel(), kUnary);
+      return [this, &paths, head, call](size_t i) {
+        auto bytes = std::make_unique<char[]>(request_bytes_);
+        std::memset(bytes.get(), 0, head);
+        {
+          const UniqueFd fd(::open(paths[i].c_str(), O_RDONLY | O_CLOEXEC));
+          Require(::read(fd.get(), bytes.get() + head, file_.bytes.size()) ==
+                      static_cast<ssize_t>(file_.bytes.size()),
+                  "read");
+        }
+        call->Call(MessageOf(std::move(bytes), request_bytes_));
+        Require(::unlink(paths[i].c_str()) == 0, "unlink");
+      };
+    });
+  }
+
+  // The same request again and again.
+  std::vector<double> ByPrebuiltRequest() {
+    const std::string request = Reserialized(file_.bytes);
+    Require(request.size() == request_bytes_, "the prebuilt request has another size");
+    const grpc::Slice slice(request);
+    const grpc::ByteBuffer prebuilt(&slice, 1);
+    return Timed([&] {
+      const auto call = std::make_shared<BareUnary>(server_.channel(), kUnary);
+      return [&prebuilt, call](size_t) { call->Call(prebuilt); };
+    });
+  }
+
+  // What a client does that knows messages only: reads the file's, makes one of them, and sends it.
+  std::vector<double> ByReserializing() {
+    const testing::TempDir directory(settings_.directory);
+    const std::vector<std::string> paths = MakeFiles(directory.path(), count_, file_.bytes);
+    return Timed([&] {
+      const auto call = std::make_shared<BareUnary>(server_.channel(), kUnary);
+      return [&paths, call](size_t i) {
+        const std::string request = Reserialized(testing::ReadFile(paths[i]));
+        const grpc::Slice slice(request);
+        call->Call(grpc::ByteBuffer(&slice, 1));
+        Require(::unlink(paths[i].c_str()) == 0, "unlink");
+      };
+    });
+  }
+
+ private:
+  std::vector<double> Timed(const std::function<Upload()>& make) {
+    server_.TakeCounts();
+    const Stopwatch watch;
+    InParallel(count_, workers_, make);
+    std::vector<double> measured = {watch.Seconds(), watch.ProcessCpuSeconds()};
+    CheckCounts();
+    return measured;
+  }
+
+  void CheckCounts() {
+    Counts counts = server_.TakeCounts();
+    const Counts due{.calls = count_,
+                     .messages = count_,
+                     .bytes = count_ * request_bytes_,
+                     .records = counts.records == 0 ? 0 : count_ * file_.records};
+    Require(counts == due,
+            absl::StrCat("the server got ", Text(counts), " instead of ", Text(due)));
+  }
+
+  static std::string Reserialized(const std::string& file) {
+    const char* at = file.data();
+    const char* const end = at + file.size();
+    const auto next = [&](auto& message) {
+      uint64_t size = 0;
+      at = capture_file::ReadVarint(at, end, &size);
+      Require(at != nullptr && message.ParseFromArray(at, static_cast<int>(size)),
+              "the file does not parse");
+      at += size;
+    };
+    wire::DataCaptureMetadata stored;
+    next(stored);
+    wire::DataCaptureUploadRequest request;
+    wire::UploadMetadata& metadata = *request.mutable_metadata();
+    metadata.set_part_id("part");
+    metadata.set_component_type(stored.component_type());
+    metadata.set_component_name(stored.component_name());
+    metadata.set_method_name(stored.method_name());
+    metadata.set_type(stored.type());
+    metadata.set_file_extension(stored.file_extension());
+    while (at < end) next(*request.add_sensor_contents());
+    return request.SerializeAsString();
+  }
+
+  const Settings& settings_;
+  BenchServer& server_;
+  const TabularFile file_;
+  const size_t count_;
+  const int workers_;
+  size_t request_bytes_ = 0;
+};
+
+// One large file that is no capture file.
+class LargeFile {
+ public:
+  LargeFile(const Settings& settings, BenchServer& server, size_t size)
+      : settings_(settings), server_(server), directory_(settings.directory), size_(size) {
+    const std::string block(1 << 20, 'x');
+    const UniqueFd fd(::open(path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    for (size_t written = 0; written < size; written += block.size()) {
+      Require(::write(fd.get(), block.data(), block.size()) == static_cast<ssize_t>(block.size()),
+              "cannot write the large file");
+    }
+    // As if it had been left alone for long.
+    const timespec times[] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
+    Require(::futimens(fd.get(), times) == 0, "cannot age the large file");
+  }
+
+  std::vector<double> BySync() {
+    Uploading uploading(settings_, server_, 1);
+    // A further name, which is removed in the end.
+    Require(::link(path().c_str(), (uploading.files() + "/large.bin").c_str()) == 0, "link");
+    server_.TakeCounts();
+    const Stopwatch watch;
+    uploading.Upload();
+    std::vector<double> measured = {watch.Seconds(), watch.ProcessCpuSeconds()};
+    CheckCounts();
+    uploading.ExpectAllGone();
+    return measured;
+  }
+
+  std::vector<double> ByBareLoop() {
+    server_.TakeCounts();
+    const Stopwatch watch;
+    const UniqueFd fd(::open(path().c_str(), O_RDONLY | O_CLOEXEC));
+    bool first = true;
+    size_t offset = 0;
+    BareStream(server_.channel(), kFileUpload, [&](grpc::ByteBuffer& message) {
+      if (std::exchange(first, false)) {
+        message = MessageOf(std::make_unique<char[]>(kMetadataBytes), kMetadataBytes);
+        return true;
+      }
+      if (offset == size_) return false;
+      const size_t size = std::min(kPieceBytes, size_ - offset);
+      std::string inner;
+      sync::AppendFieldHead(1, size, inner);
+      std::string head;
+      sync::AppendFieldHead(2, inner.size() + size, head);
+      head += inner;
+      std::unique_ptr<char[]> bytes(new char[head.size() + size]);
+      std::memcpy(bytes.get(), head.data(), head.size());
+      Require(::pread(fd.get(), bytes.get() + head.size(), size, static_cast<off_t>(offset)) ==
+                  static_cast<ssize_t>(size),
+              "read");
+      offset += size;
+      message = MessageOf(std::move(bytes), head.size() + size);
+      return true;
+    });
+    std::vector<double> measured = {watch.Seconds(), watch.ProcessCpuSeconds()};
+    CheckCounts();
+    return measured;
+  }
+
+ private:
+  // About what the library sends first.
+  static constexpr size_t kMetadataBytes = 100;
+
+  std::string path() const { return directory_.path() + "/large"; }
+  void CheckCounts() {
+    const Counts counts = server_.TakeCounts();
+    const size_t pieces = (size_ + kPieceBytes - 1) / kPieceBytes;
+    Require(counts.calls == 1 && counts.messages == pieces + 1 && counts.bytes >= size_ &&
+                counts.bytes <= size_ + pieces * 10 + 1000,
+            absl::StrCat("the server got ", Text(counts), " instead of a file of ", size_,
+                         " bytes in ", pieces, " pieces"));
+  }
+
+  const Settings& settings_;
+  BenchServer& server_;
+  const testing::TempDir directory_;
+  const size_t size_;
+};
+
+}  // namespace
+
+std::vector<Row> UploadSmallFiles(const Settings& settings) {
+  std::vector<Row> rows;
+  const TabularFile file = TabularFileOf(4096);
+  const auto compare = [&](BenchServer& server, size_t count, int workers, const std::string& what,
+                           double bound) {
+    Files files(settings, server, file, count, workers);
+    const auto seconds = [](std::vector<double> measured) {
+      measured.resize(1);
+      return measured;
+    };
+    Append(
+        Compare(
+            "P6", settings.Rounds(7), {{.what = what, .bound = bound}},
+            [&] { return seconds(files.BySync()); }, [&] { return seconds(files.ByBareLoop()); }),
+        rows);
+  };
+  {
+    BenchServer server(settings, {});
+    const size_t count = settings.Size(10000, 20);
+    compare(server, count, 1, "upload 10,000 files of 4 KB, 1 worker", 1.15);
+    compare(server, count, 8, "upload 10,000 files of 4 KB, 8 workers", 1.25);
+  }
+  BenchServer server(settings, {"--delay", settings.brief ? "5" : "100"});
+  compare(server, settings.Size(500, 20), 16,
+          "upload 500 files of 4 KB with 100 ms added, 16 workers", 1.05);
+  return rows;
+}
+
+std::vector<Row> UploadLargeFile(const Settings& settings) {
+  BenchServer server(settings, {});
+  LargeFile file(settings, server, settings.Size(1 << 30, 1 << 20));
+  return Compare(
+      "P7", settings.Rounds(11),
+      {{.what = "upload a file of 1 GiB, time", .bound = 1.15},
+       {.what = "upload a file of 1 GiB, CPU of the client", .bound = 1.10}},
+      [&] { return file.BySync(); }, [&] { return file.ByBareLoop(); });
+}
+
+std::vector<Row> UploadTabularFiles(const Settings& settings) {
+  const TabularFile file = TabularFileOf(256 << 10);
+  const size_t count = settings.Size(250000000 / file.bytes.size(), 4);
+  const auto one = [](const std::vector<double>& measured, size_t index) {
+    return std::vector<double>{measured[index]};
+  };
+  std::vector<Row> rows;
+  {
+    BenchServer server(settings, {"--parse"});
+    Files files(settings, server, file, count, 1);
+    Append(Compare(
+               "P11", settings.Rounds(7),
+               {{.what = "upload 250 MB of tabular files of 256 KB to a server that parses, time; "
+                         "against prebuilt requests",
+                 .bound = 1.10}},
+               [&] { return one(files.BySync(), 0); },
+               [&] { return one(files.ByPrebuiltRequest(), 0); }),
+           rows);
+  }
+  BenchServer server(settings, {});
+  Files files(settings, server, file, count, 1);
+  Append(
+      Compare(
+          "P11", settings.Rounds(7),
+          {{.what = "upload 250 MB of tabular files of 256 KB, CPU of the client; against parsing "
+                    "and reserializing",
+            .bound = 0.15}},
+          [&] { return one(files.BySync(), 1); }, [&] { return one(files.ByReserializing(), 1); }),
+      rows);
+  return rows;
+}
+
+}  // namespace datamanager::bench
