@@ -16,7 +16,7 @@ using datamanager::ValueMap;
 
 constexpr char kAllModels[] =
     "host-cpu, host-memory, host-network, host-disk, host-thermal, simulated-camera, counter, "
-    "file-readings, file-tail";
+    "file-readings, file-tail, remote";
 
 class RobotSourcesTest : public RobotTest {
  protected:
