@@ -259,13 +259,15 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .previous_timestamp_nanoseconds = audio_end_,
                                .stop = stop.get_token()};
   times->requested = options.clock->WallNow();
-  absl::Status status = absl::CancelledError("stopped while somebody else asked the source");
+  absl::Status status;
   if (options.turn->Enter(stop.get_token())) {
     const MonotonicTime asked = options.clock->MonotonicNow();
     options.counters->lateness.Record(asked - due_);
     status = AskSource(function, request, out);
     options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
     options.turn->Leave();
+  } else {
+    status = absl::CancelledError("stopped while somebody else asked the source");
   }
   times->received = options.clock->WallNow();
   if (status.ok()) {
