@@ -48,6 +48,9 @@ constexpr std::string_view kClientMissing =
     "certificate: name one in cloud.tls_client_certificate_file, and its key in "
     "cloud.tls_client_key_file";
 
+constexpr std::string_view kNoHandshake =
+    "{peer} accepts the connection, but does not answer the TLS handshake: check that it is the "
+    "right server and not overloaded, and firewalls and proxies on the way";
 constexpr std::string_view kNoTls =
     "{peer} does not speak TLS: write http:// in cloud.app_address if this is a server without it; "
     "otherwise check the port, or whether a captive portal answers in the server's place";
@@ -104,9 +107,7 @@ constexpr Rule kRules[] = {
     {"Failed parsing HTTP/2", When::kAlways,
      "{peer} answers, but not with HTTP/2: no gRPC server; check host and port in "
      "cloud.app_address"},
-    {"Handshake read failed", When::kTls,
-     "{peer} accepts the connection, but does not answer the TLS handshake: check that it is the "
-     "right server and not overloaded, and firewalls and proxies on the way"},
+    {"Handshake read failed", When::kTls, kNoHandshake},
     {"before receiving SETTINGS frame", When::kAlways,
      "{peer} accepts the connection, but does not answer: check that it is a gRPC server, that it "
      "is not overloaded, and firewalls and proxies on the way"},
@@ -118,6 +119,8 @@ constexpr Rule kRules[] = {
     {kHungUp, When::kPlaintext,
      "{peer} closed the connection without an answer, as a server does that expects TLS: if so, "
      "write https:// in cloud.app_address"},
+    // The time was up before this machine came to send anything.
+    {"Handshake write failed", When::kTls, kNoHandshake},
 };
 
 bool Says(std::string_view cause, std::string_view needle) {

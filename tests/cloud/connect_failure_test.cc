@@ -95,6 +95,8 @@ TEST_F(ConnectFailureTest, SaysWhichStepFailed) {
        "client's certificate: "},
       {kTls, false, LastError("UNKNOWN: ipv4:192.0.2.1:443: Handshake read failed"),
        "192.0.2.1:443 accepts the connection, but does not answer the TLS handshake: "},
+      {kTls, false, LastError("UNKNOWN: ipv4:192.0.2.1:443: Handshake write failed"),
+       "192.0.2.1:443 accepts the connection, but does not answer the TLS handshake: "},
       {kPlaintext, false, LastError("UNAVAILABLE: ipv4:192.0.2.1:80: Connection reset by peer"),
        "192.0.2.1:80 closed the connection without an answer, as a server does that expects TLS"},
       {kPlaintext, false,
