@@ -48,6 +48,9 @@ constexpr std::string_view kClientMissing =
     "certificate: name one in cloud.tls_client_certificate_file, and its key in "
     "cloud.tls_client_key_file";
 
+constexpr std::string_view kNoConnection =
+    "{peer} does not answer: check host and port in cloud.app_address, the network, and firewalls "
+    "on the way";
 constexpr std::string_view kNoHandshake =
     "{peer} accepts the connection, but does not answer the TLS handshake: check that it is the "
     "right server and not overloaded, and firewalls and proxies on the way";
@@ -78,9 +81,8 @@ constexpr Rule kRules[] = {
     {"Network is unreachable", When::kAlways,
      "Network is unreachable for {peer}: check the network; a host that has only an IPv6 address "
      "needs a machine with IPv6"},
-    {"connect() timed out", When::kAlways,
-     "{peer} does not answer: check host and port in cloud.app_address, the network, and firewalls "
-     "on the way"},
+    {"connect() timed out", When::kAlways, kNoConnection},
+    {"tcp handshaker shutdown", When::kAlways, kNoConnection},
     // A server of TLS 1.2 tells it in the handshake, one of TLS 1.3 just ends the connection.
     {"alert unknown ca", When::kTls, kClientRefused},
     {"alert bad certificate", When::kTls, kClientRefused},

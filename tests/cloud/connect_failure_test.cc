@@ -64,6 +64,10 @@ TEST_F(ConnectFailureTest, SaysWhichStepFailed) {
            "UNKNOWN: ipv6:%5B2001:db8::1%5D:443: Failed to connect to remote host: Network is "
            "unreachable"),
        "Network is unreachable for [2001:db8::1]:443: "},
+      {kTls, false, LastError("UNKNOWN: ipv4:192.0.2.1:443: connect() timed out"),
+       "192.0.2.1:443 does not answer: check host and port in cloud.app_address"},
+      {kTls, false, LastError("UNKNOWN: ipv4:192.0.2.1:443: tcp handshaker shutdown"),
+       "192.0.2.1:443 does not answer: check host and port in cloud.app_address"},
       {kTls, false,
        LastError("UNKNOWN: ipv4:192.0.2.9:3128: HTTP proxy returned response code 403"),
        "the proxy at 192.0.2.9:3128 does not let the connection through (HTTP proxy returned "

@@ -217,7 +217,9 @@ TEST_F(TlsTest, APeerThatNeverAnswers) {
     (*connectivity)->Begin();
     EXPECT_TRUE(testing::WaitUntil([&] { return (*connectivity)->Status().last_error != ""; }));
     const std::string error = (*connectivity)->Status().last_error;
-    EXPECT_TRUE(error.starts_with(address.name + " accepts the connection, but does not answer"))
+    // Where the machine is busy, the time may be up before the connection is made.
+    EXPECT_TRUE(error.starts_with(address.name + " accepts the connection, but does not answer") ||
+                error.starts_with(address.name + " does not answer"))
         << error;
   }
 }

@@ -178,6 +178,8 @@ void ComponentServer::Stop() {
   if (server_ == nullptr) return;
   server_->Shutdown(std::chrono::system_clock::now());
   server_.reset();
+  // What the calls did is over, as their locks tell who does not see into gRPC.
+  const std::lock_guard lock(mutex_);
 }
 
 void ComponentServer::Set(const std::string& method, const std::string& resource,

@@ -243,6 +243,7 @@ TEST_F(DatasetUploadTest, ARefusalIsToldAndSetAsideAndCanBePutBack) {
   EXPECT_TRUE(SyncNow().ok());
   ExpectWhatWasAskedFor(Stored());
   EXPECT_EQ(OnDisk(), "");
+  EXPECT_TRUE(disk.Close(testing::PatienceEnds()).ok());
 }
 
 TEST_F(DatasetUploadTest, ACancelledCallLeavesItToTheBackground) {
