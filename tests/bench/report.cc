@@ -26,15 +26,6 @@ std::string Verdict(const Row& row) {
                       row.noise_exceeds_margin() ? ", but the noise exceeds the margin" : "");
 }
 
-std::string Quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return quoted + '"';
-}
-
 std::string Json(const Row& row) {
   const bool measured = row.broken.empty();
   const auto number = [&](double value) {
@@ -55,6 +46,15 @@ std::string Json(const Row& row) {
 }
 
 }  // namespace
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return quoted + '"';
+}
 
 std::string Table(const std::vector<Row>& rows) {
   std::string table =
