@@ -32,7 +32,7 @@ std::string Escaped(const std::string& text) {
 // 10k for 10,000.
 std::string Short(double number) {
   if (number >= 1e6) return absl::StrFormat("%.4gM", number / 1e6);
-  if (number >= 1e4) return absl::StrFormat("%.4gk", number / 1e3);
+  if (number >= 1e3) return absl::StrFormat("%.4gk", number / 1e3);
   return absl::StrFormat("%.4g", number);
 }
 

@@ -12,7 +12,7 @@ namespace datamanager::bench {
 namespace {
 
 std::string Number(double number) {
-  return absl::StrFormat(std::abs(number) < 100 ? "%.3g" : "%.0f", number);
+  return std::abs(number) < 100 ? absl::StrFormat("%.3g", number) : absl::StrFormat("%.0f", number);
 }
 
 std::string Text(const Spread& spread) {
