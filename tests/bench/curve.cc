@@ -59,6 +59,10 @@ std::vector<double> Numbers(const Value& value, std::string_view key) {
 
 }  // namespace
 
+std::string Text(const Axis& axis) {
+  return axis.unit.empty() ? axis.what : absl::StrCat(axis.what, " (", axis.unit, ")");
+}
+
 void Measure(std::vector<Curve>& curves, int rounds, const std::vector<Way>& ways) {
   const size_t sizes = curves.front().x.size();
   std::mt19937 random{std::random_device()()};
@@ -148,7 +152,7 @@ Curve CurveOf(const std::string& json) {
 
 std::string Table(const Curve& curve) {
   std::string table =
-      absl::StrCat("\n", curve.title, " (", curve.y_axis.unit, ")\n\n| ", curve.x_axis.what);
+      absl::StrCat("\n", curve.title, ": ", Text(curve.y_axis), "\n\n| ", Text(curve.x_axis));
   for (const Series& series : curve.series) absl::StrAppend(&table, " | ", series.name);
   absl::StrAppend(&table, " |\n|");
   for (size_t i = 0; i <= curve.series.size(); ++i) absl::StrAppend(&table, " --- |");

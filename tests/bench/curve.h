@@ -16,6 +16,7 @@ struct Axis {
   std::string what;
   std::string unit;  // May be empty.
 };
+std::string Text(const Axis& axis);
 
 struct Series {
   enum class Kind : uint8_t {

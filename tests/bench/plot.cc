@@ -135,7 +135,7 @@ class Picture {
           kBottom + 4);
     }
     Add("<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>", (kLeft + kRight) / 2,
-        kBottom + 35, Label(curve_.x_axis));
+        kBottom + 35, Escaped(Text(curve_.x_axis)));
   }
 
   void DrawYAxis() {
@@ -161,11 +161,7 @@ class Picture {
       for (int i = 0; i * step <= y_.high * 1.001; ++i) tick(i * step, true);
     }
     Add("<text transform=\"translate(16 %g) rotate(-90)\" text-anchor=\"middle\">%s</text>",
-        (kTop + kBottom) / 2, Label(curve_.y_axis));
-  }
-
-  static std::string Label(const Axis& axis) {
-    return Escaped(axis.unit.empty() ? axis.what : absl::StrCat(axis.what, " (", axis.unit, ")"));
+        (kTop + kBottom) / 2, Escaped(Text(curve_.y_axis)));
   }
 
   void DrawSeries() {
