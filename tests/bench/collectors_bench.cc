@@ -80,14 +80,14 @@ std::vector<Curve> CollectorCount(const Settings& settings) {
   const auto measure = [&](size_t index, const std::function<Work(const Load&)>& run) {
     const Load load{.collectors = static_cast<int>(counts[index]),
                     .interval = settings.brief ? 10ms : 100ms,
-                    .duration = settings.brief ? 50ms : 2000ms};
+                    .duration = settings.brief ? 50ms : 3000ms};
     Work work = run(load);
     const double ticks = counts[index] * std::chrono::duration<double>(load.duration).count() /
                          std::chrono::duration<double>(load.interval).count();
     const double cpu = work.cpu_seconds / ticks;
     return std::vector<double>{cpu * 1e6, LatenessOf(std::move(work))[2] * 1e6};
   };
-  Measure(curves, settings.Rounds(9),
+  Measure(curves, settings.Rounds(5),
           {{.kind = Series::Kind::kSubject,
             .name = "collectors of six values",
             .run =
