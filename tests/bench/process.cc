@@ -53,9 +53,9 @@ bool SyncSome(DataManager& manager, const std::string& how_much) {
     manager.Sync({.wait_for = SyncWait::kUploaded, .stop = stop.get_token()}).IgnoreError();
     ended = true;
   });
-  testing::WaitUntil([&] { return reached() || ended; }, std::chrono::minutes(5));
+  const bool over = testing::WaitUntil([&] { return reached() || ended; }, std::chrono::minutes(5));
   stop.request_stop();
-  return reached();
+  return over && reached();
 }
 
 int RunManager(const std::string& address, const std::string& directory) {
