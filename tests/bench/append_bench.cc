@@ -1,13 +1,16 @@
-// P2: what it costs to append a record so that a killed process does not lose it.
+// P2, and as records grow: what it costs to append a record so that a killed process does not lose
+// it.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +21,7 @@
 #include "capture_file/reader.h"
 #include "capture_file/record_buffer.h"
 #include "tests/bench/benches.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/records.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -127,6 +131,44 @@ std::vector<Row> Append(const Settings& settings) {
   compare(200, 300000, "append a record of 200 B", 1.15);
   compare(64 << 10, 2000, "append a record of 64 KiB", 1.05);
   return rows;
+}
+
+std::vector<Curve> RecordSize(const Settings& settings) {
+  const Axis bytes{.what = "size of a record", .unit = "bytes"};
+  const std::vector<double> sizes = settings.brief
+                                        ? std::vector<double>{10, 10000}
+                                        : std::vector<double>{10, 100, 1e3, 1e4, 1e5, 1e6, 1e7};
+  std::vector<Curve> curves = {{.id = "record_time",
+                                .title = "Time of a record",
+                                .x_axis = bytes,
+                                .y_axis = {.what = "time per record", .unit = "µs"},
+                                .x = sizes,
+                                .series = {}},
+                               {.id = "record_byte",
+                                .title = "Time of a byte",
+                                .x_axis = bytes,
+                                .y_axis = {.what = "time per byte", .unit = "ns"},
+                                .x = sizes,
+                                .series = {}}};
+  std::vector<std::unique_ptr<Appends>> appends;
+  for (const double size : sizes) {
+    const auto records = static_cast<size_t>(std::clamp(1.28e8 / size, 12.0, 1e5));
+    appends.push_back(
+        std::make_unique<Appends>(settings, static_cast<size_t>(size), settings.Size(records, 10)));
+  }
+  const auto figures = [&](const std::vector<double>& seconds, size_t index) {
+    return std::vector<double>{seconds[0] * 1e6, seconds[0] * 1e9 / sizes[index]};
+  };
+  std::vector<Way> ways = {
+      {.kind = Series::Kind::kSubject,
+       .name = "append",
+       .run = [&](size_t index) { return figures(appends[index]->ByOutput(), index); }},
+      {.kind = Series::Kind::kBaseline, .name = "write", .run = [&](size_t index) {
+         return figures(appends[index]->ByWrite(), index);
+       }}};
+  for (Way& way : PublishPayloads(settings, sizes)) ways.push_back(std::move(way));
+  Measure(curves, settings.Rounds(7), ways);
+  return curves;
 }
 
 }  // namespace datamanager::bench

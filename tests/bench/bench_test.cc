@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/bench/benches.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/report.h"
 #include "tests/support/temp_dir.h"
 
@@ -27,8 +28,8 @@ class FewCalls final : public Micro {
 class BenchTest : public ::testing::Test {
  protected:
   // Runs a moment of it, with its disk in place of the real one.
-  std::vector<Row> Run(std::vector<Row> (*bench)(const Settings&),
-                       FileOps& ops = FileOps::System()) {
+  template <typename Result>
+  Result Run(Result (*bench)(const Settings&), FileOps& ops = FileOps::System()) {
     return bench({.micro = &micro_,
                   .directory = testing::MemoryDirectory(),
                   .programs = BENCH_PROGRAMS,
@@ -39,6 +40,18 @@ class BenchTest : public ::testing::Test {
   static std::string Ids(const std::vector<Row>& rows) {
     std::string ids;
     for (const Row& row : rows) ids += row.id + " ";
+    return ids;
+  }
+  // Of curves, all of whose points were measured.
+  static std::string Ids(const std::vector<Curve>& curves) {
+    std::string ids;
+    for (const Curve& curve : curves) {
+      ids += curve.id + " ";
+      EXPECT_GE(curve.series.size(), 2U) << curve.id;
+      for (const Series& series : curve.series) {
+        EXPECT_EQ(series.points.size(), curve.x.size()) << curve.id << ", " << series.name;
+      }
+    }
     return ids;
   }
 
@@ -134,6 +147,38 @@ TEST_F(BenchTest, UploadTabularFiles) {
 }
 
 TEST_F(BenchTest, Footprint) { EXPECT_EQ(Ids(Run(&Footprint)), "P13 P13 "); }
+
+TEST_F(BenchTest, BacklogTimeCurve) {
+  EXPECT_EQ(Ids(Run(&BacklogTime)), "backlog_time ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&BacklogTime, ops), Broken);
+}
+
+TEST_F(BenchTest, BacklogMemoryCurve) { EXPECT_EQ(Ids(Run(&BacklogMemory)), "backlog_memory "); }
+
+TEST_F(BenchTest, CollectorCurves) {
+  EXPECT_EQ(Ids(Run(&CollectorCount)), "collectors_cpu collectors_lateness ");
+  LosesAWrite ops;
+  EXPECT_THROW(Run(&CollectorCount, ops), Broken);
+}
+
+TEST_F(BenchTest, RecordCurves) {
+  EXPECT_EQ(Ids(Run(&RecordSize)), "record_time record_byte ");
+  LosesAWrite ops;
+  EXPECT_THROW(Run(&RecordSize, ops), Broken);
+}
+
+TEST_F(BenchTest, RoundTripCurve) {
+  EXPECT_EQ(Ids(Run(&RoundTrip)), "round_trip ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&RoundTrip, ops), Broken);
+}
+
+TEST_F(BenchTest, WorkerCurve) {
+  EXPECT_EQ(Ids(Run(&WorkerCount)), "workers ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&WorkerCount, ops), Broken);
+}
 
 TEST(CompareTest, TheMedianIsOfTheRatiosWithinEachRound) {
   const std::vector<Row> rows =

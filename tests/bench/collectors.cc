@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -52,14 +53,15 @@ class Ticks {
   MonotonicTime due_;
 };
 
-// Follows what each collector is due for: before its first tick and after each, the last that the
-// thread does is to read the monotonic clock.
+// Follows what each collector is due for. Its thread reads the monotonic clock as the last before
+// its first tick and after each, and again right before it asks the source.
 class WatchedClock final : public Clock {
  public:
   // Of the calling thread from here on. The threads of capture begin without.
   struct Watched {
     const WatchedClock* clock = nullptr;
     MonotonicTime last_read;
+    MonotonicTime read_before;
     std::unique_ptr<Ticks> ticks;
     std::vector<double> lateness;
   };
@@ -67,7 +69,9 @@ class WatchedClock final : public Clock {
   explicit WatchedClock(Duration interval) : interval_(interval) {}
 
   MonotonicTime MonotonicNow() const override {
-    return Mine().last_read = Clock::System().MonotonicNow();
+    Watched& watched = Mine();
+    watched.read_before = watched.last_read;
+    return watched.last_read = Clock::System().MonotonicNow();
   }
   WallTime WallNow() const override { return Clock::System().WallNow(); }
 
@@ -75,11 +79,11 @@ class WatchedClock final : public Clock {
   void NoteTick() const {
     Watched& watched = Mine();
     if (watched.ticks == nullptr) {
-      watched.ticks = std::make_unique<Ticks>(watched.last_read, interval_);
+      watched.ticks = std::make_unique<Ticks>(watched.read_before, interval_);
     } else {
-      watched.ticks->Ended(watched.last_read);
+      watched.ticks->Ended(watched.read_before);
     }
-    const Duration late = Clock::System().MonotonicNow() - watched.ticks->due();
+    const Duration late = watched.last_read - watched.ticks->due();
     watched.lateness.push_back(std::chrono::duration<double>(late).count());
   }
 
@@ -165,6 +169,9 @@ Work RunCollectors(const Settings& settings, const Load& load) {
   work.cpu_seconds = watch.ProcessCpuSeconds();
   Require(capture->Close(testing::PatienceEnds(), testing::PatienceEnds()).ok(), "Close");
   work.lateness = clock.TakeLateness();
+  Require(std::all_of(work.lateness.begin(), work.lateness.end(),
+                      [](double late) { return late >= 0; }),
+          "a tick came before it was due");
 
   uint64_t captured = 0;
   for (const CollectorStats& stats : capture->Stats()) {

@@ -1,12 +1,14 @@
-// P3, P4: how punctual collectors are, and what CPU time they take.
+// P3, P4, and as they become more: how punctual collectors are, and what CPU time they take.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <utility>
 #include <vector>
 
 #include "tests/bench/benches.h"
 #include "tests/bench/collectors.h"
+#include "tests/bench/curves.h"
 
 namespace datamanager::bench {
 namespace {
@@ -56,6 +58,51 @@ std::vector<Row> CollectorCpu(const Settings& settings) {
       "P4", settings.Rounds(7), {{.what = "CPU time of 100 collectors at 10 Hz", .bound = 1.25}},
       [&] { return std::vector<double>{RunCollectors(settings, load).cpu_seconds}; },
       [&] { return std::vector<double>{RunThreads(settings, load, /*write=*/true).cpu_seconds}; });
+}
+
+std::vector<Curve> CollectorCount(const Settings& settings) {
+  const Axis collectors{.what = "collectors, at 10 Hz each", .unit = ""};
+  const std::vector<double> counts = settings.brief
+                                         ? std::vector<double>{1, 10}
+                                         : std::vector<double>{1, 3, 10, 30, 100, 300, 1000};
+  std::vector<Curve> curves = {{.id = "collectors_cpu",
+                                .title = "CPU time of a tick",
+                                .x_axis = collectors,
+                                .y_axis = {.what = "CPU time per tick", .unit = "µs"},
+                                .x = counts,
+                                .series = {}},
+                               {.id = "collectors_lateness",
+                                .title = "Lateness of ticks",
+                                .x_axis = collectors,
+                                .y_axis = {.what = "p99 of lateness", .unit = "µs"},
+                                .x = counts,
+                                .series = {}}};
+  const auto measure = [&](size_t index, const std::function<Work(const Load&)>& run) {
+    const Load load{.collectors = static_cast<int>(counts[index]),
+                    .interval = settings.brief ? 10ms : 100ms,
+                    .duration = settings.brief ? 50ms : 3000ms};
+    Work work = run(load);
+    const double ticks = counts[index] * std::chrono::duration<double>(load.duration).count() /
+                         std::chrono::duration<double>(load.interval).count();
+    const double cpu = work.cpu_seconds / ticks;
+    return std::vector<double>{cpu * 1e6, LatenessOf(std::move(work))[2] * 1e6};
+  };
+  Measure(curves, settings.Rounds(5),
+          {{.kind = Series::Kind::kSubject,
+            .name = "collectors of six values",
+            .run =
+                [&](size_t index) {
+                  return measure(index,
+                                 [&](const Load& load) { return RunCollectors(settings, load); });
+                }},
+           {.kind = Series::Kind::kBaseline,
+            .name = "threads that sleep and write",
+            .run = [&](size_t index) {
+              return measure(index, [&](const Load& load) {
+                return RunThreads(settings, load, /*write=*/true);
+              });
+            }}});
+  return curves;
 }
 
 }  // namespace datamanager::bench

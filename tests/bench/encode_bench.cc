@@ -40,7 +40,7 @@ class Direct {
 
  private:
   Readings readings_;
-  const ReadingEncoder encoder_;
+  const ReadingEncoder encoder_{};
   capture_file::RecordBuffer buffer_;
 };
 

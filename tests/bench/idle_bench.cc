@@ -1,8 +1,9 @@
-// P9, P10: what a data manager takes when there is nothing to do, and how little more when there is
-// much.
+// P9, P10, and memory as the backlog grows: what a data manager takes when there is nothing to do,
+// and how little more when there is much.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include "tests/bench/bare_client.h"
 #include "tests/bench/benches.h"
 #include "tests/bench/child.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/records.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -89,6 +91,26 @@ struct Manager {
   const testing::TempDir directory;
   const std::unique_ptr<Child> process;
 };
+
+// Capture files of 100 collectors, made elsewhere, so that none is uploaded before all are there.
+void FillBacklog(const Settings& settings, const Manager& manager, size_t count) {
+  const TabularFile file = TabularFileOf(500);
+  const WallTime begin = Clock::System().WallNow() - std::chrono::hours(1);
+  const testing::TempDir made(settings.directory);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string directory = absl::StrCat(made.path(), "/sensor-", i % 100);
+    if (i < 100) std::filesystem::create_directory(directory);
+    const UniqueFd fd(
+        ::open(absl::StrCat(directory, "/",
+                            capture_file::CompleteName(begin + std::chrono::microseconds(i)))
+                   .c_str(),
+               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    Require(::write(fd.get(), file.bytes.data(), file.bytes.size()) ==
+                static_cast<ssize_t>(file.bytes.size()),
+            "cannot write the backlog");
+  }
+  std::filesystem::rename(made.path(), manager.directory.path() + "/capture/sensors");
+}
 
 }  // namespace
 
@@ -165,25 +187,8 @@ std::vector<Row> Memory(const Settings& settings) {
   };
   std::vector<Row> rows =
       compare("memory beyond idle, a backlog of 1,000,000 files", 4, [&](const Manager& manager) {
-        const TabularFile file = TabularFileOf(500);
-        const size_t count = settings.Size(1000000, 100);
-        const WallTime begin = Clock::System().WallNow() - std::chrono::hours(1);
-        // Made elsewhere, so that none is uploaded before all are there.
-        const testing::TempDir made(settings.directory);
-        for (size_t i = 0; i < count; ++i) {
-          const std::string directory = absl::StrCat(made.path(), "/sensor-", i % 100);
-          if (i < 100) std::filesystem::create_directory(directory);
-          const UniqueFd fd(
-              ::open(absl::StrCat(directory, "/",
-                                  capture_file::CompleteName(begin + std::chrono::microseconds(i)))
-                         .c_str(),
-                     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-          Require(::write(fd.get(), file.bytes.data(), file.bytes.size()) ==
-                      static_cast<ssize_t>(file.bytes.size()),
-                  "cannot write the backlog");
-        }
         server.TakeCounts();
-        std::filesystem::rename(made.path(), manager.directory.path() + "/capture/sensors");
+        FillBacklog(settings, manager, settings.Size(1000000, 100));
         const size_t some = settings.Size(20000, 50);
         manager.Sync(absl::StrCat(some));
         Require(server.TakeCounts().calls >= some, "files of the backlog did not arrive");
@@ -208,6 +213,41 @@ std::vector<Row> Memory(const Settings& settings) {
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+std::vector<Curve> BacklogMemory(const Settings& settings) {
+  BenchServer server(settings, {});
+  std::vector<Curve> curves = {{.id = "backlog_memory",
+                                .title = "Memory of a process that uploads the backlog",
+                                .x_axis = {.what = "files waiting", .unit = ""},
+                                .y_axis = {.what = "resident beyond idle", .unit = "MiB"},
+                                .log_y = false,
+                                .x = settings.brief ? std::vector<double>{10, 100}
+                                                    : std::vector<double>{100, 1e3, 1e4, 1e5, 1e6},
+                                .series = {}}};
+  const auto beyond_idle = [&](size_t index, size_t uploads) -> std::vector<double> {
+    const auto files = static_cast<size_t>(curves[0].x[index]);
+    const size_t some = std::min(files, uploads);
+    const Manager manager(settings, server.address());
+    const double idle = manager.Resident();
+    manager.MostResident();
+    server.TakeCounts();
+    FillBacklog(settings, manager, uploads == 0 ? 0 : files);
+    manager.Sync(uploads == 0 ? "all" : absl::StrCat(some));
+    Require(server.TakeCounts().calls >= some, "files of the backlog did not arrive");
+    return {manager.MostResident() - idle};
+  };
+  Measure(curves, settings.Rounds(3),
+          {{.kind = Series::Kind::kSubject,
+            .name = "until 100 are uploaded",
+            .run = [&](size_t index) { return beyond_idle(index, settings.Size(100, 10)); }},
+           {.kind = Series::Kind::kBaseline,
+            .name = "none wait, none uploaded",
+            .run = [&](size_t index) { return beyond_idle(index, 0); }},
+           {.kind = Series::Kind::kSubject,
+            .name = "until 20,000 are, or all",
+            .run = [&](size_t index) { return beyond_idle(index, settings.Size(20000, 50)); }}});
+  return curves;
 }
 
 }  // namespace datamanager::bench

@@ -1,7 +1,8 @@
-// P5: what it takes to get a frame into a published file.
+// P5, and as payloads grow: what it takes to get a frame into a published file.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -21,6 +22,7 @@
 #include "capture/output.h"
 #include "capture/record_encoder.h"
 #include "tests/bench/benches.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/records.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/support/files.h"
@@ -29,8 +31,6 @@
 
 namespace datamanager::bench {
 namespace {
-
-constexpr size_t kFrameBytes = 1000000;
 
 // Flushes files to the medium, and their directory, on a thread of its own.
 class Flusher {
@@ -80,13 +80,14 @@ class Flusher {
 
 class Frames {
  public:
-  Frames(const Settings& settings, size_t count)
-      : settings_(settings), count_(count), frame_(kFrameBytes, 'x') {
+  Frames(const Settings& settings, size_t size, size_t count)
+      : settings_(settings), count_(count), frame_(size, 'x') {
     logger_ = *Logger::Create([](const LogEntry&) {});
     keeper_ = *capture::Keeper::Start({.ops = settings.ops, .logger = logger_});
     keeper_->SetFlushPolicy({.durability = Durability::kPublished});
   }
 
+  size_t count() const { return count_; }
   // Seconds until the last is published.
   std::vector<double> ByOutput() {
     const testing::TempDir directory(settings_.directory);
@@ -154,11 +155,30 @@ class Frames {
 }  // namespace
 
 std::vector<Row> PublishFrames(const Settings& settings) {
-  Frames frames(settings, settings.Size(100, 3));
+  Frames frames(settings, 1000000, settings.Size(100, 3));
   return Compare(
       "P5", settings.Rounds(7),
       {{.what = "capture a frame of 1 MB to a published file", .bound = 1.2}},
       [&] { return frames.ByOutput(); }, [&] { return frames.BySystemCalls(); });
+}
+
+std::vector<Way> PublishPayloads(const Settings& settings, const std::vector<double>& sizes) {
+  const auto frames = std::make_shared<std::vector<std::unique_ptr<Frames>>>();
+  for (const double size : sizes) {
+    const auto count = static_cast<size_t>(std::clamp(6.4e7 / size, 8.0, 1e3));
+    frames->push_back(
+        std::make_unique<Frames>(settings, static_cast<size_t>(size), settings.Size(count, 3)));
+  }
+  const auto way = [&](Series::Kind kind, const std::string& name,
+                       std::vector<double> (Frames::*by)()) {
+    return Way{.kind = kind, .name = name, .run = [frames, sizes, by](size_t index) {
+                 Frames& of_size = *(*frames)[index];
+                 const double seconds = (of_size.*by)()[0] / static_cast<double>(of_size.count());
+                 return std::vector<double>{seconds * 1e6, seconds * 1e9 / sizes[index]};
+               }};
+  };
+  return {way(Series::Kind::kSubject, "capture to a file of its own", &Frames::ByOutput),
+          way(Series::Kind::kBaseline, "open, write, rename, close", &Frames::BySystemCalls)};
 }
 
 }  // namespace datamanager::bench

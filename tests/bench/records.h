@@ -42,15 +42,13 @@ class ReadingEncoder {
   const capture::Method& method_ = **capture::FindMethod("rdk:component:sensor", "Readings");
 };
 
-// A record whose frame has exactly `size` bytes.
+// A record whose frame has exactly `size` bytes, at least 10.
 inline capture_file::RecordBuffer RecordOf(size_t size) {
   wire::SensorData record;
-  record.mutable_metadata()->mutable_time_requested()->set_seconds(1);
-  auto& text = (*record.mutable_struct_()->mutable_fields())["text"];
   capture_file::RecordBuffer buffer;
-  // Length prefixes grow with the text, so that its length is found by trying.
-  for (size_t length = size - 64; length < size; ++length) {
-    text.set_string_value(std::string(length, 'x'));
+  // Length prefixes grow with the payload, so that its length is found by trying.
+  for (size_t length = size - 10; length < size; ++length) {
+    record.set_binary(std::string(length, 'x'));
     buffer.Clear();
     buffer.PrependBytes(record.SerializeAsString());
     if (buffer.Frame().size() == size) return buffer;

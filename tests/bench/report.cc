@@ -12,7 +12,7 @@ namespace datamanager::bench {
 namespace {
 
 std::string Number(double number) {
-  return absl::StrFormat(std::abs(number) < 100 ? "%.3g" : "%.0f", number);
+  return std::abs(number) < 100 ? absl::StrFormat("%.3g", number) : absl::StrFormat("%.0f", number);
 }
 
 std::string Text(const Spread& spread) {
@@ -24,15 +24,6 @@ std::string Verdict(const Row& row) {
   if (!row.broken.empty()) return absl::StrCat("broken: ", row.broken);
   return absl::StrCat(row.holds() ? "yes" : "NO",
                       row.noise_exceeds_margin() ? ", but the noise exceeds the margin" : "");
-}
-
-std::string Quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return quoted + '"';
 }
 
 std::string Json(const Row& row) {
@@ -55,6 +46,15 @@ std::string Json(const Row& row) {
 }
 
 }  // namespace
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return quoted + '"';
+}
 
 std::string Table(const std::vector<Row>& rows) {
   std::string table =

@@ -15,6 +15,8 @@ std::string Table(const std::vector<Row>& rows);
 // with "noise_min" and "noise_max", "noise_exceeds_margin", "broken". "ratio" is a figure in
 // `unit`, where that is not "x"; null if the bench is broken.
 std::string Json(const std::vector<Row>& rows);
+// Text as JSON has it.
+std::string Quoted(const std::string& text);
 
 }  // namespace datamanager::bench
 

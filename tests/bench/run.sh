@@ -4,24 +4,30 @@
 # The whole takes about half an hour on an idle machine with two processors; P9 (memory) and
 # P13-build (a clean build) take most of it. Status 1 if a bench is broken; a row beyond its bound
 # stands in the table.
+#   tests/bench/run.sh --curves [--to DIR] [--only SUBJECT,SUBJECT...] [--brief]
+# Measures how costs grow, a quarter of an hour; writes data and plots to DIR. The subjects: backlog,
+# memory, collectors, record, round_trip, workers.
 set -euo pipefail
 here="$(pwd)"
 cd "$(dirname "$0")/../.."
 
-json=()
+program=bench
+files=()
 arguments=()
 while (($# > 0)); do
   case "$1" in
-    --json)
-      [[ "${2:?--json needs a file}" == /* ]] && json=(--json "$2") || json=(--json "$here/$2")
+    --curves) program=curves ;;
+    --json | --to)
+      [[ "${2:?$1 needs a place}" == /* ]] && files=("$1" "$2") || files=("$1" "$here/$2")
       shift
       ;;
     *) arguments+=("$1") ;;
   esac
   shift
 done
+[[ $program == bench ]] && files+=(--source "$PWD")
 
 ./cmake/install_dependencies.sh libbenchmark-dev
 cmake --preset release -DDATAMANAGER_BUILD_BENCHES=ON
-cmake --build --preset release --target bench
-exec build/release/tests/bench/bench --source "$PWD" "${json[@]}" "${arguments[@]}"
+cmake --build --preset release --target "$program"
+exec "build/release/tests/bench/$program" "${files[@]}" "${arguments[@]}"

@@ -1,10 +1,11 @@
-// P6, P7, P11: what it takes to upload.
+// P6, P7, P11, and as the server is farther away and workers are more: what it takes to upload.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
@@ -22,6 +23,7 @@
 #include "sync/wire_field.h"
 #include "tests/bench/bare_client.h"
 #include "tests/bench/benches.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/records.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/support/files.h"
@@ -386,6 +388,87 @@ std::vector<Row> UploadTabularFiles(const Settings& settings) {
           [&] { return one(files.BySync(), 1); }, [&] { return one(files.ByReserializing(), 1); }),
       rows);
   return rows;
+}
+
+std::vector<Curve> RoundTrip(const Settings& settings) {
+  constexpr int kWorkers = 16;
+  std::vector<Curve> curves = {{.id = "round_trip",
+                                .title = "Uploads of 4 KB with 16 workers",
+                                .x_axis = {.what = "added to each round trip", .unit = "ms"},
+                                .y_axis = {.what = "time per file", .unit = "ms"},
+                                .x = settings.brief
+                                         ? std::vector<double>{0, 5}
+                                         : std::vector<double>{0, 1, 2, 5, 10, 20, 50, 100, 200},
+                                .series = {}}};
+  const TabularFile file = TabularFileOf(4096);
+  std::vector<std::unique_ptr<BenchServer>> servers;
+  std::vector<std::unique_ptr<Files>> sizes;
+  std::vector<double> counts;
+  for (const double delay : curves[0].x) {
+    servers.push_back(std::make_unique<BenchServer>(
+        settings, std::vector<std::string>{"--delay", absl::StrCat(delay)}));
+    // Whole turns of all workers, which take more than a second.
+    const auto turns = static_cast<size_t>(std::clamp(1500 / std::max(delay, 1.0), 8.0, 250.0));
+    const size_t count = kWorkers * settings.Size(turns, 2);
+    counts.push_back(static_cast<double>(count));
+    sizes.push_back(std::make_unique<Files>(settings, *servers.back(), file, count, kWorkers));
+  }
+  const auto way = [&](Series::Kind kind, const std::string& name,
+                       std::vector<double> (Files::*by)()) {
+    return Way{.kind = kind, .name = name, .run = [&sizes, &counts, by](size_t index) {
+                 return std::vector<double>{((*sizes[index]).*by)()[0] * 1e3 / counts[index]};
+               }};
+  };
+  Measure(curves, settings.Rounds(5),
+          {way(Series::Kind::kSubject, "the library", &Files::BySync),
+           way(Series::Kind::kBaseline, "bare loop, 16 in flight", &Files::ByBareLoop)});
+  curves[0].series.push_back(Law(curves[0], "what is added / 16", [](double delay) {
+    return delay > 0 ? delay / kWorkers : std::nan("");
+  }));
+  return curves;
+}
+
+std::vector<Curve> WorkerCount(const Settings& settings) {
+  const int far_ms = settings.brief ? 5 : 20;
+  std::vector<Curve> curves = {{.id = "workers",
+                                .title = "Uploads of 4 KB",
+                                .x_axis = {.what = "workers", .unit = ""},
+                                .y_axis = {.what = "files per second", .unit = ""},
+                                .x = settings.brief ? std::vector<double>{1, 4}
+                                                    : std::vector<double>{1, 2, 4, 8, 16, 32, 64},
+                                .series = {}}};
+  const TabularFile file = TabularFileOf(4096);
+  BenchServer near_server(settings, {});
+  BenchServer far_server(settings, {"--delay", absl::StrCat(far_ms)});
+  struct Size {
+    size_t count;
+    std::unique_ptr<Files> files;
+  };
+  std::vector<Size> near_by;
+  std::vector<Size> far_off;
+  for (const double x : curves[0].x) {
+    const auto workers = static_cast<int>(x);
+    const auto add = [&](BenchServer& server, size_t count, std::vector<Size>& to) {
+      to.push_back({count, std::make_unique<Files>(settings, server, file, count, workers)});
+    };
+    add(near_server, settings.Size(3000, 20), near_by);
+    add(far_server, static_cast<size_t>(workers) * settings.Size(60, 2), far_off);
+  }
+  const auto way = [](Series::Kind kind, const std::string& name, const std::vector<Size>& sizes,
+                      std::vector<double> (Files::*by)()) {
+    return Way{.kind = kind, .name = name, .run = [&sizes, by](size_t index) {
+                 const double seconds = ((*sizes[index].files).*by)()[0];
+                 return std::vector<double>{static_cast<double>(sizes[index].count) / seconds};
+               }};
+  };
+  Measure(curves, settings.Rounds(5),
+          {way(Series::Kind::kSubject, "the library, nothing added", near_by, &Files::BySync),
+           way(Series::Kind::kBaseline, "bare loop, nothing added", near_by, &Files::ByBareLoop),
+           way(Series::Kind::kSubject, "the library, 20 ms added", far_off, &Files::BySync),
+           way(Series::Kind::kBaseline, "bare loop, 20 ms added", far_off, &Files::ByBareLoop)});
+  curves[0].series.push_back(
+      Law(curves[0], "workers / 20 ms", [&](double workers) { return workers * 1000 / far_ms; }));
+  return curves;
 }
 
 }  // namespace datamanager::bench

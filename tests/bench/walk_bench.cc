@@ -1,4 +1,4 @@
-// P8: what it costs to look through a large backlog.
+// P8, and the time of a pass over a backlog that grows: what it costs to look through it.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,6 +23,7 @@
 #include "capture_file/file_name.h"
 #include "sync/pass.h"
 #include "tests/bench/benches.h"
+#include "tests/bench/curves.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/support/fake_uploader.h"
 #include "tests/support/files.h"
@@ -251,6 +252,61 @@ std::vector<Row> Walk(const Settings& settings) {
           timed([&] { Require(world.Pass().files == 0, "a pass offers what somebody has"); }),
           bare(names));
   return rows;
+}
+
+std::vector<Curve> BacklogTime(const Settings& settings) {
+  // A backlog of ten collectors, to be passed over both ways.
+  struct Size {
+    Size(const Settings& settings, double files)
+        : backlog(settings, 10, static_cast<size_t>(files) / 10),
+          world(settings, backlog.root()),
+          by_age(backlog.root()) {
+      all = names.Walk(backlog.root());
+      Require(all.files == backlog.files(), "the tree is not as it was made");
+    }
+    // Microseconds for each file.
+    std::vector<double> Timed(const std::function<Found()>& pass) const {
+      const Stopwatch watch;
+      const Found found = pass();
+      const double seconds = watch.CpuSeconds();
+      Require(found.files == all.files && found.inodes == all.inodes, "a file is skipped");
+      return {seconds * 1e6 / static_cast<double>(all.files)};
+    }
+
+    const Backlog backlog;
+    PassWorld world;
+    const BareLooksByAge by_age;
+    BareWalk names{/*stat=*/false};
+    Found all;
+  };
+  std::vector<Curve> curves = {{.id = "backlog_time",
+                                .title = "A pass over the backlog, oldest first",
+                                .x_axis = {.what = "files waiting", .unit = ""},
+                                .y_axis = {.what = "CPU time per file", .unit = "µs"},
+                                .x = settings.brief
+                                         ? std::vector<double>{10, 100}
+                                         : std::vector<double>{100, 1e3, 1e4, 3e4, 1e5, 3e5, 1e6},
+                                .series = {}}};
+  std::vector<std::unique_ptr<Size>> sizes;
+  for (const double files : curves[0].x) sizes.push_back(std::make_unique<Size>(settings, files));
+  Measure(curves, settings.Rounds(7),
+          {{.kind = Series::Kind::kSubject,
+            .name = "a pass that offers all",
+            .run =
+                [&](size_t index) {
+                  Size& size = *sizes[index];
+                  return size.Timed([&] { return size.world.Pass(); });
+                }},
+           {.kind = Series::Kind::kBaseline,
+            .name = "getdents, then fstatat by age",
+            .run = [&](size_t index) {
+              Size& size = *sizes[index];
+              return size.Timed([&] {
+                size.names.Walk(size.backlog.root());
+                return size.by_age.Look();
+              });
+            }}});
+  return curves;
 }
 
 }  // namespace datamanager::bench
