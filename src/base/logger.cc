@@ -128,13 +128,18 @@ Logger::~Logger() { Close(); }
 
 void Logger::Log(LogLevel level, std::string message) {
   LogEntry entry{.time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
-  MutexLock lock(state_->mutex);
-  if (state_->closed || state_->queue.size() >= kQueueLimit) {
-    ++state_->dropped;
-    return;
+  bool was_empty = false;
+  {
+    MutexLock lock(state_->mutex);
+    if (state_->closed || state_->queue.size() >= kQueueLimit) {
+      ++state_->dropped;
+      return;
+    }
+    was_empty = state_->queue.empty();
+    state_->queue.push_back(std::move(entry));
   }
-  state_->queue.push_back(std::move(entry));
-  state_->changed.NotifyOne();
+  // Without the lock, for which the thread would go back to sleep.
+  if (was_empty) state_->changed.NotifyOne();
 }
 
 uint64_t Logger::dropped() const {

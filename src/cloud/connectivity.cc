@@ -106,6 +106,8 @@ struct Connectivity::Watch {
 
   // The thread's.
   void Run();
+  // Null: there is none so far. False: there will be none any more.
+  bool NextEvent(void** tag);
   void Observe();
   void LookAtAdmission();
   void Enter(grpc_connectivity_state state, const Admission& admission);
@@ -135,6 +137,9 @@ struct Connectivity::Watch {
   grpc::CompletionQueue queue;
   grpc::Alarm alarm;
   grpc::Alarm admission_alarm;
+  grpc::Alarm calls_alarm;
+  CallsUnderWay calls{
+      [this] { calls_alarm.Set(&queue, gpr_now(GPR_CLOCK_MONOTONIC), &calls_alarm); }};
   // The thread's alone.
   std::unique_ptr<Probe> probe;
   bool connected_before = false;
@@ -153,16 +158,35 @@ struct Connectivity::Watch {
 
 void Connectivity::Watch::Run() {
   void* tag = nullptr;
-  bool ok = false;
-  while (queue.Next(&tag, &ok)) {
+  while (NextEvent(&tag)) {
+    if (tag == nullptr) continue;
     if (tag == this) {
       Observe();
+    } else if (tag == &calls_alarm) {
+      calls.Woken();
     } else if (tag == &admission_alarm) {
       LookAtAdmission();
     } else {
       FinishProbe();
     }
   }
+}
+
+bool Connectivity::Watch::NextEvent(void** tag) {
+  bool ok = false;
+  if (calls.MayWaitForEvents(channel_state == GRPC_CHANNEL_READY, closing.get_token())) {
+    return queue.Next(tag, &ok);
+  }
+  switch (queue.AsyncNext(tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC))) {
+    case grpc::CompletionQueue::SHUTDOWN:
+      return false;
+    case grpc::CompletionQueue::TIMEOUT:
+      *tag = nullptr;
+      break;
+    case grpc::CompletionQueue::GOT_EVENT:
+      break;
+  }
+  return true;
 }
 
 void Connectivity::Watch::Observe() {
@@ -360,6 +384,8 @@ ConnectionStatus Connectivity::Status() const {
 }
 
 Authentication* Connectivity::authentication() const { return watch_->authentication.get(); }
+
+CallsUnderWay& Connectivity::calls() const { return watch_->calls; }
 
 bool Connectivity::ChannelReady() const {
   return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;

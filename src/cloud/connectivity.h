@@ -12,6 +12,7 @@
 #include "base/logger.h"
 #include "base/thread.h"
 #include "cloud/authentication.h"
+#include "cloud/calls_under_way.h"
 #include "cloud/channel.h"
 #include "cloud/ready_listener.h"
 #include "datamanager/cloud.h"
@@ -26,7 +27,8 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 
 // Owns the channel, and with credentials the authentication, whose thread is "dm-auth". Another
 // thread ("dm-cloud") follows its state: it sleeps in a completion queue until gRPC reports a
-// change, keeps the status, logs each change of it and tells the listener.
+// change, but while calls are under way only looks there at times (see CallsUnderWay); it keeps the
+// status, logs each change of it and tells the listener.
 //
 // gRPC does not tell why a connection failed, but fails calls with the reason. So when the
 // connection is lost or a try for it has failed, the thread makes a small call of its own (a health
@@ -53,6 +55,8 @@ class Connectivity {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   // Null without credentials.
   Authentication* authentication() const;
+  // Where each call over the channel says that it is under way.
+  CallsUnderWay& calls() const;
 
   // See sync::Uploader.
   ConnectionStatus Status() const;

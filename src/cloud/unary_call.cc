@@ -24,8 +24,10 @@ sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
   AddUploadKey(options.upload_key, context);
   const std::stop_callback cancel(options.stop, CancelCall{&context});
   grpc::ByteBuffer reply;
+  CallsUnderWay::Call under_way(connectivity.calls());
   const grpc::Status status =
       Exchange(connectivity.channel(), MethodPath(method), request, context, reply);
+  under_way.End(status.ok());
 
   sync::CallResult result{.status = ToStatus(status), .sent = true};
   if (status.ok()) {

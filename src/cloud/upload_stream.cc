@@ -22,6 +22,7 @@ GrpcUploadStream::GrpcUploadStream(std::shared_ptr<Connectivity> connectivity,
   // The headers leave with the first message, so that starting the call is no operation to wait
   // for.
   context_.set_initial_metadata_corked(true);
+  under_way_.emplace(connectivity_->calls());
   grpc::GenericStub stub(connectivity_->channel());
   call_ = stub.PrepareCall(&context_, MethodPath(method), &queue_);
   call_->StartCall(nullptr);
@@ -51,6 +52,7 @@ sync::CallResult GrpcUploadStream::Finish() {
   result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
   result.sent = true;
   result.stalled = !stall_.ok();
+  under_way_->End(result.status.ok());
   End(*connectivity_, beginning_.token, is_repeat_, result);
   return result;
 }

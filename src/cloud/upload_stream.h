@@ -45,6 +45,7 @@ class GrpcUploadStream final : public sync::UploadStream {
   const std::stop_token stop_;
   const bool is_repeat_;
   const Beginning beginning_;  // If it is a refusal, the rest is unused.
+  std::optional<CallsUnderWay::Call> under_way_;
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

@@ -21,10 +21,14 @@ class Channel {
 
   // Blocks until a receiver has taken `item`, which is moved from only then.
   Sent Send(T& item, MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
     Offer offer{.item = &item};
-    offers_.push_back(&offer);
+    {
+      MutexLock lock(mutex_);
+      offers_.push_back(&offer);
+    }
+    // Without the lock, here and below: who is woken would go back to sleep for it.
     offered_.NotifyOne();
+    MutexLock lock(mutex_);
     const bool taken =
         taken_.WaitUntil(mutex_, stop, deadline, [&offer] { return offer.item == nullptr; });
     if (taken) return Sent::kTaken;
@@ -34,18 +38,21 @@ class Channel {
 
   // Blocks until something is sent; nullopt after a stop.
   std::optional<T> Receive(std::stop_token stop) DM_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    const bool sent = offered_.Wait(mutex_, stop, [this] {
-      mutex_.AssertHeld();
-      return !offers_.empty();
-    });
-    if (!sent || stop.stop_requested()) {
-      if (!offers_.empty()) offered_.NotifyOne();  // It may be this one that was told.
-      return std::nullopt;
+    std::optional<T> item;
+    {
+      MutexLock lock(mutex_);
+      const bool sent = offered_.Wait(mutex_, stop, [this] {
+        mutex_.AssertHeld();
+        return !offers_.empty();
+      });
+      if (!sent || stop.stop_requested()) {
+        if (!offers_.empty()) offered_.NotifyOne();  // It may be this one that was told.
+        return std::nullopt;
+      }
+      Offer& offer = *offers_.front();
+      offers_.pop_front();
+      item.emplace(std::move(*std::exchange(offer.item, nullptr)));
     }
-    Offer& offer = *offers_.front();
-    offers_.pop_front();
-    std::optional<T> item(std::move(*std::exchange(offer.item, nullptr)));
     taken_.NotifyAll();
     return item;
   }

@@ -111,7 +111,7 @@ struct SyncContext {
     }
     ~Settling() {
       MutexLock lock(context_.mutex);
-      if (--context_.settling == 0) context_.changed.NotifyAll();
+      if (--context_.settling == 0) context_.settled.NotifyAll();
     }
     Settling(const Settling&) = delete;
     Settling& operator=(const Settling&) = delete;
@@ -122,7 +122,7 @@ struct SyncContext {
   // Waits, at most for the disk, until whatever is no longer in its place has been counted.
   void WaitUntilSettled(std::stop_token stop) DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);
-    changed.Wait(mutex, std::move(stop), [this] {
+    settled.Wait(mutex, std::move(stop), [this] {
       mutex.AssertHeld();
       return settling == 0;
     });
@@ -153,6 +153,7 @@ struct SyncContext {
 
   Mutex mutex;
   CondVar changed;
+  CondVar settled;  // Apart, so that no file that is stored wakes the scheduler.
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
   int settling DM_GUARDED_BY(mutex) = 0;
   std::string last_error DM_GUARDED_BY(mutex);
