@@ -5,6 +5,7 @@
 // everything, "sync N" stops after N capture files; either is answered by "done".
 #include <grpcpp/channel.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -45,14 +46,16 @@ int HoldChannel(const std::string& address) {
 bool SyncSome(DataManager& manager, const std::string& how_much) {
   if (how_much == "all") return manager.Sync({.wait_for = SyncWait::kUploaded}).ok();
   const uint64_t target = std::strtoull(how_much.c_str(), nullptr, 10);
+  const auto reached = [&] { return manager.Stats().sync.tabular.files >= target; };
   std::stop_source stop;
+  std::atomic<bool> ended{false};
   std::jthread sync([&] {
     manager.Sync({.wait_for = SyncWait::kUploaded, .stop = stop.get_token()}).IgnoreError();
+    ended = true;
   });
-  const bool reached = testing::WaitUntil(
-      [&] { return manager.Stats().sync.tabular.files >= target; }, std::chrono::minutes(5));
+  const bool over = testing::WaitUntil([&] { return reached() || ended; }, std::chrono::minutes(5));
   stop.request_stop();
-  return reached;
+  return over && reached();
 }
 
 int RunManager(const std::string& address, const std::string& directory) {
