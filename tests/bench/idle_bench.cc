@@ -187,8 +187,8 @@ std::vector<Row> Memory(const Settings& settings) {
   };
   std::vector<Row> rows =
       compare("memory beyond idle, a backlog of 1,000,000 files", 4, [&](const Manager& manager) {
-        FillBacklog(settings, manager, settings.Size(1000000, 100));
         server.TakeCounts();
+        FillBacklog(settings, manager, settings.Size(1000000, 100));
         const size_t some = settings.Size(20000, 50);
         manager.Sync(absl::StrCat(some));
         Require(server.TakeCounts().calls >= some, "files of the backlog did not arrive");
@@ -231,8 +231,8 @@ std::vector<Curve> BacklogMemory(const Settings& settings) {
     const Manager manager(settings, server.address());
     const double idle = manager.Resident();
     manager.MostResident();
-    FillBacklog(settings, manager, uploads == 0 ? 0 : files);
     server.TakeCounts();
+    FillBacklog(settings, manager, uploads == 0 ? 0 : files);
     manager.Sync(uploads == 0 ? "all" : absl::StrCat(some));
     Require(server.TakeCounts().calls >= some, "files of the backlog did not arrive");
     return {manager.MostResident() - idle};
