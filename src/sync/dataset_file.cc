@@ -92,21 +92,23 @@ absl::StatusOr<DatasetFile> DatasetFile::Make(std::string_view contents, const U
   return file;
 }
 
-absl::StatusOr<std::optional<FileId>> DatasetFile::Write(FileOps& ops, const Root& root) const {
+absl::StatusOr<std::optional<FileId>> DatasetFile::Write(
+    FileOps& ops, const Root& root, const std::function<void()>& about_to_name) const {
   const std::string directory =
       absl::StrCat(root.path, "/", ToAbsl(capture_file::kDatasetUploadDirectory));
   const absl::StatusOr<UniqueFd> fd =
       MakeDirectoriesBelow(ops, root.path, capture_file::kDatasetUploadDirectory);
   if (!fd.ok()) return fd.status();
-  absl::StatusOr<std::optional<FileId>> made = WriteTo(ops, fd->get(), directory);
+  absl::StatusOr<std::optional<FileId>> made = WriteTo(ops, fd->get(), directory, about_to_name);
   if (!made.ok()) return made;
   // Of the capture directory, too, which may have just been made.
   if (absl::Status status = DurableNames(ops).Flush(directory); !status.ok()) return status;
   return made;
 }
 
-absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(FileOps& ops, int directory,
-                                                           const std::string& path) const {
+absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
+    FileOps& ops, int directory, const std::string& path,
+    const std::function<void()>& about_to_name) const {
   struct stat info {};
   if (ops.LstatAt(directory, name_.c_str(), &info) == 0) return std::nullopt;
   UniqueFd out;
@@ -136,6 +138,7 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(FileOps& ops, int dir
   if (status.ok() && ops.Fstat(out.get(), &info) != 0) {
     status = ErrnoStatus(errno, "look at", in_progress);
   }
+  if (status.ok()) about_to_name();
   if (status.ok() &&
       ops.RenameNoReplaceAt(directory, in_progress.c_str(), directory, name_.c_str()) == 0) {
     return FileId::Of(info);

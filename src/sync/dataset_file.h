@@ -43,13 +43,16 @@ class DatasetFile {
 
   // Puts it below `root`, the capture directory, and makes it durable: data, name, directories. If
   // the same waits there already, that is as good: nullopt, else which file was made. Of one that
-  // cannot be written nothing is left.
-  absl::StatusOr<std::optional<FileId>> Write(FileOps& ops, const Root& root) const;
+  // cannot be written nothing is left. `about_to_name` is called once the file is there, right
+  // before it gets its name.
+  absl::StatusOr<std::optional<FileId>> Write(FileOps& ops, const Root& root,
+                                              const std::function<void()>& about_to_name) const;
 
  private:
   DatasetFile() = default;
   absl::StatusOr<std::optional<FileId>> WriteTo(FileOps& ops, int directory,
-                                                const std::string& path) const;
+                                                const std::string& path,
+                                                const std::function<void()>& about_to_name) const;
 
   std::string head_;  // The metadata, with its length.
   std::string_view contents_;

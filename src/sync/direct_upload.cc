@@ -63,7 +63,8 @@ absl::Status DirectUploads::ToDatasets(const DatasetFile& file) {
                            file.name()),
       .kind = FileKind::kDatasetUpload};
   UploadOutcomes::Expectation expectation(context_.outcomes, found.path);
-  const absl::StatusOr<std::optional<FileId>> made = file.Write(ops_, *root);
+  const absl::StatusOr<std::optional<FileId>> made =
+      file.Write(ops_, *root, [&expectation] { expectation.AboutToName(); });
   if (!made.ok()) return Wrap(made.status(), "put the upload on disk");
   if (made->has_value()) expectation.OnlyOf(**made);
   const absl::Status status = UploadWaiting(std::move(found), expectation);

@@ -16,9 +16,15 @@ UploadOutcomes::Expectation::~Expectation() {
   outcomes_.expectations_.erase(this);
 }
 
+void UploadOutcomes::Expectation::AboutToName() {
+  MutexLock lock(outcomes_.mutex_);
+  told_before_ = told_.size();
+}
+
 void UploadOutcomes::Expectation::OnlyOf(FileId file) {
   MutexLock lock(outcomes_.mutex_);
   file_ = file;
+  told_.erase(told_.begin(), told_.begin() + static_cast<std::ptrdiff_t>(told_before_));
   std::erase_if(told_, [file](const UploadOutcome& outcome) { return outcome.file != file; });
 }
 

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_OUTCOMES_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_OUTCOMES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -41,7 +42,10 @@ class UploadOutcomes {
     Expectation(const Expectation&) = delete;
     Expectation& operator=(const Expectation&) = delete;
 
-    // Only tries of this very file count: others had its name before.
+    // Right before the caller's own file gets its name: what was told so far is not of it, though
+    // another file may have had the same inode until a moment ago.
+    void AboutToName() DM_EXCLUDES(outcomes_.mutex_);
+    // It has the name: only tries of this very file count, since AboutToName.
     void OnlyOf(FileId file) DM_EXCLUDES(outcomes_.mutex_);
     // Blocks for its end. nullopt: not by the deadline, or not before the stop.
     std::optional<UploadOutcome> Await(MonotonicTime deadline, std::stop_token stop)
@@ -55,6 +59,7 @@ class UploadOutcomes {
     std::optional<FileId> file_ DM_GUARDED_BY(outcomes_.mutex_);
     // All that were told: which of them counts may be known only later.
     std::vector<UploadOutcome> told_ DM_GUARDED_BY(outcomes_.mutex_);
+    size_t told_before_ DM_GUARDED_BY(outcomes_.mutex_) = 0;  // When AboutToName was called.
   };
 
   // A try has ended. Does not block.

@@ -54,6 +54,23 @@ TEST(UploadOutcomesTest, OnlyOfOneFileOthersOfItsNameAreNotHeardWhenever) {
   EXPECT_EQ(Heard(later), 4U);
 }
 
+// As that of a file that was removed as another was made.
+TEST(UploadOutcomesTest, WhatWasToldBeforeTheFileHadItsNameIsNotOfItThoughTheInodeIsTheSame) {
+  UploadOutcomes outcomes;
+  Expectation expectation(outcomes, kPath);
+  outcomes.Report(kPath, nullptr, OutcomeOf(kFile, 1));
+  expectation.AboutToName();
+  outcomes.Report(kPath, nullptr, OutcomeOf(kFile, 2));
+  expectation.OnlyOf(kFile);
+  EXPECT_EQ(Heard(expectation), 2U);
+
+  // Another has taken the name: that one's tries count, whenever.
+  Expectation joined(outcomes, kPath);
+  outcomes.Report(kPath, nullptr, OutcomeOf(kOther, 3));
+  joined.AboutToName();
+  EXPECT_EQ(Heard(joined), 3U);
+}
+
 TEST(UploadOutcomesTest, ATryForOneCallerIsNobodyElses) {
   UploadOutcomes outcomes;
   const int mine = 0;
