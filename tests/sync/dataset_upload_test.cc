@@ -148,8 +148,8 @@ TEST_F(DatasetUploadTest, ALostReplyIsStoredOnceAlsoIfTheCallerAsksAgain) {
   Start();
   server_->LoseNextReplies(1);
   EXPECT_TRUE(absl::IsUnavailable(Upload()));
-  // The same again, which waits for its retry; unless that was quicker, and this is an upload of its
-  // own, as the next one is.
+  // The same again, which waits for its retry; unless that was quicker, and this is an upload of
+  // its own, as the next one is.
   EXPECT_TRUE(Upload().ok());
   const size_t stored = server_->stored_count();
   EXPECT_LE(stored, 2U);
