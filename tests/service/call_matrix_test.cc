@@ -82,9 +82,9 @@ class MatrixWorld : public ServedWorld {
   absl::Status UploadBytes(const std::string& data) {
     return manager_->UploadBinaryDataToDatasets(data, {.dataset_ids = {"d"}}, "");
   }
-  // A file that is written for it.
+  // A file that is written for it, unless it is still there: the server may have it by now.
   absl::Status UploadPath(const std::string& name) {
-    WriteFile(Path("given/" + name), name);
+    if (!Exists(Path("given/" + name))) WriteFile(Path("given/" + name), name);
     const UploadedFiles result = manager_->UploadDataFromPath(Path("given/" + name));
     if (result.status.ok() && result.files_failed > 0) {
       return absl::UnknownError(result.errors.front());
