@@ -66,6 +66,7 @@ bool IsOpenToOthers(const std::string& listen) {
   if (ingest::IsUnixAddress(listen)) return false;
   std::string host = listen.substr(0, listen.rfind(':'));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") return false;  // RFC 6761, whether or not the resolver knows it.
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
