@@ -17,6 +17,9 @@ namespace {
 
 // Enough for a burst of errors from every collector at once, at about 200 bytes a message.
 constexpr size_t kQueueLimit = 1024;
+// How long what does not press may wait, so that a steady flow of messages does not wake the log
+// thread for each.
+constexpr std::chrono::milliseconds kRest{10};
 // How long Close waits for a sink. Part of the second that DataManager::Close takes.
 constexpr std::chrono::milliseconds kCloseLimit{300};
 
@@ -69,6 +72,8 @@ struct Logger::State {
   CondVar changed;
   std::deque<LogEntry> queue DM_GUARDED_BY(mutex);
   bool closed DM_GUARDED_BY(mutex) = false;
+  bool resting DM_GUARDED_BY(mutex) = false;   // The thread looks into the queue in a moment.
+  bool pressing DM_GUARDED_BY(mutex) = false;  // It shall look at once.
   uint64_t dropped DM_GUARDED_BY(mutex) = 0;
   uint64_t reported DM_GUARDED_BY(mutex) = 0;  // How many of `dropped` the sink was told about.
   Mutex thread_mutex;
@@ -93,12 +98,21 @@ void Logger::State::Run() {
     uint64_t lost = 0;
     {
       MutexLock lock(mutex);
+      if (resting) {
+        changed.WaitUntil(mutex, Clock::System().MonotonicNow() + kRest, [this] {
+          mutex.AssertHeld();
+          return closed || pressing;
+        });
+        resting = false;
+      }
       changed.Wait(mutex, [this] {
         mutex.AssertHeld();
         return closed || !queue.empty();
       });
       if (queue.empty()) return;
       batch.swap(queue);
+      pressing = false;
+      resting = true;
       lost = dropped - reported;
       reported = dropped;
     }
@@ -128,18 +142,20 @@ Logger::~Logger() { Close(); }
 
 void Logger::Log(LogLevel level, std::string message) {
   LogEntry entry{.time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
-  bool was_empty = false;
+  bool wake = false;
   {
     MutexLock lock(state_->mutex);
     if (state_->closed || state_->queue.size() >= kQueueLimit) {
       ++state_->dropped;
       return;
     }
-    was_empty = state_->queue.empty();
+    const bool presses = level >= LogLevel::kWarning || state_->queue.size() >= kQueueLimit / 2;
+    wake = state_->resting ? presses && !state_->pressing : state_->queue.empty();
+    state_->pressing = state_->pressing || presses;
     state_->queue.push_back(std::move(entry));
   }
   // Without the lock, for which the thread would go back to sleep.
-  if (was_empty) state_->changed.NotifyOne();
+  if (wake) state_->changed.NotifyOne();
 }
 
 uint64_t Logger::dropped() const {
