@@ -63,9 +63,10 @@ class Passes::Pass {
       OfferHint();
       waiting = GoesOn() && OfferOldest();
       waiting = (GoesOn() && OfferOther()) || waiting;
-      if (GoesOn()) end_ = passes_.OfferRetry(stop_, pause_);
+      if (GoesOn()) end_ = passes_.OfferRetry(sender_, stop_, pause_);
       pause_();
     }
+    end_ = passes_.Finish(sender_, end_, stop_, pause_);
     if (!GoesOn()) return end_;
     passes_.complaints_.Settle(heard_);
     passes_.context_.blocked_files = blocked_files_;
@@ -104,6 +105,7 @@ class Passes::Pass {
   };
   const std::vector<Root> roots_;
   Backlog backlog_;
+  Sender sender_{passes_.channel_};
   bool others_ = false;  // Whether there are files that are not the backlog's.
   std::optional<DirectoryWalker> other_walker_;
   uint64_t blocked_files_ = 0;
@@ -154,7 +156,8 @@ void Passes::Pass::OfferHint() {
   if (!root.ok()) return;
   FoundFile file{.root = root->path, .path = root->path + hint->substr(directory.size())};
   const Look look = passes_.LookAt(file);
-  if (look.ready && passes_.IsFree(file)) end_ = passes_.Offer(std::move(file), stop_, pause_);
+  if (look.ready && passes_.IsFree(file))
+    end_ = passes_.Offer(std::move(file), sender_, stop_, pause_);
 }
 
 bool Passes::Pass::OfferOldest() {
@@ -195,7 +198,7 @@ void Passes::Pass::OfferIfReady(FoundFile file, const OpenedDirectory& directory
     complain_(look.blocked);
   }
   if (!look.ready || !passes_.IsFree(file) || !filter_(file, look.info)) return;
-  end_ = passes_.Offer(std::move(file), stop_, pause_);
+  end_ = passes_.Offer(std::move(file), sender_, stop_, pause_);
 }
 
 OpenedDirectory Passes::Pass::Open(int directory) {
@@ -244,11 +247,17 @@ bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
 }
 
 PassEnd Passes::OfferRetry(const std::stop_token& stop, const std::function<void()>& pause) {
+  Sender sender(channel_);
+  return Finish(sender, OfferRetry(sender, stop, pause), stop, pause);
+}
+
+PassEnd Passes::OfferRetry(Sender& sender, const std::stop_token& stop,
+                           const std::function<void()>& pause) {
   const std::optional<FoundFile> due = context_.retries.NextDue(Now());
   if (!due.has_value()) return PassEnd::kComplete;
   context_.tracker.WaitUntilFree(due->id, Now() + kHandOverLimit, stop);
   FoundFile file = *due;
-  if (LookAt(file).ready && file.id == due->id) return Offer(std::move(file), stop, pause);
+  if (LookAt(file).ready && file.id == due->id) return Offer(std::move(file), sender, stop, pause);
   context_.retries.Take(*due);  // If it is still there, the next pass meets it.
   return PassEnd::kComplete;
 }
@@ -301,30 +310,48 @@ bool Passes::IsFree(const FoundFile& file) const {
          !context_.refusals.Rests(std::string_view(file.path).substr(0, file.path.rfind('/')), now);
 }
 
-PassEnd Passes::Offer(FoundFile file, const std::stop_token& stop,
+PassEnd Passes::Offer(FoundFile file, Sender& sender, const std::stop_token& stop,
                       const std::function<void()>& pause) {
   std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   if (!claim.has_value()) return PassEnd::kComplete;
   const RetryState state = context_.retries.Take(file);
   Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
-  const auto give_back = [&](PassEnd end) {
-    if (job.state.attempts > 0 || job.state.busy_looks > 0) {
-      context_.retries.Put({job.file, job.state});
-    }
-    return end;
-  };
+  if (!context_.options.uploader->Ready()) {
+    GiveBack(job);
+    return PassEnd::kOffline;
+  }
+  sender.HoldOut(std::move(job));
+  return Await([&] { return sender.AwaitRoom(Now() + kPause, stop); }, pause);
+}
+
+PassEnd Passes::Finish(Sender& sender, PassEnd end, const std::stop_token& stop,
+                       const std::function<void()>& pause) {
+  if (end == PassEnd::kComplete) {
+    end = Await([&] { return sender.AwaitAll(Now() + kPause, stop); }, pause);
+  }
+  for (const Job& job : sender.TakeBack()) GiveBack(job);
+  return end;
+}
+
+template <typename Step>
+PassEnd Passes::Await(const Step& step, const std::function<void()>& pause) const {
   while (true) {
-    if (!context_.options.uploader->Ready()) return give_back(PassEnd::kOffline);
-    switch (channel_.Send(job, Now() + kPause, stop)) {
-      case Channel<Job>::Sent::kTaken:
+    switch (step()) {
+      case Sent::kTaken:
         return PassEnd::kComplete;
-      case Channel<Job>::Sent::kStopped:
-        return give_back(PassEnd::kStopped);
-      case Channel<Job>::Sent::kTimedOut:
+      case Sent::kStopped:
+        return PassEnd::kStopped;
+      case Sent::kTimedOut:
         pause();
         break;
     }
+    if (!context_.options.uploader->Ready()) return PassEnd::kOffline;
   }
+}
+
+void Passes::GiveBack(const Job& job) {
+  if (job.state.attempts == 0 && job.state.busy_looks == 0) return;
+  context_.retries.Put({job.file, job.state});
 }
 
 Passes::OfferEnd Passes::OfferNow(FoundFile file, std::shared_ptr<const DirectUpload> direct,
@@ -347,9 +374,7 @@ Passes::OfferEnd Passes::OfferNow(FoundFile file, std::shared_ptr<const DirectUp
     if (sent == Channel<Job>::Sent::kStopped) end = OfferEnd::kStopped;
     if (end == OfferEnd::kStopped || Now() >= deadline) break;
   }
-  if (job.state.attempts > 0 || job.state.busy_looks > 0) {
-    context_.retries.Put({job.file, job.state});
-  }
+  GiveBack(job);
   return end;
 }
 

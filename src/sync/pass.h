@@ -67,6 +67,8 @@ class Passes {
   void Hint(const std::string& path) DM_EXCLUDES(hints_mutex_);
 
  private:
+  using Sender = Channel<Job>::Sender;
+  using Sent = Channel<Job>::Sent;
   // One call of Run.
   class Pass;
 
@@ -86,8 +88,20 @@ class Passes {
   // Whether it is free: nobody here has it, and it does not wait for a retry.
   bool IsFree(const FoundFile& file) const;
 
-  // Offers one file if nobody has it. kComplete: go on.
-  PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
+  // Holds out one file if nobody has it, and waits for room. kComplete: go on.
+  PassEnd Offer(FoundFile file, Sender& sender, const std::stop_token& stop,
+                const std::function<void()>& pause);
+  // Offers the file whose retry has been due longest, if there is one.
+  PassEnd OfferRetry(Sender& sender, const std::stop_token& stop,
+                     const std::function<void()>& pause);
+  // Waits until all that is held out has been taken; unless `end` says that the sender gives up.
+  PassEnd Finish(Sender& sender, PassEnd end, const std::stop_token& stop,
+                 const std::function<void()>& pause);
+  // Repeats `step`, a wait of kPause, until it has an answer.
+  template <typename Step>
+  PassEnd Await(const Step& step, const std::function<void()>& pause) const;
+  // Nobody has taken it.
+  void GiveBack(const Job& job);
   std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
   std::vector<Root> Roots(const Complain& complain) const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }

@@ -117,6 +117,43 @@ TEST(ChannelTest, ManySendersAndReceiversLoseAndDuplicateNothing) {
   for (const std::atomic<int>& count : seen) ASSERT_EQ(count, 1);
 }
 
+TEST(ChannelTest, ASenderHoldsOutOneItemUntilReceiversAreQuick) {
+  using Sender = Channel<int>::Sender;
+  Channel<int> channel;
+  Sender sender(channel);
+  // How many fit beside the first, with nobody there to take them; all are taken back.
+  const auto room = [&] {
+    size_t more = 0;
+    for (sender.HoldOut(1); sender.AwaitRoom(In(milliseconds(5)), {}) == Sent::kTaken; ++more) {
+      sender.HoldOut(1);
+    }
+    EXPECT_EQ(sender.TakeBack().size(), more + 1);
+    return more;
+  };
+  EXPECT_EQ(room(), 0U);
+
+  // On a busy machine it may take several attempts.
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    std::stop_source stop;
+    auto received = std::async(std::launch::async, [&] {
+      int sum = 0;
+      while (const std::optional<int> item = channel.Receive(stop.get_token())) sum += *item;
+      return sum;
+    });
+    constexpr int kItems = 8 * Sender::kQuickWaits;
+    for (int i = 0; i < kItems; ++i) {
+      sender.HoldOut(1);
+      EXPECT_EQ(sender.AwaitRoom(Later(), {}), Sent::kTaken);
+    }
+    EXPECT_EQ(sender.AwaitAll(Later(), {}), Sent::kTaken);
+    stop.request_stop();
+    EXPECT_EQ(received.get(), kItems);
+    return room() == Sender::kMost - 1;
+  }));
+  // Nobody took the last ones.
+  EXPECT_EQ(room(), 0U);
+}
+
 // What a sender was told has been taken is received, also when the receivers are being stopped.
 TEST(ChannelTest, WhatWasTakenSurvivesTheStopOfReceivers) {
   for (int round = 0; round < 200; ++round) {
