@@ -12,14 +12,15 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "base/strings.h"
 
 namespace datamanager {
 namespace {
-
-constexpr int kResolveAttempts = 8;
 
 template <typename Call>
 auto RetryInterrupted(Call call) {
@@ -39,20 +40,15 @@ int FileOps::OpenAt(int dir, const char* path, int flags, mode_t mode) {
   return RetryInterrupted([&] { return ::openat(dir, path, flags | O_CLOEXEC, mode); });
 }
 
-int FileOps::OpenBeneath(int dir, const char* path, int flags) {
+int FileOps::OpenWithoutLinks(const char* path, int flags) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  // EAGAIN: a rename elsewhere got in the way of the kernel's look at "..", of which we have none.
-  for (int attempt = 0; attempt < kResolveAttempts; ++attempt) {
-    const auto fd = static_cast<int>(
-        RetryInterrupted([&] { return ::syscall(SYS_openat2, dir, path, &how, sizeof(how)); }));
-    if (fd >= 0) return fd;
-    if (errno != EAGAIN) break;
-  }
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  const auto fd = static_cast<int>(
+      RetryInterrupted([&] { return ::syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)); }));
   // Kernels before 5.6, and sandboxes that do not know the call.
-  if (errno != ENOSYS && errno != EPERM) return -1;
-  return OpenStepByStep(dir, path, flags);
+  if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
+  return OpenStepByStep(path, flags);
 }
 
 ssize_t FileOps::Write(int fd, const void* data, size_t size) {
@@ -107,8 +103,10 @@ int FileOps::TryLease(int fd, int type) {
   // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
   // signal. The default one kills; this one is ignored by default, and comes to this thread only,
   // which blocks it.
-  const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
-  if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
+  if (::fcntl(fd, F_GETSIG) != SIGURG) {
+    const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
+    if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
+  }
   if (::fcntl(fd, F_SETLEASE, type) != 0) return -1;
   return ::fcntl(fd, F_SETLEASE, F_UNLCK);
 }
@@ -128,26 +126,19 @@ FileOps& FileOps::System() {
   return *ops;
 }
 
-int OpenStepByStep(int dir, const char* path, int flags) {
-  UniqueFd parent;
-  int at = dir;
-  std::string_view rest = path;
-  while (true) {
-    const size_t slash = rest.find('/');
-    const std::string name(rest.substr(0, slash));
-    if (name.empty() || name == "..") {
-      errno = EXDEV;
-      return -1;
-    }
-    const bool last = slash == std::string_view::npos;
-    const int step = last ? flags : O_PATH | O_DIRECTORY;
-    UniqueFd fd(RetryInterrupted(
-        [&] { return ::openat(at, name.c_str(), step | O_NOFOLLOW | O_CLOEXEC); }));
-    if (last || !fd.valid()) return fd.Release();
-    rest.remove_prefix(slash + 1);
-    parent = std::move(fd);
-    at = parent.get();
+int OpenStepByStep(const char* path, int flags) {
+  std::vector<std::string> names = {"/"};
+  for (const absl::string_view name : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    names.emplace_back(name);
   }
+  UniqueFd fd;
+  for (const std::string& name : names) {
+    const int step = &name == &names.back() ? flags : O_PATH | O_DIRECTORY;
+    fd = UniqueFd(RetryInterrupted(
+        [&] { return ::openat(fd.get(), name.c_str(), step | O_NOFOLLOW | O_CLOEXEC); }));
+    if (!fd.valid()) return -1;
+  }
+  return fd.Release();
 }
 
 DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags) {
@@ -169,13 +160,9 @@ absl::StatusOr<UniqueFd> OpenFile(FileOps& ops, const std::string& path, int fla
 
 absl::StatusOr<UniqueFd> OpenDirectoryWithoutLinks(FileOps& ops, const std::string& path,
                                                    int flags) {
-  const UniqueFd top(ops.Open("/", O_PATH | O_DIRECTORY, 0));
-  if (!top.valid()) return ErrnoStatus(errno, "open directory", "/");
-  const size_t begin = path.find_first_not_of('/');
-  const char* below = begin == std::string::npos ? "." : path.c_str() + begin;
-  UniqueFd fd(ops.OpenBeneath(top.get(), below, flags | O_DIRECTORY));
+  UniqueFd fd(ops.OpenWithoutLinks(path.c_str(), flags | O_DIRECTORY));
   if (fd.valid()) return fd;
-  if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR) {
+  if (errno == ELOOP || errno == ENOTDIR) {
     return absl::NotFoundError(
         absl::StrCat("open directory ", path, ": something else, or a link, is on the way"));
   }

@@ -32,9 +32,9 @@ class FileOps {
 
   // O_CLOEXEC is always added.
   virtual int OpenAt(int dir, const char* path, int flags, mode_t mode);
-  // The same for what exists, but every step of the way stays below `dir` and follows no link:
-  // ELOOP or EXDEV where one would not.
-  virtual int OpenBeneath(int dir, const char* path, int flags);
+  // The same for what exists at an absolute path, but no step of the way follows a link: ELOOP or
+  // ENOTDIR where one would.
+  virtual int OpenWithoutLinks(const char* path, int flags);
   virtual ssize_t Write(int fd, const void* data, size_t size);
   virtual ssize_t Writev(int fd, const iovec* parts, int count);
   virtual ssize_t Pread(int fd, void* data, size_t size, off_t offset);
@@ -90,8 +90,8 @@ using DirectoryStream = std::unique_ptr<DIR, int (*)(DIR*)>;
 // open it.
 DirectoryStream OpenDirectory(FileOps& ops, int dir, const char* path, int flags);
 
-// What FileOps::OpenBeneath does where the kernel has no openat2.
-int OpenStepByStep(int dir, const char* path, int flags);
+// What FileOps::OpenWithoutLinks does where the kernel has no openat2.
+int OpenStepByStep(const char* path, int flags);
 
 // When the file was last written to; when it was last changed in any way, published or moved too.
 WallTime ModifiedAt(const struct stat& info);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
@@ -11,7 +12,7 @@ namespace datamanager::capture_file {
 namespace {
 
 // Small records come many to a read; large payloads are skipped.
-constexpr size_t kWindowBytes = 64 << 10;
+constexpr uint64_t kWindowBytes = 64 << 10;
 
 // Protobuf's wire types.
 constexpr uint64_t kWireVarint = 0;
@@ -77,8 +78,7 @@ absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
                                             " bytes announced, ", size - position, " there"));
   }
   reader.metadata_.resize(**length);
-  absl::Status status =
-      ReadExactly(ops, fd, static_cast<off_t>(position), **length, reader.metadata_.data());
+  absl::Status status = reader.Read({position, **length}, reader.metadata_.data());
   if (!status.ok()) return status;
   if (!IsMessage(reader.metadata_)) {
     return absl::DataLossError("not a capture file: its metadata is no message");
@@ -90,22 +90,31 @@ absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
 
 absl::StatusOr<std::optional<uint64_t>> Reader::VarintAt(uint64_t& position, uint64_t limit) {
   const uint64_t available = std::min<uint64_t>(limit - position, kMaxVarintBytes);
-  if (position < window_offset_ || position + available > window_offset_ + window_.size()) {
-    window_.resize(kWindowBytes);
-    const ssize_t count =
-        ops_->Pread(fd_, window_.data(), window_.size(), static_cast<off_t>(position));
-    window_.resize(count < 0 ? 0 : static_cast<size_t>(count));
-    window_offset_ = position;
+  if (!window_extent_.Contains({position, available})) {
+    const uint64_t size = std::min(kWindowBytes, size_);
+    if (window_ == nullptr) window_ = std::make_unique_for_overwrite<char[]>(size);
+    const ssize_t count = ops_->Pread(fd_, window_.get(), size, static_cast<off_t>(position));
+    window_extent_ = {position, count < 0 ? 0 : static_cast<uint64_t>(count)};
     if (count < 0) return absl::ErrnoToStatus(errno, "read");
     // Somebody cut the file after its size was taken.
-    if (window_.size() < available) return absl::DataLossError("read: the file has become shorter");
+    if (window_extent_.size < available) {
+      return absl::DataLossError("read: the file has become shorter");
+    }
   }
-  const char* begin = window_.data() + (position - window_offset_);
+  const char* begin = window_.get() + (position - window_extent_.offset);
   uint64_t value = 0;
   const char* end = ReadVarint(begin, begin + available, &value);
   if (end == nullptr) return std::nullopt;
   position += static_cast<uint64_t>(end - begin);
   return value;
+}
+
+absl::Status Reader::Read(Extent extent, char* out) const {
+  if (!window_extent_.Contains(extent)) {
+    return ReadExactly(*ops_, fd_, static_cast<off_t>(extent.offset), extent.size, out);
+  }
+  std::memcpy(out, window_.get() + (extent.offset - window_extent_.offset), extent.size);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Record>> Reader::Next() {

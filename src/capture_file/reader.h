@@ -3,10 +3,10 @@
 #define DATAMANAGER_SRC_CAPTURE_FILE_READER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +20,9 @@ struct Extent {
   uint64_t size = 0;
 
   uint64_t end() const { return offset + size; }
+  bool Contains(const Extent& other) const {
+    return other.offset >= offset && other.end() <= end();
+  }
 };
 
 // Where the parts of one record lie.
@@ -53,6 +56,9 @@ class Reader {
   const absl::Status& torn() const { return torn_; }
   // Goes on from `position`, where a record's frame must begin.
   void Seek(uint64_t position) { position_ = position; }
+  // Reads the bytes of `extent`, which lies within the file; what was just read is not read again.
+  // DATA_LOSS if the file has become shorter.
+  absl::Status Read(Extent extent, char* out) const;
 
  private:
   Reader(FileOps& ops, int fd, uint64_t size) : ops_(&ops), fd_(fd), size_(size) {}
@@ -71,8 +77,8 @@ class Reader {
   Extent metadata_frame_;
   absl::Status torn_;
   // What was last read of the file.
-  std::vector<char> window_;
-  uint64_t window_offset_ = 0;
+  std::unique_ptr<char[]> window_;
+  Extent window_extent_;
 };
 
 }  // namespace datamanager::capture_file

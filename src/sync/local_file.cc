@@ -21,10 +21,6 @@ absl::Status BecameShorter() {
   return absl::AbortedError("the file became shorter while it was read");
 }
 
-bool Unchanged(const struct stat& a, const struct stat& b) {
-  return FileId::Of(a) == FileId::Of(b) && FileVersion::Of(a) == FileVersion::Of(b);
-}
-
 // Names below failed/, the plain one first; a long one gives way to its number.
 std::string NumberedName(std::string_view path, int attempt) {
   if (attempt == 0) return std::string(path);
@@ -36,9 +32,19 @@ std::string NumberedName(std::string_view path, int attempt) {
 
 }  // namespace
 
+absl::StatusOr<LocalFile::Parent> LocalFile::OpenParent(FileOps& ops, const std::string& path) {
+  absl::StatusOr<UniqueFd> fd = OpenDirectoryWithoutLinks(ops, ParentPath(path), O_PATH);
+  if (!fd.ok()) return fd.status();
+  struct stat info {};
+  if (ops.Fstat(fd->get(), &info) != 0) {
+    return ErrnoStatus(errno, "look at the directory of", path);
+  }
+  return Parent{.fd = *std::move(fd), .id = FileId::Of(info)};
+}
+
 absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
   const std::string& path = found.path;
-  absl::StatusOr<UniqueFd> parent = OpenDirectoryWithoutLinks(ops, ParentPath(path), O_PATH);
+  absl::StatusOr<Parent> parent = OpenParent(ops, path);
   if (!parent.ok()) return parent.status();
   const std::string name(BaseName(path));
   const auto another = [&] {
@@ -46,12 +52,12 @@ absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
   };
   struct stat info {};
   // Not even opened, if it is no regular file: a device may do things when it is.
-  if (ops.LstatAt(parent->get(), name.c_str(), &info) != 0) {
+  if (ops.LstatAt(parent->fd.get(), name.c_str(), &info) != 0) {
     return ErrnoStatus(errno, "look at", path);
   }
   if (FileId::Of(info) != found.id || !S_ISREG(info.st_mode)) return another();
   UniqueFd fd(
-      ops.OpenAt(parent->get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+      ops.OpenAt(parent->fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
   if (!fd.valid()) {
     if (errno == ELOOP) return another();
     return ErrnoStatus(errno, "open", path);
@@ -63,7 +69,7 @@ absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
     return ErrnoStatus(errno, "lock", path);
   }
   struct stat named {};
-  if (ops.Fstat(fd.get(), &info) != 0 || ops.LstatAt(parent->get(), name.c_str(), &named) != 0) {
+  if (ops.Fstat(fd.get(), &info) != 0 || ops.LstatAt(parent->fd.get(), name.c_str(), &named) != 0) {
     return ErrnoStatus(errno, "look at", path);
   }
   if (FileId::Of(info) != found.id || FileId::Of(named) != found.id || !S_ISREG(info.st_mode)) {
@@ -87,28 +93,27 @@ absl::Status LocalFile::Read(uint64_t offset, uint64_t size, char* out) const {
   return BecameShorter();
 }
 
-absl::Status LocalFile::CheckParent() const {
-  absl::StatusOr<UniqueFd> there =
-      OpenDirectoryWithoutLinks(*ops_, ParentPath(found_.path), O_PATH);
-  if (!there.ok()) return there.status();
+absl::Status LocalFile::CheckContents() const {
   struct stat opened {};
-  struct stat named {};
-  if (ops_->Fstat(parent_.get(), &opened) != 0 || ops_->Fstat(there->get(), &named) != 0) {
-    return ErrnoStatus(errno, "look at the directory of", found_.path);
-  }
-  if (FileId::Of(opened) == FileId::Of(named)) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("the directory of ", found_.path, " is another one now"));
+  if (ops_->Fstat(fd_.get(), &opened) != 0) return ErrnoStatus(errno, "look at", found_.path);
+  if (FileVersion::Of(opened) == FileVersion::Of(info_)) return absl::OkStatus();
+  return CheckUnchanged();
 }
 
 absl::Status LocalFile::CheckUnchanged() const {
-  if (absl::Status status = CheckParent(); !status.ok()) return status;
-  struct stat opened {};
+  absl::StatusOr<Parent> parent = OpenParent(*ops_, found_.path);
+  if (!parent.ok()) return parent.status();
+  if (parent->id != parent_.id) {
+    return absl::NotFoundError(
+        absl::StrCat("the directory of ", found_.path, " is another one now"));
+  }
   struct stat named {};
-  if (ops_->Fstat(fd_.get(), &opened) != 0 ||
-      ops_->LstatAt(parent_.get(), name_.c_str(), &named) != 0) {
+  if (ops_->LstatAt(parent->fd.get(), name_.c_str(), &named) != 0) {
     return ErrnoStatus(errno, "look at", found_.path);
   }
-  if (Unchanged(info_, opened) && Unchanged(info_, named)) return absl::OkStatus();
+  if (FileId::Of(named) == FileId::Of(info_) && FileVersion::Of(named) == FileVersion::Of(info_)) {
+    return absl::OkStatus();
+  }
   return absl::AbortedError("the file changed while it was uploaded");
 }
 
@@ -118,7 +123,7 @@ absl::Status LocalFile::Remove() {
     return absl::UnavailableError("somebody has opened the file for writing");
   }
   if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
-  if (ops_->UnlinkAt(parent_.get(), name_.c_str()) != 0) {
+  if (ops_->UnlinkAt(parent_.fd.get(), name_.c_str()) != 0) {
     return ErrnoStatus(errno, "remove", found_.path);
   }
   return absl::OkStatus();
@@ -140,7 +145,7 @@ absl::StatusOr<std::string> LocalFile::SetAside() {
   if (!place.ok()) return place.status();
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     std::string path = NumberedName(place->path, attempt);
-    if (ops_->RenameNoReplaceAt(parent_.get(), name_.c_str(), place->directory.get(),
+    if (ops_->RenameNoReplaceAt(parent_.fd.get(), name_.c_str(), place->directory.get(),
                                 std::string(BaseName(path)).c_str()) == 0) {
       // A power cut that undoes the move has the file refused, and moved, once more.
       ops_->Fsync(place->directory.get());

@@ -39,6 +39,9 @@ class LocalFile {
   // Reads exactly `size` bytes. ABORTED if the file has changed and no longer has them.
   absl::Status Read(uint64_t offset, uint64_t size, char* out) const;
 
+  // Whether what was read of it is what it held when it was opened. Cheaper than CheckUnchanged, of
+  // which it answers as well if not.
+  absl::Status CheckContents() const;
   // ABORTED if the file is not as it was when it was opened: same file by that name, same size,
   // same times of change. NOT_FOUND if it is no longer there, or its directory is elsewhere.
   absl::Status CheckUnchanged() const;
@@ -61,7 +64,14 @@ class LocalFile {
     std::string path;
   };
 
-  LocalFile(FileOps& ops, FoundFile found, UniqueFd parent, UniqueFd fd, const struct stat& info)
+  // The directory in which a file is, and which one that is.
+  struct Parent {
+    UniqueFd fd;
+    FileId id;
+  };
+  static absl::StatusOr<Parent> OpenParent(FileOps& ops, const std::string& path);
+
+  LocalFile(FileOps& ops, FoundFile found, Parent parent, UniqueFd fd, const struct stat& info)
       : ops_(&ops),
         found_(std::move(found)),
         name_(BaseName(found_.path)),
@@ -69,8 +79,6 @@ class LocalFile {
         fd_(std::move(fd)),
         info_(info) {}
 
-  // Whether the path leads to the directory that was opened.
-  absl::Status CheckParent() const;
   // Where the file goes under `failed/`, with the directories made that lead there.
   absl::StatusOr<Place> MakePlace() const;
   struct Stretch {
@@ -83,7 +91,7 @@ class LocalFile {
   FileOps* ops_;
   FoundFile found_;
   std::string name_;
-  UniqueFd parent_;
+  Parent parent_;
   UniqueFd fd_;
   struct stat info_;
   bool known_complete_ = true;

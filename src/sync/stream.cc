@@ -54,7 +54,7 @@ absl::Status StreamedUpload::Write(UploadStream& stream, const std::string& firs
     offset += size;
     if (context_.progress != nullptr) context_.progress->Add(size);
   }
-  return file_.CheckUnchanged();
+  return file_.CheckContents();
 }
 
 }  // namespace datamanager::sync

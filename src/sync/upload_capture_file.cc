@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <cstring>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,11 +74,12 @@ class CaptureFileUpload {
   bool SendNext(Reader& reader);
   // The next record of the kind that the file is for; nullopt at the end of what can be sent.
   std::optional<Record> NextRecord(Reader& reader);
-  bool SendUnary(uint64_t begin, uint64_t end, const std::vector<Record>& records);
+  // Sends records that follow one another from `begin` on; of each, how long its frame is.
+  bool SendUnary(Reader& reader, uint64_t begin, const std::vector<uint32_t>& frames);
   bool SendStream(const Record& record);
   // Whether an error of the server's means that it could not parse what it was sent, and which of
-  // `records` is to blame: from there on the file is damaged.
-  bool FoundDamage(const std::vector<Record>& records);
+  // the records from `begin` up to `end` is to blame: from there on the file is damaged.
+  bool FoundDamage(Reader& reader, uint64_t begin, uint64_t end);
 
   bool FailFile(absl::Status status, std::string_view step) {
     return Fail({.status = std::move(status),
@@ -143,7 +145,10 @@ void CaptureFileUpload::SendAll(uint64_t resume_offset) {
   const uint64_t first = reader->position();
   metadata_ = ToUploadMetadata(std::move(stored), context_.uploader.part_id());
   metadata_bytes_ = metadata_.SerializeAsString();
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file_, context_.uploader.part_id());
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(
+      file_, context_.uploader.part_id(), [&reader](uint64_t offset, uint64_t size, char* out) {
+        return reader->Read({offset, size}, out);
+      });
   if (!keys.ok()) {
     FailFile(keys.status(), "read");
     return;
@@ -192,33 +197,36 @@ std::optional<Record> CaptureFileUpload::NextRecord(Reader& reader) {
 
 bool CaptureFileUpload::SendNext(Reader& reader) {
   const uint64_t begin = reader.position();
-  std::vector<Record> records;
+  std::optional<Record> record = NextRecord(reader);
+  if (!record.has_value()) return false;
+  const bool streamed =
+      binary() && (record->payload.size > kUnaryPayloadBytes || record->frame.size > kRequestBytes);
+  const Record first = *record;
+  std::vector<uint32_t> frames;
   uint64_t end = begin;
-  while (true) {
-    std::optional<Record> record = NextRecord(reader);
-    if (!record.has_value()) break;
+  while (!streamed && record.has_value()) {
     // Each record in a request has one more byte than in the file.
     const uint64_t size =
-        metadata_bytes_.size() + (record->frame.end() - begin) + records.size() + 1;
-    if (!records.empty() && size > kRequestBytes) {
+        metadata_bytes_.size() + (record->frame.end() - begin) + frames.size() + 1;
+    if (!frames.empty() && size > kRequestBytes) {
       reader.Seek(end);
       break;
     }
     end = record->frame.end();
-    records.push_back(*record);
+    frames.push_back(static_cast<uint32_t>(record->frame.size));
     if (binary()) break;
+    record = NextRecord(reader);
   }
-  if (records.empty() || !result_.error.status.ok()) return false;
-  if (absl::Status status = file_.CheckUnchanged(); !status.ok()) return FailFile(status, "read");
-  const bool streamed = binary() && records.front().payload.size > kUnaryPayloadBytes;
-  if (streamed ? SendStream(records.front()) : SendUnary(begin, end, records)) return true;
-  if (!FoundDamage(records)) return false;
+  if (!result_.error.status.ok()) return false;
+  if (absl::Status status = file_.CheckContents(); !status.ok()) return FailFile(status, "read");
+  if (streamed ? SendStream(first) : SendUnary(reader, begin, frames)) return true;
+  if (!FoundDamage(reader, begin, reader.position())) return false;
   result_.error = {};
   reader.Seek(begin);
   return true;
 }
 
-bool CaptureFileUpload::FoundDamage(const std::vector<Record>& records) {
+bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end) {
   const UploadError& error = result_.error;
   if (error.origin != ErrorOrigin::kServer || !error.sent || error.stopped) return false;
   const absl::StatusCode code = error.status.code();
@@ -226,32 +234,42 @@ bool CaptureFileUpload::FoundDamage(const std::vector<Record>& records) {
       code != absl::StatusCode::kInvalidArgument) {
     return false;
   }
-  for (const Record& record : records) {
-    const absl::StatusOr<bool> parses = capture_file::Parses(file_.ops(), file_.fd(), record);
+  reader.Seek(begin);
+  while (reader.position() < end) {
+    const auto record = reader.Next();
     // What cannot be read now is for the next try to find out.
+    if (!record.ok() || !record->has_value()) return false;
+    const absl::StatusOr<bool> parses = capture_file::Parses(file_.ops(), file_.fd(), **record);
     if (!parses.ok()) return false;
     if (*parses) continue;
-    damaged_ = record;
+    damaged_ = **record;
     return true;
   }
   return false;
 }
 
-bool CaptureFileUpload::SendUnary(uint64_t begin, uint64_t end,
-                                  const std::vector<Record>& records) {
-  std::string stretch(end - begin, '\0');
-  if (absl::Status status = file_.Read(begin, stretch.size(), stretch.data()); !status.ok()) {
+bool CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
+                                  const std::vector<uint32_t>& frames) {
+  const uint64_t size = std::accumulate(frames.begin(), frames.end(), uint64_t{0});
+  std::string request;
+  request.reserve(metadata_bytes_.size() + 8 + frames.size() + size);
+  AppendField(kRequestMetadata, metadata_bytes_, request);
+  // A frame in the file is what stands behind the tag in the request: all are read to the request's
+  // end, and then moved forward, one after another, to make room for the tags.
+  const size_t head = request.size();
+  request.resize(head + frames.size() + size);
+  char* out = request.data() + head;
+  char* in = out + frames.size();
+  if (absl::Status status = reader.Read({begin, size}, in); !status.ok()) {
     return FailFile(status, "read");
   }
-  // A frame in the file is what stands behind the tag in the request.
-  std::string request;
-  request.reserve(metadata_bytes_.size() + 8 + stretch.size() + records.size());
-  AppendField(kRequestMetadata, metadata_bytes_, request);
-  for (const Record& record : records) {
-    request += LengthTag(kRequestRecords);
-    request.append(stretch, record.frame.offset - begin, record.frame.size);
+  for (const uint32_t frame : frames) {
+    *out++ = LengthTag(kRequestRecords);
+    std::memmove(out, in, frame);
+    out += frame;
+    in += frame;
   }
-  CallOptions options = Options(begin, end);
+  CallOptions options = Options(begin, begin + size);
   options.timeout =
       options.reply_timeout + std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
   CallResult call =

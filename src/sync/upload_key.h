@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "sync/local_file.h"
@@ -20,8 +22,10 @@ namespace datamanager::sync {
 // absolute path and that time.
 class UploadKeys {
  public:
-  // Reads both ends of the file.
+  // Reads both ends of the file, by `read` if somebody has just read them.
   static absl::StatusOr<UploadKeys> Of(const LocalFile& file, std::string_view part_id);
+  using Read = absl::FunctionRef<absl::Status(uint64_t offset, uint64_t size, char* out)>;
+  static absl::StatusOr<UploadKeys> Of(const LocalFile& file, std::string_view part_id, Read read);
 
   // The key for the bytes from `begin` up to `end`.
   std::string ForRange(uint64_t begin, uint64_t end) const;

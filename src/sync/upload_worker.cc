@@ -193,7 +193,8 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   const SyncContext::Settling settling(context_);
   Logger& logger = *context_.options.logger;
   std::string rest;
-  absl::Status removed = file.CheckUnchanged();
+  absl::Status removed;
+  if (result.torn_at.has_value()) removed = file.CheckUnchanged();
   if (removed.ok() && result.torn_at.has_value()) {
     absl::StatusOr<std::string> kept = file.SetRestAside(result.metadata_size, *result.torn_at);
     if (!kept.ok()) {

@@ -203,8 +203,8 @@ int SimulatedDisk::OpenAt(int dir, const char* path, int flags, mode_t mode) {
   return fd;
 }
 
-int SimulatedDisk::OpenBeneath(int dir, const char* path, int flags) {
-  return Do(Call::kOpen, [&] { return FileOps::OpenBeneath(dir, path, flags); });
+int SimulatedDisk::OpenWithoutLinks(const char* path, int flags) {
+  return Do(Call::kOpen, [&] { return FileOps::OpenWithoutLinks(path, flags); });
 }
 
 ssize_t SimulatedDisk::Write(int fd, const void* data, size_t size) {

@@ -96,7 +96,7 @@ class SimulatedDisk final : public FileOps {
   bool WaitForLooks(int looks) DM_EXCLUDES(mutex_);
 
   int OpenAt(int dir, const char* path, int flags, mode_t mode) override;
-  int OpenBeneath(int dir, const char* path, int flags) override;
+  int OpenWithoutLinks(const char* path, int flags) override;
   ssize_t Write(int fd, const void* data, size_t size) override;
   ssize_t Writev(int fd, const iovec* parts, int count) override;
   ssize_t Pread(int fd, void* data, size_t size, off_t offset) override;

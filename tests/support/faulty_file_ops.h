@@ -84,9 +84,9 @@ class FaultyFileOps final : public FileOps {
     if (Fails(Call::kOpen, path)) return -1;
     return FileOps::OpenAt(dir, path, flags, mode);
   }
-  int OpenBeneath(int dir, const char* path, int flags) override {
+  int OpenWithoutLinks(const char* path, int flags) override {
     if (Fails(Call::kOpen, path)) return -1;
-    return FileOps::OpenBeneath(dir, path, flags);
+    return FileOps::OpenWithoutLinks(path, flags);
   }
   ssize_t Write(int fd, const void* data, size_t size) override {
     const iovec part{const_cast<void*>(data), size};
