@@ -11,9 +11,6 @@
 namespace datamanager::capture_file {
 namespace {
 
-// Small records come many to a read; large payloads are skipped.
-constexpr uint64_t kWindowBytes = 64 << 10;
-
 // Protobuf's wire types.
 constexpr uint64_t kWireVarint = 0;
 constexpr uint64_t kWireFixed64 = 1;
@@ -62,8 +59,8 @@ bool IsMessage(std::string_view bytes) {
 
 }  // namespace
 
-absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
-  Reader reader(ops, fd, size);
+absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size, uint64_t window_bytes) {
+  Reader reader(ops, fd, size, window_bytes);
   uint64_t position = 0;
   auto length = reader.VarintAt(position, size);
   if (!length.ok()) return length.status();
@@ -91,9 +88,9 @@ absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size) {
 absl::StatusOr<std::optional<uint64_t>> Reader::VarintAt(uint64_t& position, uint64_t limit) {
   const uint64_t available = std::min<uint64_t>(limit - position, kMaxVarintBytes);
   if (!window_extent_.Contains({position, available})) {
-    const uint64_t size = std::min(kWindowBytes, size_);
-    if (window_ == nullptr) window_ = std::make_unique_for_overwrite<char[]>(size);
-    const ssize_t count = ops_->Pread(fd_, window_.get(), size, static_cast<off_t>(position));
+    if (window_ == nullptr) window_ = std::make_unique_for_overwrite<char[]>(window_bytes_);
+    const ssize_t count =
+        ops_->Pread(fd_, window_.get(), window_bytes_, static_cast<off_t>(position));
     window_extent_ = {position, count < 0 ? 0 : static_cast<uint64_t>(count)};
     if (count < 0) return absl::ErrnoToStatus(errno, "read");
     // Somebody cut the file after its size was taken.

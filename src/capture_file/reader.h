@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_READER_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_READER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,9 +41,14 @@ struct Record {
 // grow with the file. One thread at a time.
 class Reader {
  public:
+  // Small records come many to a read; large payloads are skipped.
+  static constexpr uint64_t kWindowBytes = 64 << 10;
+
   // Reads the metadata of the first `size` bytes of `fd`, which must stay open. DATA_LOSS if the
-  // file does not begin with a message; whether that is metadata is the caller's to see.
-  static absl::StatusOr<Reader> Open(FileOps& ops, int fd, uint64_t size);
+  // file does not begin with a message; whether that is metadata is the caller's to see. At most
+  // `window_bytes` are read, and kept, at a time.
+  static absl::StatusOr<Reader> Open(FileOps& ops, int fd, uint64_t size,
+                                     uint64_t window_bytes = kWindowBytes);
 
   // The serialized DataCaptureMetadata, and where it lies with its length prefix.
   const std::string& metadata() const { return metadata_; }
@@ -61,7 +67,8 @@ class Reader {
   absl::Status Read(Extent extent, char* out) const;
 
  private:
-  Reader(FileOps& ops, int fd, uint64_t size) : ops_(&ops), fd_(fd), size_(size) {}
+  Reader(FileOps& ops, int fd, uint64_t size, uint64_t window_bytes)
+      : ops_(&ops), fd_(fd), size_(size), window_bytes_(std::min(window_bytes, size)) {}
 
   // Reads the varint at `position`, which ends before `limit`. nullopt if there is none.
   absl::StatusOr<std::optional<uint64_t>> VarintAt(uint64_t& position, uint64_t limit);
@@ -72,6 +79,7 @@ class Reader {
   FileOps* ops_;
   int fd_;
   uint64_t size_;
+  uint64_t window_bytes_;
   uint64_t position_ = 0;
   std::string metadata_;
   Extent metadata_frame_;

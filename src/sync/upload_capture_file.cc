@@ -24,6 +24,8 @@ using capture_file::Record;
 
 // Requests with several records stay below this.
 constexpr uint64_t kRequestBytes = 4 << 20;
+// Files of the default size are read but once.
+constexpr uint64_t kWindowBytes = 512 << 10;
 // Binary payloads beyond this are streamed (the reference's figure).
 constexpr uint64_t kUnaryPayloadBytes = 1000000;
 // Of a unary call only the end shows: it has the time for the reply, and for its request at 16
@@ -122,7 +124,7 @@ void CaptureFileUpload::SendAll(uint64_t resume_offset) {
     result_.empty = true;
     return;
   }
-  absl::StatusOr<Reader> reader = Reader::Open(file_.ops(), file_.fd(), file_.size());
+  absl::StatusOr<Reader> reader = Reader::Open(file_.ops(), file_.fd(), file_.size(), kWindowBytes);
   if (!reader.ok()) {
     FailFile(reader.status(), "read metadata");
     return;
