@@ -106,7 +106,11 @@ class Value {
   // Each returns an empty value where the kind is another.
   bool AsBool() const { return kind_ == Kind::kBool && scalar_ != 0; }
   double AsNumber() const { return kind_ == Kind::kNumber ? scalar_ : 0; }
-  std::string_view AsString() const;  // Of kString and kBytes.
+  // Of kString and kBytes.
+  std::string_view AsString() const {
+    return kind_ == Kind::kString || kind_ == Kind::kBytes ? std::string_view(text_)
+                                                           : std::string_view();
+  }
   const ValueList& AsList() const;
   const ValueMap& AsMap() const;
 
@@ -115,8 +119,14 @@ class Value {
   template <typename T>
   void Set(T&& value);
   void SetNull() { kind_ = Kind::kNull; }
-  void SetBool(bool value);
-  void SetNumber(double value);
+  void SetBool(bool value) {
+    kind_ = Kind::kBool;
+    scalar_ = value ? 1 : 0;
+  }
+  void SetNumber(double value) {
+    kind_ = Kind::kNumber;
+    scalar_ = value;
+  }
   void SetString(std::string_view text);
   // Stored as padded base64 text, as the wire format has no bytes.
   void SetBytes(std::string_view bytes);
@@ -138,6 +148,13 @@ struct ValueMap::Entry {
   std::string key;
   Value value;
 };
+
+inline const ValueMap::Entry* ValueMap::begin() const { return entries_.data(); }
+inline const ValueMap::Entry* ValueMap::end() const { return entries_.data() + size_; }
+
+inline const Value& ValueList::operator[](size_t index) const { return values_[index]; }
+inline const Value* ValueList::begin() const { return values_.data(); }
+inline const Value* ValueList::end() const { return values_.data() + size_; }
 
 // Compact JSON, keys in order of their bytes. NaN and infinities become strings.
 std::string ToJson(const Value& value);

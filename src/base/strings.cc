@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
 
 #include "absl/strings/cord.h"
@@ -30,6 +32,27 @@ size_t EditDistance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+template <typename Word>
+bool HasHighBit(const char* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return (word & static_cast<Word>(0x8080808080808080)) != 0;
+}
+
+// As names and most texts are.
+bool IsAscii(std::string_view text) {
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  if (text.size() >= 8) {
+    for (const char* p = begin; p < end - 8; p += 8) {
+      if (HasHighBit<uint64_t>(p)) return false;
+    }
+    return !HasHighBit<uint64_t>(end - 8);
+  }
+  if (text.size() >= 4) return !HasHighBit<uint32_t>(begin) && !HasHighBit<uint32_t>(end - 4);
+  return std::all_of(begin, end, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -71,6 +94,7 @@ std::string NearestName(std::string_view name, const std::vector<std::string>& k
 }
 
 bool IsUtf8(std::string_view text) {
+  if (IsAscii(text)) return true;
   const auto* p = reinterpret_cast<const unsigned char*>(text.data());
   const auto* end = p + text.size();
   while (p < end) {

@@ -135,9 +135,6 @@ ValueMap& ValueMap::operator=(ValueMap&& other) noexcept {
 }
 ValueMap::~ValueMap() = default;
 
-const ValueMap::Entry* ValueMap::begin() const { return entries_.data(); }
-const ValueMap::Entry* ValueMap::end() const { return entries_.data() + size_; }
-
 Value& ValueMap::Add(std::string_view key) {
   if (size_ == entries_.size()) entries_.emplace_back();
   Entry& entry = entries_[size_++];
@@ -174,10 +171,6 @@ ValueList& ValueList::operator=(ValueList&& other) noexcept {
 }
 ValueList::~ValueList() = default;
 
-const Value& ValueList::operator[](size_t index) const { return values_[index]; }
-const Value* ValueList::begin() const { return values_.data(); }
-const Value* ValueList::end() const { return values_.data() + size_; }
-
 Value& ValueList::Add() {
   if (size_ == values_.size()) values_.emplace_back();
   Value& value = values_[size_++];
@@ -203,11 +196,6 @@ Value& Value::operator=(const Value& other) {
   return *this;
 }
 
-std::string_view Value::AsString() const {
-  return kind_ == Kind::kString || kind_ == Kind::kBytes ? std::string_view(text_)
-                                                         : std::string_view();
-}
-
 const ValueList& Value::AsList() const {
   // Never destroyed: a thread that was left alone may outlive main().
   static const auto* const empty = new ValueList;
@@ -217,16 +205,6 @@ const ValueList& Value::AsList() const {
 const ValueMap& Value::AsMap() const {
   static const auto* const empty = new ValueMap;
   return map_ != nullptr && kind_ == Kind::kMap ? *map_ : *empty;
-}
-
-void Value::SetBool(bool value) {
-  kind_ = Kind::kBool;
-  scalar_ = value ? 1 : 0;
-}
-
-void Value::SetNumber(double value) {
-  kind_ = Kind::kNumber;
-  scalar_ = value;
 }
 
 void Value::SetString(std::string_view text) {

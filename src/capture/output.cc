@@ -61,8 +61,8 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
 
 void Output::EndWriting() {
   writing_ = false;
-  finish_requested_ = false;
-  changed_.NotifyAll();
+  // Nobody waits who has not asked for the file.
+  if (std::exchange(finish_requested_, false)) changed_.NotifyAll();
 }
 
 absl::StatusOr<std::unique_ptr<capture_file::Writer>> Output::NewFile(std::string_view metadata) {

@@ -14,6 +14,8 @@
 namespace datamanager::capture {
 namespace {
 
+using capture_file::BackwardWriter;
+using capture_file::kMaxFieldHeadBytes;
 using capture_file::RecordBuffer;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
@@ -64,16 +66,17 @@ absl::Status PrependString(std::string_view text, RecordBuffer& out) {
   return absl::OkStatus();
 }
 
-absl::Status CheckDepth(int depth) {
-  if (depth <= kMaxDepth) return absl::OkStatus();
+absl::Status TooDeep() {
   return absl::InvalidArgumentError(absl::StrCat("nested deeper than ", kMaxDepth, " levels"));
 }
 
 // The head of an entry whose value was prepended since size() was `end`.
 void PrependEntryHead(std::string_view key, size_t end, RecordBuffer& out) {
-  out.PrependHead(kEntryValue, end);
-  out.PrependText(kEntryKey, key);
-  out.PrependHead(kFields, end);
+  out.Prepend(3 * kMaxFieldHeadBytes + key.size(), [&](BackwardWriter& entry) {
+    entry.Head(kEntryValue, end);
+    entry.Text(kEntryKey, key);
+    entry.Head(kFields, end);
+  });
 }
 
 // An entry; `prepend_value` prepends its value.
@@ -91,7 +94,7 @@ absl::Status PrependEntry(std::string_view key, RecordBuffer& out, PrependValue 
 absl::Status PrependMap(const ValueMap& map, int depth, RecordBuffer& out);
 
 absl::Status PrependValue(const Value& value, int depth, RecordBuffer& out) {
-  if (absl::Status status = CheckDepth(depth); !status.ok()) return status;
+  if (depth > kMaxDepth) return TooDeep();
   const size_t end = out.size();
   switch (value.kind()) {
     case Value::Kind::kNull:
@@ -145,7 +148,7 @@ absl::Status PrependMap(const ValueMap& map, int depth, RecordBuffer& out) {
 absl::Status PrependMap(const ProtoStruct& map, int depth, RecordBuffer& out);
 
 absl::Status PrependValue(const ProtoValue& value, int depth, RecordBuffer& out) {
-  if (absl::Status status = CheckDepth(depth); !status.ok()) return status;
+  if (depth > kMaxDepth) return TooDeep();
   const size_t end = out.size();
   switch (value.kind_case()) {
     case ProtoValue::KIND_NOT_SET:

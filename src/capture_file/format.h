@@ -33,6 +33,7 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -42,13 +43,9 @@ inline constexpr uint64_t kMaxMetadataBytes = 1 << 20;
 inline constexpr uint64_t kMaxTabularRecordBytes = 32 << 20;
 inline constexpr size_t kMaxVarintBytes = 10;
 
+// Seven bits a byte, and a byte for 0.
 inline constexpr size_t VarintSize(uint64_t value) {
-  size_t size = 1;
-  while (value >= 0x80) {
-    value >>= 7;
-    ++size;
-  }
-  return size;
+  return (static_cast<size_t>(std::bit_width(value | 1)) + 6) / 7;
 }
 
 // Writes VarintSize(value) bytes and returns the end.

@@ -3,13 +3,14 @@
 #define DATAMANAGER_SRC_CAPTURE_FILE_RECORD_BUFFER_H_
 
 #include <algorithm>
-#include <bit>
-#include <cstdint>
+#include <cassert>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string_view>
 #include <utility>
 
+#include "capture_file/backward_writer.h"
 #include "capture_file/format.h"
 
 namespace datamanager::capture_file {
@@ -20,71 +21,66 @@ namespace datamanager::capture_file {
 // thread-safe.
 class RecordBuffer {
  public:
-  void Clear() { size_ = 0; }
-  size_t size() const { return size_; }
+  void Clear() { begin_ = end_; }
+  size_t size() const { return static_cast<size_t>(end_ - begin_); }
 
-  // Makes room for `count` bytes before what is there, and returns where they begin.
-  char* Prepend(size_t count) {
-    if (capacity_ < kMaxVarintBytes + size_ + count) Grow(count);
-    size_ += count;
-    return begin();
+  // `write` prepends up to `most` bytes by the BackwardWriter that it is given.
+  template <typename Write>
+  void Prepend(size_t most, Write write) {
+    if (static_cast<size_t>(begin_ - limit_) < most) Grow(most);
+    BackwardWriter writer(begin_, end_);
+    write(writer);
+    assert(writer.size() - size() <= most);
+    begin_ = writer.begin();
   }
-  void PrependByte(char byte) { *Prepend(1) = byte; }
   void PrependBytes(std::string_view bytes) {
-    // Of an empty view, data() may be null.
-    if (!bytes.empty()) std::memcpy(Prepend(bytes.size()), bytes.data(), bytes.size());
+    Prepend(bytes.size(), [&](BackwardWriter& out) { out.Bytes(bytes); });
   }
-  void PrependVarint(uint64_t value) { WriteVarint(value, Prepend(VarintSize(value))); }
   // Whole fields, each with its one-byte tag.
   void PrependVarint(char tag, uint64_t value) {
-    PrependVarint(value);
-    PrependByte(tag);
+    Prepend(kMaxVarintFieldBytes, [&](BackwardWriter& out) { out.Varint(tag, value); });
   }
   void PrependDouble(char tag, double number) {
-    char* p = Prepend(9);
-    *p++ = tag;
-    for (auto bits = std::bit_cast<uint64_t>(number); p != begin() + 9; bits >>= 8) {
-      *p++ = static_cast<char>(bits);
-    }
+    Prepend(kDoubleFieldBytes, [&](BackwardWriter& out) { out.Double(tag, number); });
   }
   void PrependText(char tag, std::string_view text) {
-    PrependBytes(text);
-    PrependVarint(text.size());
-    PrependByte(tag);
+    Prepend(kMaxFieldHeadBytes + text.size(), [&](BackwardWriter& out) { out.Text(tag, text); });
   }
   // Closes a length-delimited field whose payload begins here and ended where size() was `end`.
   void PrependHead(char tag, size_t end) {
-    PrependVarint(size_ - end);
-    PrependByte(tag);
+    Prepend(kMaxFieldHeadBytes, [&](BackwardWriter& out) { out.Head(tag, end); });
   }
 
-  std::string_view message() const { return {begin(), size_}; }
+  std::string_view message() const { return {begin_, size()}; }
   // The length prefix and the message. `tail` bytes that follow from elsewhere count into the
   // length.
   std::string_view Frame(size_t tail = 0) {
-    if (capacity_ == 0) Grow(0);
-    const uint64_t length = size_ + tail;
-    const size_t prefix = VarintSize(length);
-    WriteVarint(length, begin() - prefix);
-    return {begin() - prefix, prefix + size_};
+    if (bytes_ == nullptr) Grow(0);
+    BackwardWriter frame(begin_, end_);
+    frame.Varint(size() + tail);
+    return {frame.begin(), frame.size()};
   }
 
  private:
-  char* begin() const { return bytes_.get() + capacity_ - size_; }
-
-  // What is there stays at the end; before it, there is always room for a length prefix.
-  void Grow(size_t count) {
+  // What is there stays at the end.
+  void Grow(size_t most) {
     constexpr size_t kLeast = 1024;
-    const size_t capacity = std::max({kLeast, 2 * capacity_, kMaxVarintBytes + size_ + count});
+    const size_t size = this->size();
+    const auto before = static_cast<size_t>(end_ - bytes_.get());
+    const size_t capacity = std::max({kLeast, 2 * before, kMaxVarintBytes + size + most});
     auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
-    if (size_ > 0) std::memcpy(bytes.get() + capacity - size_, begin(), size_);
+    char* const end = bytes.get() + capacity;
+    if (size > 0) std::memcpy(end - size, begin_, size);
     bytes_ = std::move(bytes);
-    capacity_ = capacity;
+    limit_ = bytes_.get() + kMaxVarintBytes;
+    end_ = end;
+    begin_ = end - size;
   }
 
   std::unique_ptr<char[]> bytes_;
-  size_t capacity_ = 0;
-  size_t size_ = 0;
+  char* limit_ = nullptr;  // Before it is the room for a length prefix.
+  char* begin_ = nullptr;  // The message is [begin_, end_).
+  char* end_ = nullptr;
 };
 
 }  // namespace datamanager::capture_file

@@ -63,6 +63,20 @@ TEST(StringsTest, IsUtf8RefusesTheRest) {
   }
 }
 
+TEST(StringsTest, IsUtf8LooksAtEveryByte) {
+  for (size_t size = 1; size <= 40; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      std::string text(size, 'a');
+      text[at] = '\xc3';
+      EXPECT_FALSE(IsUtf8(text)) << size << " bytes, one of them bad at " << at;
+      if (at + 1 < size) {
+        text[at + 1] = '\xa4';
+        EXPECT_TRUE(IsUtf8(text)) << size << " bytes, a letter of two at " << at;
+      }
+    }
+  }
+}
+
 TEST(StringsTest, WrapKeepsTheCodeAndSaysWhere) {
   const absl::Status wrapped = Wrap(absl::NotFoundError("no such file"), "open /a");
   EXPECT_EQ(wrapped.code(), absl::StatusCode::kNotFound);

@@ -239,6 +239,8 @@ TEST_F(OutputTest, FinishWaitsForARecordBeingWritten) {
   ops_.write_gate().Open();
   collector.join();
   EXPECT_EQ(Files(), "1+0") << "finished once the record was in it";
+  ASSERT_TRUE(Append(record_).ok());
+  EXPECT_EQ(Files(), "1+1") << "nobody asked for the next file";
 }
 
 TEST_F(OutputTest, FinishReturnsOnceTheKeeperHasTheFile) {

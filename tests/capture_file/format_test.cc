@@ -85,12 +85,25 @@ TEST(RecordBufferTest, KeepsWhatIsThereAsItGrows) {
   RecordBuffer buffer;
   std::string expected;
   for (int i = 0; i < 100000; ++i) {
-    buffer.PrependByte(static_cast<char>(i));
-    expected += static_cast<char>(i);
+    const char byte = static_cast<char>(i);
+    buffer.PrependBytes({&byte, 1});
+    expected += byte;
   }
   std::reverse(expected.begin(), expected.end());
   EXPECT_EQ(buffer.message(), expected);
   EXPECT_EQ(buffer.Frame(), Varint(expected.size()) + expected);
+}
+
+TEST(RecordBufferTest, PartsNeedNotFillTheRoomThatTheyAskFor) {
+  for (const size_t most : {1, 1000, 5000, 100000}) {
+    RecordBuffer buffer;
+    std::string expected;
+    for (int i = 0; i < 100; ++i) {
+      buffer.Prepend(most, [&](BackwardWriter& out) { out.Byte(static_cast<char>(i)); });
+      expected.insert(expected.begin(), static_cast<char>(i));
+    }
+    EXPECT_EQ(buffer.Frame(), Varint(expected.size()) + expected) << most;
+  }
 }
 
 TEST(RecordBufferTest, WritesFields) {
