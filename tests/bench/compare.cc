@@ -16,8 +16,8 @@ double Against(const Figure& figure, double value, double baseline) {
 
 }  // namespace
 
-void Require(bool holds, const std::string& what) {
-  if (!holds) throw Broken(what);
+void Require(bool holds, std::string_view what) {
+  if (!holds) throw Broken(std::string(what));
 }
 
 Spread SpreadOf(std::vector<double> values, double expected) {

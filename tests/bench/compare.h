@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace datamanager::bench {
@@ -20,7 +21,7 @@ class Broken : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 // Throws Broken with `what` unless it is true.
-void Require(bool holds, const std::string& what);
+void Require(bool holds, std::string_view what);
 
 struct Spread {
   double median = 0;
