@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -80,6 +81,8 @@ class Passes {
   Look LookAt(const OpenedDirectory& directory, FoundFile& file);
   // The same for a file of which only the path is known.
   Look LookAt(FoundFile& file);
+  // Whether it has been left alone long enough.
+  bool IsReady(FileKind kind, const struct stat& info);
   // Whether the sequence waits for its data.
   bool IsHeld(int directory, const std::string& name, const struct stat& info,
               const FoundFile& file);
@@ -88,6 +91,7 @@ class Passes {
 
   // Offers one file if nobody has it. kComplete: go on.
   PassEnd Offer(FoundFile file, const std::stop_token& stop, const std::function<void()>& pause);
+  // The oldest hint, if there is one.
   std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
   std::vector<Root> Roots(const Complain& complain) const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
@@ -101,6 +105,8 @@ class Passes {
   Mutex hints_mutex_;
   int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;
   std::deque<std::string> hints_ DM_GUARDED_BY(hints_mutex_);
+  // Changed under the lock only; a pass asks for a hint after each file.
+  std::atomic<bool> hinted_ = false;
 };
 
 }  // namespace datamanager::sync
