@@ -34,7 +34,7 @@ std::optional<int> Backlog::AddDirectory(const std::string& root, const std::str
   if (directories_.size() >= limits_.directories) return std::nullopt;
   const int number = static_cast<int>(directories_.size());
   directories_.push_back({.root = root, .path = path});
-  numbers_.emplace(path, number);
+  numbers_.emplace(directories_.back().path, number);
   return number;
 }
 
@@ -75,9 +75,9 @@ bool Backlog::Add(int directory, const capture_file::CompleteStamp& stamp) {
   if (first_walk_) end_ = std::max(end_, stamp.micros);
   if (stamp.micros < begin_ || stamp.micros > end_) return true;
   const Entry entry = EntryOf(stamp.micros, place);
-  if (entries_.size() < limits_.files) {
+  if (entries_.size() < most_files_) {
     entries_.push_back(entry);
-    if (entries_.size() == limits_.files) std::make_heap(entries_.begin(), entries_.end());
+    if (entries_.size() == most_files_) std::make_heap(entries_.begin(), entries_.end());
   } else if (stamp.micros >= MicrosOf(entries_.front())) {
     LeaveOut(stamp.micros);
   } else {

@@ -2,15 +2,19 @@
 #ifndef DATAMANAGER_SRC_SYNC_BACKLOG_H_
 #define DATAMANAGER_SRC_SYNC_BACKLOG_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "capture_file/file_name.h"
+#include "sync/page_allocator.h"
 
 namespace datamanager::sync {
 
@@ -24,7 +28,7 @@ class Backlog {
     size_t directories = 4096;  // At most that many; each once for each time zone in its names.
   };
 
-  explicit Backlog(Limits limits) : limits_(limits) {}
+  explicit Backlog(Limits limits) : limits_(limits) { entries_.reserve(limits_.files); }
 
   struct Directory {
     std::string root;
@@ -36,6 +40,9 @@ class Backlog {
   // nullopt if it was not added.
   std::optional<int> FindDirectory(const std::string& path) const;
   const Directory& directory(int index) const { return directories_[static_cast<size_t>(index)]; }
+
+  // How many files are kept from the next walk on, if fewer than the limit.
+  void KeepAtMost(size_t files) { most_files_ = std::min(files, limits_.files); }
 
   // Of all files in a walk, in any order, those in directories that have a number and with names
   // that capture made. What was taken before, or lay before what was, is passed over. False: it is
@@ -78,13 +85,15 @@ class Backlog {
   void LeaveOut(int64_t micros);
 
   const Limits limits_;
-  std::vector<Directory> directories_;
-  absl::flat_hash_map<std::string, int> numbers_;
+  size_t most_files_ = limits_.files;
+  std::deque<Directory> directories_;
+  absl::flat_hash_map<absl::string_view, int> numbers_;  // By the paths of directories_.
   std::vector<Place> places_;
-  std::vector<Entry> entries_;  // A heap with the newest on top; sorted, the oldest last.
-  std::string name_;            // Of the file last taken.
-  int64_t begin_ = INT64_MIN;   // What is older is passed over, and
-  int64_t end_ = INT64_MIN;     // what is newer, after the first walk.
+  // A heap with the newest on top; sorted, the oldest last.
+  std::vector<Entry, PageAllocator<Entry>> entries_;
+  std::string name_;           // Of the file last taken.
+  int64_t begin_ = INT64_MIN;  // What is older is passed over, and
+  int64_t end_ = INT64_MIN;    // what is newer, after the first walk.
   bool first_walk_ = true;
   std::optional<int64_t> left_out_;  // The oldest that did not fit.
 };

@@ -25,6 +25,8 @@ constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::milliseconds kHandOverLimit{10};
 // Hints are only that: what does not fit is found by the next pass.
 constexpr size_t kHintLimit = 256;
+// What a pass keeps of the backlog's limit when there is another one with the whole.
+constexpr size_t kSmallerShare = 4;
 // Directories of the backlog are kept open, since its files take turns between the collectors: to
 // open one anew for each file costs four times what the look at the file does. So many at most, and
 // no more than this part of the descriptors that the process may have.
@@ -50,6 +52,11 @@ class Passes::Pass {
         pause_(pause),
         roots_(passes.Roots(complain_)),
         backlog_(passes.limits_) {}
+  ~Pass() {
+    if (passes_.largest_ == this) passes_.largest_ = nullptr;
+  }
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
 
   PassEnd Run() {
     DirectoryWalker walker(ops_, roots_, complain_, stop_);
@@ -78,6 +85,8 @@ class Passes::Pass {
     if (end_ == PassEnd::kComplete && stop_.stop_requested()) end_ = PassEnd::kStopped;
     return end_ == PassEnd::kComplete;
   }
+  // How many files of the backlog the next walk keeps.
+  size_t MostFiles();
   // Reads through the directories for what is oldest, and for whether there are others.
   void CollectBacklog(DirectoryWalker& walker);
   // The stamp of a file that belongs to the backlog. `add`: of one that may come to.
@@ -135,7 +144,15 @@ std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
   return capture_file::ParseComplete(entry.name);
 }
 
+size_t Passes::Pass::MostFiles() {
+  const Pass* largest = nullptr;
+  passes_.largest_.compare_exchange_strong(largest, this);
+  const bool whole = largest == nullptr || largest == this;
+  return whole ? passes_.limits_.files : std::max<size_t>(passes_.limits_.files / kSmallerShare, 1);
+}
+
 void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
+  backlog_.KeepAtMost(MostFiles());
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
     // Whoever has it sees to it.
     if (passes_.context_.tracker.IsClaimed(entry->id)) continue;

@@ -101,6 +101,9 @@ class Passes {
   Channel<Job>& channel_;
   const Backlog::Limits limits_;
   Complaints complaints_;
+  // The pass whose backlog may be as large as the limit: memory does not grow much with passes at
+  // the same time. Compared only.
+  std::atomic<const Pass*> largest_ = nullptr;
 
   Mutex hints_mutex_;
   int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;
