@@ -96,7 +96,7 @@ class Passes::Pass {
   void OfferHint();
   bool OfferOldest();
   bool OfferOther();
-  // `file_` in it.
+  // Offers file_, which lies in the directory.
   void OfferIfReady(const OpenedDirectory& directory);
   // Of the backlog. Without a descriptor, if nothing can be offered from it.
   OpenedDirectory Open(int directory);
