@@ -25,7 +25,7 @@ class Backlog {
  public:
   struct Limits {
     size_t files = 131072;
-    size_t directories = 4096;  // At most that many; each once for each time zone in its names.
+    size_t directories = 4096;  // Of at most 4,096; each counts once for each zone in its names.
   };
 
   explicit Backlog(Limits limits) : limits_(limits) { entries_.reserve(limits_.files); }
