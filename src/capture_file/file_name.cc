@@ -21,114 +21,124 @@ std::string Segment(std::string_view text) {
   return segment;
 }
 
-// The last `digits` decimal digits. A pass makes the names of a whole backlog, for which a format
-// string takes too long.
-void AppendDigits(int64_t number, size_t digits, std::string& out) {
-  out.append(digits, '0');
-  for (char* at = out.data() + out.size(); digits > 0; --digits, number /= 10) {
-    *--at = static_cast<char>('0' + number % 10);
+// A pass reads the names of a whole backlog and makes them again: digits go to their places, and no
+// time is broken down by the C library, which takes a lock for it.
+constexpr std::string_view kStampShape = "YYYY-MM-DDTHH_MM_SS.uuuuuu";
+constexpr std::string_view kZoneShape = "+HH_MM";
+
+// The last `digits` decimal digits.
+void PutDigits(uint32_t number, size_t digits, char* at) {
+  for (; digits > 0; --digits, number /= 10) at[digits - 1] = static_cast<char>('0' + number % 10);
+}
+
+// Reads `digits` decimal digits; false if there are others.
+bool ReadDigits(const char* at, size_t digits, uint32_t& number) {
+  number = 0;
+  uint32_t highest = 0;
+  for (size_t i = 0; i < digits; ++i) {
+    const uint32_t digit = static_cast<unsigned char>(at[i]) - uint32_t{'0'};
+    highest = std::max(highest, digit);
+    number = number * 10 + digit;
   }
+  return highest <= 9;
 }
 
-std::string Stamp(const struct tm& local, int64_t micros) {
-  std::string stamp;
-  stamp.reserve(sizeof("YYYY-MM-DDTHH_MM_SS.uuuuuu+HH_MM.capture"));
-  AppendDigits(local.tm_year + 1900, 4, stamp);
-  stamp += '-';
-  AppendDigits(local.tm_mon + 1, 2, stamp);
-  stamp += '-';
-  AppendDigits(local.tm_mday, 2, stamp);
-  stamp += 'T';
-  AppendDigits(local.tm_hour, 2, stamp);
-  stamp += '_';
-  AppendDigits(local.tm_min, 2, stamp);
-  stamp += '_';
-  AppendDigits(local.tm_sec, 2, stamp);
-  stamp += '.';
-  AppendDigits(micros, 6, stamp);
-  return stamp;
+// What a stamp shows.
+struct Shown {
+  uint32_t year = 0;
+  uint32_t month = 0;
+  uint32_t day = 0;
+  uint32_t hour = 0;
+  uint32_t minute = 0;
+  uint32_t second = 0;
+  uint32_t micros = 0;
+};
+
+void AppendShown(const Shown& shown, std::string& out) {
+  char text[kStampShape.size()];
+  std::copy(kStampShape.begin(), kStampShape.end(), text);
+  PutDigits(shown.year, 4, text);
+  PutDigits(shown.month, 2, text + 5);
+  PutDigits(shown.day, 2, text + 8);
+  PutDigits(shown.hour, 2, text + 11);
+  PutDigits(shown.minute, 2, text + 14);
+  PutDigits(shown.second, 2, text + 17);
+  PutDigits(shown.micros, 6, text + 20);
+  out.append(text, sizeof(text));
 }
 
-std::string Zone(int64_t minutes) {
-  std::string zone(1, minutes < 0 ? '-' : '+');
-  AppendDigits(std::abs(minutes) / 60, 2, zone);
-  zone += '_';
-  AppendDigits(std::abs(minutes) % 60, 2, zone);
-  return zone;
-}
-
-// The whole seconds, and what is left, of microseconds since the epoch.
-std::pair<time_t, int64_t> Split(int64_t micros) {
-  int64_t fraction = micros % 1000000;
-  if (fraction < 0) fraction += 1000000;
-  return {static_cast<time_t>((micros - fraction) / 1000000), fraction};
+void AppendZone(int64_t minutes, std::string& out) {
+  char text[kZoneShape.size()];
+  std::copy(kZoneShape.begin(), kZoneShape.end(), text);
+  text[0] = minutes < 0 ? '-' : '+';
+  PutDigits(static_cast<uint32_t>(std::abs(minutes) / 60), 2, text + 1);
+  PutDigits(static_cast<uint32_t>(std::abs(minutes) % 60), 2, text + 4);
+  out.append(text, sizeof(text));
 }
 
 std::string Stamp(WallTime start) {
-  const auto [seconds, fraction] =
-      Split(std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch()).count());
+  const auto since_epoch = std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch());
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  const auto time = static_cast<time_t>(seconds.count());
   struct tm local {};
-  localtime_r(&seconds, &local);
-  return Stamp(local, fraction) + (local.tm_gmtoff == 0 ? "Z" : Zone(local.tm_gmtoff / 60));
-}
-
-// Reads `digits` decimal digits at `text`, and moves it past them.
-bool TakeNumber(std::string_view& text, size_t digits, int& number) {
-  if (text.size() < digits) return false;
-  number = 0;
-  for (size_t i = 0; i < digits; ++i) {
-    if (text[i] < '0' || text[i] > '9') return false;
-    number = number * 10 + (text[i] - '0');
+  localtime_r(&time, &local);
+  std::string stamp;
+  stamp.reserve(kStampShape.size() + kZoneShape.size() + kCompleteSuffix.size());
+  AppendShown({.year = static_cast<uint32_t>(local.tm_year + 1900),
+               .month = static_cast<uint32_t>(local.tm_mon + 1),
+               .day = static_cast<uint32_t>(local.tm_mday),
+               .hour = static_cast<uint32_t>(local.tm_hour),
+               .minute = static_cast<uint32_t>(local.tm_min),
+               .second = static_cast<uint32_t>(local.tm_sec),
+               .micros = static_cast<uint32_t>((since_epoch - seconds).count())},
+              stamp);
+  if (local.tm_gmtoff == 0) {
+    stamp += 'Z';
+  } else {
+    AppendZone(local.tm_gmtoff / 60, stamp);
   }
-  text.remove_prefix(digits);
-  return true;
+  return stamp;
 }
 
-bool TakeChar(std::string_view& text, char c) {
-  if (text.empty() || text[0] != c) return false;
-  text.remove_prefix(1);
-  return true;
+// Of the whole of what is left behind the digits of a stamp.
+std::optional<int16_t> ReadZone(std::string_view text) {
+  if (text == "Z") return CompleteStamp::kZulu;
+  uint32_t hours = 0;
+  uint32_t minutes = 0;
+  if (text.size() != kZoneShape.size() || (text[0] != '+' && text[0] != '-') || text[3] != '_' ||
+      !ReadDigits(text.data() + 1, 2, hours) || !ReadDigits(text.data() + 4, 2, minutes)) {
+    return std::nullopt;
+  }
+  const auto offset = static_cast<int16_t>(hours * 60 + minutes);
+  return text[0] == '-' ? static_cast<int16_t>(-offset) : offset;
 }
 
 // Of a whole stamp.
 std::optional<CompleteStamp> ReadStamp(std::string_view text) {
-  int year = 0;
-  int month = 0;
-  int day = 0;
-  int hour = 0;
-  int minute = 0;
-  int second = 0;
-  int micros = 0;
-  if (!TakeNumber(text, 4, year) || !TakeChar(text, '-') || !TakeNumber(text, 2, month) ||
-      !TakeChar(text, '-') || !TakeNumber(text, 2, day) || !TakeChar(text, 'T') ||
-      !TakeNumber(text, 2, hour) || !TakeChar(text, '_') || !TakeNumber(text, 2, minute) ||
-      !TakeChar(text, '_') || !TakeNumber(text, 2, second) || !TakeChar(text, '.') ||
-      !TakeNumber(text, 6, micros)) {
+  if (text.size() <= kStampShape.size()) return std::nullopt;
+  const char* const at = text.data();
+  Shown shown;
+  if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != '_' || at[16] != '_' ||
+      at[19] != '.' || !ReadDigits(at, 4, shown.year) || !ReadDigits(at + 5, 2, shown.month) ||
+      !ReadDigits(at + 8, 2, shown.day) || !ReadDigits(at + 11, 2, shown.hour) ||
+      !ReadDigits(at + 14, 2, shown.minute) || !ReadDigits(at + 17, 2, shown.second) ||
+      !ReadDigits(at + 20, 6, shown.micros)) {
     return std::nullopt;
   }
-  CompleteStamp stamp{.zone_minutes = CompleteStamp::kZulu};
-  int offset = 0;
-  if (!TakeChar(text, 'Z')) {
-    const int sign = TakeChar(text, '-') ? -1 : 1;
-    if (sign > 0 && !TakeChar(text, '+')) return std::nullopt;
-    int hours = 0;
-    int minutes = 0;
-    if (!TakeNumber(text, 2, hours) || !TakeChar(text, '_') || !TakeNumber(text, 2, minutes)) {
-      return std::nullopt;
-    }
-    offset = sign * (hours * 60 + minutes);
-    stamp.zone_minutes = static_cast<int16_t>(offset);
+  const std::optional<int16_t> zone = ReadZone(text.substr(kStampShape.size()));
+  const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(shown.year)),
+                                         std::chrono::month(shown.month),
+                                         std::chrono::day(shown.day));
+  if (!zone.has_value() || !date.ok() || shown.hour > 23 || shown.minute > 59 ||
+      shown.second > 59) {
+    return std::nullopt;
   }
-  const std::chrono::year_month_day date(std::chrono::year(year),
-                                         std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day)));
-  if (!text.empty() || !date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  const int offset = *zone == CompleteStamp::kZulu ? 0 : *zone;
   const std::chrono::microseconds time =
-      std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(hour) +
-      std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
-      std::chrono::microseconds(micros);
-  stamp.micros = time.count();
-  return stamp;
+      std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(shown.hour) +
+      std::chrono::minutes(static_cast<int>(shown.minute) - offset) +
+      std::chrono::seconds(shown.second) + std::chrono::microseconds(shown.micros);
+  return CompleteStamp{.micros = time.count(), .zone_minutes = *zone};
 }
 
 }  // namespace
@@ -201,14 +211,28 @@ std::optional<CompleteStamp> ParseComplete(std::string_view base_name) {
   return stamp;
 }
 
-std::string CompleteName(const CompleteStamp& stamp) {
+void AppendCompleteName(const CompleteStamp& stamp, std::string& out) {
   const bool zulu = stamp.zone_minutes == CompleteStamp::kZulu;
-  const auto [seconds, fraction] = Split(stamp.micros);
-  const time_t shifted = seconds + (zulu ? 0 : stamp.zone_minutes * 60);
-  struct tm local {};
-  gmtime_r(&shifted, &local);
-  return absl::StrCat(Stamp(local, fraction), zulu ? "Z" : Zone(stamp.zone_minutes),
-                      ToAbsl(kCompleteSuffix));
+  const std::chrono::sys_time<std::chrono::microseconds> local(
+      std::chrono::microseconds(stamp.micros) +
+      std::chrono::minutes(zulu ? 0 : stamp.zone_minutes));
+  const auto day = std::chrono::floor<std::chrono::days>(local);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(local - day);
+  AppendShown({.year = static_cast<uint32_t>(static_cast<int>(date.year())),
+               .month = static_cast<unsigned>(date.month()),
+               .day = static_cast<unsigned>(date.day()),
+               .hour = static_cast<uint32_t>(time.hours().count()),
+               .minute = static_cast<uint32_t>(time.minutes().count()),
+               .second = static_cast<uint32_t>(time.seconds().count()),
+               .micros = static_cast<uint32_t>(time.subseconds().count())},
+              out);
+  if (zulu) {
+    out += 'Z';
+  } else {
+    AppendZone(stamp.zone_minutes, out);
+  }
+  out += kCompleteSuffix;
 }
 
 std::string CutPath(std::string_view path, uint64_t offset) {

@@ -100,9 +100,10 @@ struct CompleteStamp {
   int64_t micros = 0;        // Since the epoch.
   int16_t zone_minutes = 0;  // East of UTC, as the name has it; kZulu for "Z".
 };
-// nullopt if CompleteName would not make the same name of it.
+// nullopt if AppendCompleteName would not make the same name of it.
 std::optional<CompleteStamp> ParseComplete(std::string_view base_name);
-std::string CompleteName(const CompleteStamp& stamp);
+// Appends the name that it stands for.
+void AppendCompleteName(const CompleteStamp& stamp, std::string& out);
 
 // Base names of what waits to be uploaded to datasets: `digest` is 32 hexadecimal digits,
 // `extension` empty or begun by a dot.

@@ -71,7 +71,13 @@ class DirectoryWalker {
     const struct stat* directory_info = nullptr;  // and what that says.
     int* note = nullptr;  // The caller's, one for each directory; -1 at first.
 
-    std::string Path() const { return *directory + "/" + name; }
+    std::string Path() const {
+      std::string path;
+      PutPath(path);
+      return path;
+    }
+    // Into a string that may have its storage already.
+    void PutPath(std::string& path) const { path.assign(*directory).append("/").append(name); }
     // Below the root, without a slash in front.
     std::string RelativePath() const {
       return Path().substr(root->path == "/" ? 1 : root->path.size() + 1);

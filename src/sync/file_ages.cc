@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kStep{500};
 
 bool FileAges::IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
                        WallTime wall, MonotonicTime now) {
-  if (kind != FileKind::kArbitrary) return true;
+  if (!HasAge(kind)) return true;
   return info.st_size > 0 && IsOldEnough(info, min_age, wall, now);
 }
 

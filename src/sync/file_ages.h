@@ -29,6 +29,8 @@ class FileAges {
   // at once, another when it is not empty and has been left alone for `min_age`.
   bool IsReady(FileKind kind, const struct stat& info, std::chrono::milliseconds min_age,
                WallTime wall, MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Whether that depends on the time at all.
+  static bool HasAge(FileKind kind) { return kind == FileKind::kArbitrary; }
   // The same for one whose name says nothing about whether it is complete.
   bool IsOldEnough(const struct stat& info, std::chrono::milliseconds min_age, WallTime wall,
                    MonotonicTime now) DM_EXCLUDES(mutex_);

@@ -42,6 +42,7 @@ std::optional<FileTracker::Claim> FileTracker::TryClaim(FileId id) {
 }
 
 bool FileTracker::IsClaimed(FileId id) const {
+  if (size_ == 0) return false;
   MutexLock lock(mutex_);
   return Has(id);
 }
@@ -52,11 +53,6 @@ bool FileTracker::WaitUntilFree(FileId id, MonotonicTime deadline, std::stop_tok
     mutex_.AssertHeld();
     return !Has(id);
   });
-}
-
-size_t FileTracker::size() const {
-  MutexLock lock(mutex_);
-  return size_;
 }
 
 bool FileTracker::WaitUntilIdle(MonotonicTime deadline, std::stop_token stop) {

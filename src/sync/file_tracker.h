@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_FILE_TRACKER_H_
 #define DATAMANAGER_SRC_SYNC_FILE_TRACKER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -44,7 +45,7 @@ class FileTracker {
   // Waits until nobody has that file. False: not by the deadline, or not before the stop.
   bool WaitUntilFree(FileId id, MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex_);
   // Files claimed at this moment.
-  size_t size() const DM_EXCLUDES(mutex_);
+  size_t size() const { return size_; }
   // Waits until nothing is claimed. False: not by the deadline, or not before the stop.
   bool WaitUntilIdle(MonotonicTime deadline, std::stop_token stop) DM_EXCLUDES(mutex_);
 
@@ -63,7 +64,8 @@ class FileTracker {
   mutable Mutex mutex_;
   CondVar changed_;
   absl::flat_hash_map<FileId, uint64_t> claimed_ DM_GUARDED_BY(mutex_);
-  size_t size_ DM_GUARDED_BY(mutex_) = 0;
+  // Changed under the lock only; read without it where a pass asks about each file.
+  std::atomic<size_t> size_ = 0;
 };
 
 }  // namespace datamanager::sync

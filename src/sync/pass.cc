@@ -25,6 +25,8 @@ constexpr std::chrono::seconds kPause{1};
 constexpr std::chrono::milliseconds kHandOverLimit{10};
 // Hints are only that: what does not fit is found by the next pass.
 constexpr size_t kHintLimit = 256;
+// What a pass keeps of the backlog's limit when there is another one with the whole.
+constexpr size_t kSmallerShare = 4;
 // Directories of the backlog are kept open, since its files take turns between the collectors: to
 // open one anew for each file costs four times what the look at the file does. So many at most, and
 // no more than this part of the descriptors that the process may have.
@@ -50,6 +52,11 @@ class Passes::Pass {
         pause_(pause),
         roots_(passes.Roots(complain_)),
         backlog_(passes.limits_) {}
+  ~Pass() {
+    if (passes_.largest_ == this) passes_.largest_ = nullptr;
+  }
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
 
   PassEnd Run() {
     DirectoryWalker walker(ops_, roots_, complain_, stop_);
@@ -79,6 +86,8 @@ class Passes::Pass {
     if (end_ == PassEnd::kComplete && stop_.stop_requested()) end_ = PassEnd::kStopped;
     return end_ == PassEnd::kComplete;
   }
+  // How many files of the backlog the next walk keeps.
+  size_t MostFiles();
   // Reads through the directories for what is oldest, and for whether there are others.
   void CollectBacklog(DirectoryWalker& walker);
   // The stamp of a file that belongs to the backlog. `add`: of one that may come to.
@@ -88,7 +97,8 @@ class Passes::Pass {
   void OfferHint();
   bool OfferOldest();
   bool OfferOther();
-  void OfferIfReady(FoundFile file, const OpenedDirectory& directory);
+  // Offers file_, which lies in the directory.
+  void OfferIfReady(const OpenedDirectory& directory);
   // Of the backlog. Without a descriptor, if nothing can be offered from it.
   OpenedDirectory Open(int directory);
 
@@ -108,6 +118,7 @@ class Passes::Pass {
   Sender sender_{passes_.channel_};
   bool others_ = false;  // Whether there are files that are not the backlog's.
   std::optional<DirectoryWalker> other_walker_;
+  FoundFile file_;  // Whose turn it is; kept for the storage of its strings.
   uint64_t blocked_files_ = 0;
   uint64_t blocked_directories_ = 0;
   PassEnd end_ = PassEnd::kComplete;
@@ -135,15 +146,20 @@ std::optional<capture_file::CompleteStamp> Passes::Pass::StampOf(
   return capture_file::ParseComplete(entry.name);
 }
 
+size_t Passes::Pass::MostFiles() {
+  const Pass* largest = nullptr;
+  passes_.largest_.compare_exchange_strong(largest, this);
+  const bool whole = largest == nullptr || largest == this;
+  return whole ? passes_.limits_.files : std::max<size_t>(passes_.limits_.files / kSmallerShare, 1);
+}
+
 void Passes::Pass::CollectBacklog(DirectoryWalker& walker) {
+  backlog_.KeepAtMost(MostFiles());
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
     // Whoever has it sees to it.
     if (passes_.context_.tracker.IsClaimed(entry->id)) continue;
-    if (const auto stamp = StampOf(*entry, true); stamp.has_value()) {
-      backlog_.Add(*entry->note, *stamp);
-    } else {
-      others_ = true;
-    }
+    const auto stamp = StampOf(*entry, true);
+    if (!stamp.has_value() || !backlog_.Add(*entry->note, *stamp)) others_ = true;
   }
   backlog_.Sort();
 }
@@ -171,34 +187,40 @@ bool Passes::Pass::OfferOldest() {
   }
   if (!oldest.has_value()) return backlog_.more();
   const Backlog::Directory& directory = backlog_.directory(oldest->directory);
-  OfferIfReady({.root = directory.root, .path = absl::StrCat(directory.path, "/", oldest->name)},
-               Open(oldest->directory));
+  file_.root = directory.root;
+  file_.path.assign(directory.path).append("/").append(oldest->name);
+  file_.kind = FileKind::kCapture;
+  file_.id = {};
+  OfferIfReady(Open(oldest->directory));
   return true;
 }
 
 bool Passes::Pass::OfferOther() {
   if (!other_walker_.has_value()) return false;
   while (const DirectoryWalker::Entry* entry = other_walker_->Next()) {
-    if (StampOf(*entry, false).has_value()) continue;
-    OfferIfReady(
-        {.root = entry->root->path, .path = entry->Path(), .kind = entry->kind, .id = entry->id},
-        {.fd = entry->parent, .info = entry->directory_info, .user = user_});
+    const auto stamp = StampOf(*entry, false);
+    if (stamp.has_value() && backlog_.Takes(*entry->note, *stamp)) continue;
+    file_.root = entry->root->path;
+    entry->PutPath(file_.path);
+    file_.kind = entry->kind;
+    file_.id = entry->id;
+    OfferIfReady({.fd = entry->parent, .info = entry->directory_info, .user = user_});
     return true;
   }
   other_walker_.reset();
   return false;
 }
 
-void Passes::Pass::OfferIfReady(FoundFile file, const OpenedDirectory& directory) {
+void Passes::Pass::OfferIfReady(const OpenedDirectory& directory) {
   // Before it is looked at, if the directory has told which it is.
-  if (directory.fd < 0 || (file.id != FileId{} && !passes_.IsFree(file))) return;
-  const Look look = passes_.LookAt(directory, file);
+  if (directory.fd < 0 || (file_.id != FileId{} && !passes_.IsFree(file_))) return;
+  const Look look = passes_.LookAt(directory, file_);
   if (!look.blocked.ok()) {
     ++blocked_files_;
     complain_(look.blocked);
   }
-  if (!look.ready || !passes_.IsFree(file) || !filter_(file, look.info)) return;
-  end_ = passes_.Offer(std::move(file), sender_, stop_, pause_);
+  if (!look.ready || !passes_.IsFree(file_) || !filter_(file_, look.info)) return;
+  end_ = passes_.Offer(file_, sender_, stop_, pause_);
 }
 
 OpenedDirectory Passes::Pass::Open(int directory) {
@@ -227,7 +249,9 @@ PassEnd Passes::Run(const std::stop_token& stop, const FileFilter& filter,
   const PassEnd end = Pass(*this, stop, filter, pause).Run();
   if (end == PassEnd::kComplete) ++context_.passes;
   MutexLock lock(hints_mutex_);
-  if (--under_way_ == 0) hints_.clear();
+  if (--under_way_ > 0) return end;
+  hints_.clear();
+  hinted_ = false;
   return end;
 }
 
@@ -237,8 +261,11 @@ bool Passes::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
   const std::vector<Root> roots = Roots(silently);
   const uid_t user = ::geteuid();
   DirectoryWalker walker(ops, roots, silently, stop);
+  FoundFile file;
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
-    FoundFile file{.root = entry->root->path, .path = entry->Path(), .kind = entry->kind};
+    file.root = entry->root->path;
+    entry->PutPath(file.path);
+    file.kind = entry->kind;
     const Look look =
         LookAt({.fd = entry->parent, .info = entry->directory_info, .user = user}, file);
     if (look.ready && filter(file, look.info)) return true;
@@ -253,6 +280,7 @@ PassEnd Passes::OfferRetry(const std::stop_token& stop, const std::function<void
 
 PassEnd Passes::OfferRetry(Sender& sender, const std::stop_token& stop,
                            const std::function<void()>& pause) {
+  if (context_.retries.size() == 0) return PassEnd::kComplete;  // The usual case, after each file.
   const std::optional<FoundFile> due = context_.retries.NextDue(Now());
   if (!due.has_value()) return PassEnd::kComplete;
   context_.tracker.WaitUntilFree(due->id, Now() + kHandOverLimit, stop);
@@ -264,20 +292,24 @@ PassEnd Passes::OfferRetry(Sender& sender, const std::stop_token& stop,
 
 Passes::Look Passes::LookAt(const OpenedDirectory& directory, FoundFile& file) {
   FileOps& ops = *context_.options.ops;
-  const Clock& clock = *context_.options.clock;
   const char* const name = file.path.c_str() + file.path.rfind('/') + 1;
   Look look;
   if (ops.LstatAt(directory.fd, name, &look.info) != 0 || !S_ISREG(look.info.st_mode)) return look;
   file.id = FileId::Of(look.info);
   file.version = FileVersion::Of(look.info);
   look.blocked = CheckFile(ops, directory, file.path, look.info);
-  look.ready =
-      look.blocked.ok() && context_.ages.IsReady(file.kind, look.info, config_.min_file_age,
-                                                 clock.WallNow(), clock.MonotonicNow());
+  look.ready = look.blocked.ok() && IsReady(file.kind, look.info);
   if (look.ready && file.kind == FileKind::kSequence) {
     look.ready = !IsHeld(directory.fd, name, look.info, file);
   }
   return look;
+}
+
+bool Passes::IsReady(FileKind kind, const struct stat& info) {
+  if (!FileAges::HasAge(kind)) return true;  // Without a look at the clocks.
+  const Clock& clock = *context_.options.clock;
+  return context_.ages.IsReady(kind, info, config_.min_file_age, clock.WallNow(),
+                               clock.MonotonicNow());
 }
 
 bool Passes::IsHeld(int directory, const std::string& name, const struct stat& info,
@@ -305,8 +337,12 @@ Passes::Look Passes::LookAt(FoundFile& file) {
 }
 
 bool Passes::IsFree(const FoundFile& file) const {
+  // In this order: whoever has it puts it into the table before it lets go.
+  if (context_.tracker.IsClaimed(file.id)) return false;
+  // As a rule there is nothing to wait for, and no need of the time.
+  if (context_.retries.size() == 0 && context_.refusals.pauses() == 0) return true;
   const MonotonicTime now = Now();
-  return !context_.tracker.IsClaimed(file.id) && !context_.retries.IsWaiting(file, now) &&
+  return !context_.retries.IsWaiting(file, now) &&
          !context_.refusals.Rests(std::string_view(file.path).substr(0, file.path.rfind('/')), now);
 }
 
@@ -380,14 +416,18 @@ Passes::OfferEnd Passes::OfferNow(FoundFile file, std::shared_ptr<const DirectUp
 
 void Passes::Hint(const std::string& path) {
   MutexLock lock(hints_mutex_);
-  if (under_way_ > 0 && hints_.size() < kHintLimit) hints_.push_back(path);
+  if (under_way_ == 0 || hints_.size() >= kHintLimit) return;
+  hints_.push_back(path);
+  hinted_ = true;
 }
 
 std::optional<std::string> Passes::TakeHint() {
+  if (!hinted_) return std::nullopt;
   MutexLock lock(hints_mutex_);
   if (hints_.empty()) return std::nullopt;
   std::string path = std::move(hints_.front());
   hints_.pop_front();
+  hinted_ = !hints_.empty();
   return path;
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -82,6 +83,8 @@ class Passes {
   Look LookAt(const OpenedDirectory& directory, FoundFile& file);
   // The same for a file of which only the path is known.
   Look LookAt(FoundFile& file);
+  // Whether it has been left alone long enough.
+  bool IsReady(FileKind kind, const struct stat& info);
   // Whether the sequence waits for its data.
   bool IsHeld(int directory, const std::string& name, const struct stat& info,
               const FoundFile& file);
@@ -102,6 +105,7 @@ class Passes {
   PassEnd Await(const Step& step, const std::function<void()>& pause) const;
   // Nobody has taken it.
   void GiveBack(const Job& job);
+  // The oldest hint, if there is one.
   std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
   std::vector<Root> Roots(const Complain& complain) const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
@@ -111,10 +115,15 @@ class Passes {
   Channel<Job>& channel_;
   const Backlog::Limits limits_;
   Complaints complaints_;
+  // The pass whose backlog may be as large as the limit: memory does not grow much with passes at
+  // the same time. Compared only.
+  std::atomic<const Pass*> largest_ = nullptr;
 
   Mutex hints_mutex_;
   int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;
   std::deque<std::string> hints_ DM_GUARDED_BY(hints_mutex_);
+  // Changed under the lock only; a pass asks for a hint after each file.
+  std::atomic<bool> hinted_ = false;
 };
 
 }  // namespace datamanager::sync

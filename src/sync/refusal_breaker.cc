@@ -43,6 +43,7 @@ RefusalPause RefusalBreaker::Streak::Describe(const std::string& directory,
 }
 
 bool RefusalBreaker::Rests(std::string_view directory, MonotonicTime now) const {
+  if (pauses_ == 0) return false;
   MutexLock lock(mutex_);
   if (all_.Rests(now)) return true;
   const auto found = directories_.find(directory);
@@ -123,10 +124,4 @@ std::vector<RefusalPause> RefusalBreaker::Paused(MonotonicTime now) const {
   }
   return paused;
 }
-
-uint64_t RefusalBreaker::pauses() const {
-  MutexLock lock(mutex_);
-  return pauses_;
-}
-
 }  // namespace datamanager::sync

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_REFUSAL_BREAKER_H_
 #define DATAMANAGER_SRC_SYNC_REFUSAL_BREAKER_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -61,7 +62,7 @@ class RefusalBreaker {
   // What rests, that of all uploads first; a few.
   std::vector<RefusalPause> Paused(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // How many pauses have begun so far.
-  uint64_t pauses() const DM_EXCLUDES(mutex_);
+  uint64_t pauses() const { return pauses_; }
 
  private:
   struct Streak {
@@ -84,7 +85,8 @@ class RefusalBreaker {
   // Where the refusals of all_ come from.
   std::string first_directory_ DM_GUARDED_BY(mutex_);
   bool several_directories_ DM_GUARDED_BY(mutex_) = false;
-  uint64_t pauses_ DM_GUARDED_BY(mutex_) = 0;
+  // Changed under the lock only; read without it where a pass asks about each file.
+  std::atomic<uint64_t> pauses_ = 0;
 };
 
 }  // namespace datamanager::sync

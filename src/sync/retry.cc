@@ -65,12 +65,13 @@ bool RetryTable::Put(Entry entry) {
   if (entries_.size() >= limit_) return false;
   by_due_.emplace(entry.state.due, key);
   entries_.emplace(key, std::move(entry));
+  size_ = entries_.size();
   return true;
 }
 
 bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
+  if (size_ == 0) return false;
   MutexLock lock(mutex_);
-  if (entries_.empty()) return false;
   const auto found = entries_.find(KeyOf(file));
   return found != entries_.end() && found->second.state.due > now;
 }
@@ -82,6 +83,7 @@ RetryState RetryTable::Take(const FoundFile& file) {
   RetryState state = std::move(found->second.state);
   by_due_.erase({state.due, found->first});
   entries_.erase(found);
+  size_ = entries_.size();
   return state;
 }
 
@@ -101,6 +103,7 @@ void RetryTable::Clear() {
   MutexLock lock(mutex_);
   entries_.clear();
   by_due_.clear();
+  size_ = 0;
 }
 
 void RetryTable::MakeAllDue(MonotonicTime now) {
@@ -132,11 +135,6 @@ size_t RetryTable::CountBusy() const {
   return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
     return entry.second.state.busy_looks > 0;
   }));
-}
-
-size_t RetryTable::size() const {
-  MutexLock lock(mutex_);
-  return entries_.size();
 }
 
 WaitingRetries RetryTable::Summary(MonotonicTime now) const {

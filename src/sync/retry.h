@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_RETRY_H_
 #define DATAMANAGER_SRC_SYNC_RETRY_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -94,7 +95,7 @@ class RetryTable {
   void Clear() DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
-  size_t size() const DM_EXCLUDES(mutex_);
+  size_t size() const { return size_; }
   // What waits, with the few files that were tried most often.
   WaitingRetries Summary(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // How many wait since another process is at work on them.
@@ -112,6 +113,8 @@ class RetryTable {
   mutable Mutex mutex_;
   std::map<Key, Entry> entries_ DM_GUARDED_BY(mutex_);
   std::set<std::pair<MonotonicTime, Key>> by_due_ DM_GUARDED_BY(mutex_);
+  // Of entries_. Changed under the lock only; read without it where a pass asks about each file.
+  std::atomic<size_t> size_ = 0;
 };
 
 }  // namespace datamanager::sync

@@ -4,8 +4,12 @@
 #include <stdlib.h>
 
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,6 +117,53 @@ TEST(FileNameTest, CutsToMicroseconds) {
   const TimeZone scope("UTC0");
   EXPECT_EQ(CompleteName(kWinter + nanoseconds(1999)), CompleteName(kWinter + microseconds(1)));
   EXPECT_EQ(CompleteName(WallTime{} - nanoseconds(1)), "1969-12-31T23_59_59.999999Z.capture");
+}
+
+TEST(FileNameTest, ANameMadeOfAStampIsWhatTheCLibraryMakesOfTheTime) {
+  std::mt19937_64 random(1);
+  std::uniform_int_distribution<int64_t> second(-62167219200 + 86400, 253402300799 - 86400);
+  for (int i = 0; i < 2000; ++i) {
+    // Years 0 to 9999; now and then at the end of February.
+    time_t at = second(random);
+    struct tm time {};
+    gmtime_r(&at, &time);
+    if (i % 4 == 0) {
+      time.tm_mon = 1;
+      time.tm_mday = 29;  // The 1st of March in most years.
+      at = timegm(&time);
+    }
+    const auto zone = static_cast<int16_t>(static_cast<int64_t>(random() % 1681) - 840);
+    const int64_t micros = at * 1000000 + static_cast<int64_t>(random() % 1000000);
+    const time_t local = at + zone * 60;
+    gmtime_r(&local, &time);
+    char expected[64];
+    snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d_%02d_%02d.%06d%c%02d_%02d.capture",
+             time.tm_year + 1900, time.tm_mon + 1, time.tm_mday, time.tm_hour, time.tm_min,
+             time.tm_sec, static_cast<int>(micros - at * 1000000), zone < 0 ? '-' : '+',
+             std::abs(zone) / 60, std::abs(zone) % 60);
+    std::string name = "path/";
+    AppendCompleteName({.micros = micros, .zone_minutes = zone}, name);
+    ASSERT_EQ(name, std::string("path/") + expected);
+    const auto stamp = ParseComplete(expected);
+    ASSERT_TRUE(stamp.has_value()) << expected;
+    ASSERT_EQ(stamp->micros, micros) << expected;
+    ASSERT_EQ(stamp->zone_minutes, zone) << expected;
+  }
+}
+
+TEST(FileNameTest, NoCharacterOfAStampMayBeAnother) {
+  const std::string name = "2026-11-12T13_14_15.161718+01_30.capture";
+  ASSERT_TRUE(ParseComplete(name).has_value());
+  for (size_t i = 0; i < name.size(); ++i) {
+    for (const char c : {'/', ':', 'x', ' ', '\xff', '\0'}) {
+      std::string changed = name;
+      changed[i] = c;
+      EXPECT_FALSE(ParseComplete(changed).has_value()) << changed;
+      EXPECT_FALSE(ParseStamp(changed).has_value()) << changed;
+    }
+    EXPECT_FALSE(ParseComplete(name.substr(0, i) + name.substr(i + 1)).has_value());
+    EXPECT_FALSE(ParseComplete(name.substr(0, i) + "0" + name.substr(i)).has_value());
+  }
 }
 
 TEST(FileNameTest, ReplacesColonsOnlyInTheSegmentsThatItMakes) {

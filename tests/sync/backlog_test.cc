@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,66 @@ TEST_F(BacklogTest, KeepsDirectoriesApartAndTheirNumber) {
   backlog.Sort();
   EXPECT_EQ(backlog.directory(backlog.Take()->directory).path, "/root/b");
   EXPECT_EQ(backlog.directory(backlog.Take()->directory).path, "/root/a");
+}
+
+TEST_F(BacklogTest, OneDirectoryMayHaveNamesOfSeveralZones) {
+  Backlog backlog({});
+  const int a = *backlog.AddDirectory("/root", "/root/a");
+  const int b = *backlog.AddDirectory("/root", "/root/b");
+  const std::vector<std::string> names = {
+      "2026-10-25T02_30_00.000000+02_00.capture", "2026-10-25T02_30_00.000000+01_00.capture",
+      "2026-10-25T01_30_00.000001Z.capture", "2026-10-25T04_00_00.000000+02_00.capture"};
+  for (const std::string& name : names) {
+    for (const int directory : {a, b}) {
+      EXPECT_TRUE(backlog.Add(directory, *capture_file::ParseComplete(name)));
+    }
+  }
+  backlog.Sort();
+  for (const std::string& name : names) {
+    std::set<int> directories;
+    for (int i = 0; i < 2; ++i) {
+      const auto file = backlog.Take();
+      ASSERT_TRUE(file.has_value());
+      EXPECT_EQ(file->name, name);
+      directories.insert(file->directory);
+    }
+    EXPECT_EQ(directories.size(), 2U);
+  }
+}
+
+TEST_F(BacklogTest, TellsWhatItHasNoRoomFor) {
+  Backlog backlog({.directories = 2});
+  const int directory = *backlog.AddDirectory("/root", "/root/dir");
+  const auto in_zone = [](int16_t minutes) {
+    return CompleteStamp{.micros = 0, .zone_minutes = minutes};
+  };
+  for (const int16_t zone : {60, 120, 60}) {
+    EXPECT_TRUE(backlog.Takes(directory, in_zone(zone)));
+    EXPECT_TRUE(backlog.Add(directory, in_zone(zone)));
+  }
+  EXPECT_FALSE(backlog.Takes(directory, in_zone(180)));
+  EXPECT_FALSE(backlog.Add(directory, in_zone(180)));
+  for (const char* year : {"0000", "1959", "2200", "9999"}) {
+    const std::string name = std::string(year) + "-12-31T00_00_00.000000+01_00.capture";
+    EXPECT_FALSE(backlog.Takes(directory, *capture_file::ParseComplete(name))) << name;
+    EXPECT_FALSE(backlog.Add(directory, *capture_file::ParseComplete(name))) << name;
+  }
+  backlog.Sort();
+  int taken = 0;
+  while (backlog.Take().has_value()) ++taken;
+  EXPECT_EQ(taken, 3);
+}
+
+TEST_F(BacklogTest, MayKeepFewerThanTheLimit) {
+  const std::vector<int64_t> files = {5, 3, 1, 4, 2, 0};
+  Backlog backlog({.files = 4});
+  backlog.KeepAtMost(2);
+  EXPECT_EQ(TakeAll(backlog, files), (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(walks_, 3);
+  Backlog larger({.files = 4});
+  larger.KeepAtMost(100);
+  EXPECT_EQ(TakeAll(larger, files), (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(walks_, 2);
 }
 
 TEST_F(BacklogTest, MakesTheNameAgain) {

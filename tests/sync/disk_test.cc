@@ -39,7 +39,11 @@ class DiskTest : public SyncFixture {
     config_.scheduled = false;  // Nothing is uploaded but by SyncNow.
     retention_ = {.enabled = true, .every_nth = 1, .capture_threshold = 1e-9};
   }
-  ~DiskTest() override { CloseDisk(); }
+  // Sync too, whose threads use ops_.
+  ~DiskTest() override {
+    CloseDisk();
+    Close();
+  }
 
   void StartDisk() {
     Start();

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -11,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/faulty_file_ops.h"
+#include "tests/support/gate.h"
 #include "tests/sync/sync_fixture.h"
 
 namespace datamanager::sync {
@@ -71,6 +77,56 @@ TEST_F(PassTest, DirectoriesBeyondTheLimitAreOfferedInTheOrderOfTheWalk) {
   std::vector<std::string> offered = Offered({.directories = 4});
   EXPECT_EQ(std::set<std::string>(offered.begin(), offered.end()).size(), 20U);
   EXPECT_EQ(offered.size(), 20U);
+}
+
+TEST_F(PassTest, WhatTheBacklogHasNoRoomForIsOfferedAllTheSame) {
+  const std::string names[] = {
+      "1900-01-01T00_00_00.000000Z.capture",      "2026-01-01T00_00_00.000000Z.capture",
+      "2026-01-01T00_00_00.000000+01_00.capture", "2026-01-01T00_00_00.000000+02_00.capture",
+      "2026-01-01T00_00_00.000000+03_00.capture", "9999-12-31T23_59_59.999999Z.capture"};
+  for (const std::string& name : names) WriteFile(DirectoryOf("c") + "/" + name, "bytes");
+  EXPECT_EQ(Offered({.directories = 2}).size(), std::size(names));
+}
+
+TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
+  testing::FaultyFileOps ops;
+  options_.ops = &ops;
+  context_ = std::make_unique<SyncContext>(options_);
+  constexpr size_t kFiles = 40;
+  for (size_t i = 0; i < kFiles; ++i) CaptureAt("c", static_cast<int>((i * 7) % kFiles));
+  Passes passes(*context_, config_, channel_, {.files = kFiles});
+  // What a pass looks at, in its order, and how often it reads in the directories for that.
+  const auto look = [&](std::vector<std::string>& seen, const std::function<void()>& wait) {
+    const int before = ops.Count(testing::FaultyFileOps::Call::kReadDirectory);
+    const auto note = [&](const FoundFile& file, const struct stat&) {
+      wait();
+      seen.push_back(file.path);
+      return false;
+    };
+    EXPECT_EQ(passes.Run({}, note, [] {}), PassEnd::kComplete);
+    return ops.Count(testing::FaultyFileOps::Call::kReadDirectory) - before;
+  };
+
+  std::vector<std::string> alone;
+  const int reads = look(alone, [] {});
+  EXPECT_EQ(alone.size(), kFiles);
+  EXPECT_TRUE(std::is_sorted(alone.begin(), alone.end()));
+
+  testing::Gate gate;
+  gate.Close();
+  std::vector<std::string> held;
+  std::thread other([&] { look(held, [&] { gate.Pass(); }); });
+  EXPECT_TRUE(WaitUntil([&] { return gate.waiting() == 1; }));
+  std::vector<std::string> beside;
+  EXPECT_EQ(look(beside, [] {}), 4 * reads);
+  EXPECT_EQ(beside, alone);
+  gate.Open();
+  other.join();
+  EXPECT_EQ(held, alone);
+
+  std::vector<std::string> after;
+  EXPECT_EQ(look(after, [] {}), reads);
+  EXPECT_EQ(after, alone);
 }
 
 TEST_F(PassTest, WhatIsPublishedMeanwhileIsLeftToHintsAndTheNextPass) {
