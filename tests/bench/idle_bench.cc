@@ -181,7 +181,7 @@ std::vector<Row> Memory(const Settings& settings) {
       return {manager.MostResident() - idle};
     };
     return Compare(
-        "P9", 1,
+        "P9", settings.Rounds(7),
         {{.what = what, .bound = bound, .unit = "MiB", .against = Figure::Against::kDifference}},
         subject, nothing);
   };

@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/support/gate.h"
 #include "tests/sync/sync_fixture.h"
 
 namespace datamanager::sync {
@@ -257,11 +259,16 @@ TEST_F(SchedulerTest, OfflineWithRetriesWaitingTheChannelIsAskedToConnect) {
   Capture("arm", 3);
   StartAndWait();
   clock_.Advance(hours(1));
-  server_->OnCall([&](const UploadCall&) {
+  // Lost only when nobody waits for the connection to come back.
+  const auto answer = std::make_shared<testing::Gate>();
+  answer->Close();
+  server_->OnCall([this, answer](const UploadCall&) {
+    answer->Pass();
     server_->SetReady(false);
     return absl::OkStatus();
   });
   EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  answer->Open();
   EXPECT_TRUE(WaitUntil(
       [&] { return sync_->Stats().waiting_retries == 1 && sync_->Stats().uploading == 0; }));
   const size_t before = server_->connect_requests();
