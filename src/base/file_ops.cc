@@ -102,11 +102,9 @@ int FileOps::TryLock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
 int FileOps::TryLease(int fd, int type) {
   // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
   // signal. The default one kills; this one is ignored by default, and comes to this thread only,
-  // which blocks it.
-  if (::fcntl(fd, F_GETSIG) != SIGURG) {
-    const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
-    if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
-  }
+  // which blocks it. To give the lease up forgets both.
+  const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
+  if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
   if (::fcntl(fd, F_SETLEASE, type) != 0) return -1;
   return ::fcntl(fd, F_SETLEASE, F_UNLCK);
 }
