@@ -196,7 +196,12 @@ std::optional<WallTime> ParseStamp(std::string_view base_name) {
   }
   const std::optional<CompleteStamp> stamp = ReadStamp(text);
   if (!stamp.has_value()) return std::nullopt;
-  return WallTime(std::chrono::microseconds(stamp->micros));
+  const std::chrono::microseconds time(stamp->micros);
+  if (time < std::chrono::ceil<std::chrono::microseconds>(WallTime::duration::min()) ||
+      time > std::chrono::floor<std::chrono::microseconds>(WallTime::duration::max())) {
+    return std::nullopt;
+  }
+  return WallTime(time);
 }
 
 std::optional<CompleteStamp> ParseComplete(std::string_view base_name) {

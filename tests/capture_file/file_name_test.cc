@@ -229,6 +229,15 @@ TEST(FileNameTest, ForeignNamesHaveNoStamp) {
   }
 }
 
+TEST(FileNameTest, NoStampIsATimeThatCannotBeHeld) {
+  EXPECT_TRUE(ParseStamp("2262-04-11T23_47_16.854775Z.capture").has_value());
+  EXPECT_FALSE(ParseStamp("2262-04-11T23_47_16.854776Z.capture").has_value());
+  EXPECT_FALSE(ParseStamp("9999-12-31T23_59_59.999999Z.capture").has_value());
+  EXPECT_TRUE(ParseStamp("1677-09-21T00_12_43.145225Z.capture").has_value());
+  EXPECT_FALSE(ParseStamp("1677-09-21T00_12_43.145224Z.capture").has_value());
+  EXPECT_FALSE(ParseStamp("0001-01-01T00_00_00.000000Z.capture").has_value());
+}
+
 TEST(FileNameTest, FailedPathKeepsTheRelativePath) {
   EXPECT_EQ(FailedPath("/data", "/data/a/b/x.capture"), "/data/failed/a/b/x.capture");
   EXPECT_EQ(FailedPath("/data/failed", "/data/failed/x"), "/data/failed/failed/x");
