@@ -674,7 +674,8 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsKeptUntilItCanBeCopied) {
     const int before = world_->ops.Count(call);
     world_->ops.Fail(call, error);
     keeper_->Publish(std::move(file));
-    ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(call) >= before + 3; }));
+    ASSERT_TRUE(
+        WaitUntil([&, failing = call] { return world_->ops.Count(failing) >= before + 3; }));
     EXPECT_EQ(keeper_->published(), published);
     EXPECT_TRUE(FilesBelow(temp_.path(), ".capture").empty());
     world_->ops.Heal();

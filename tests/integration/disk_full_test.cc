@@ -46,7 +46,7 @@ class DiskFullTest : public ::testing::Test {
   CollectorStats Stats() const { return capture_->Stats().at(0); }
 
   const TempDir temp_;
-  const LogCapture log_;
+  LogCapture log_;
   const std::shared_ptr<Logger> logger_ = *Logger::Create(log_.sink());
   std::unique_ptr<capture::Capture> capture_;
   std::unique_ptr<sync::Disk> disk_;
