@@ -62,55 +62,64 @@ bool IsMessage(std::string_view bytes) {
 absl::StatusOr<Reader> Reader::Open(FileOps& ops, int fd, uint64_t size, uint64_t window_bytes) {
   Reader reader(ops, fd, size, window_bytes);
   uint64_t position = 0;
-  auto length = reader.VarintAt(position, size);
-  if (!length.ok()) return length.status();
-  if (!length->has_value())
+  uint64_t length = 0;
+  const Found found = reader.Varint(position, size, length);
+  if (found == Found::kUnreadable) return reader.read_error_;
+  if (found != Found::kIt) {
     return absl::DataLossError("the file ends inside its metadata's length");
-  if (**length > kMaxMetadataBytes) {
-    return absl::DataLossError(
-        absl::StrCat("not a capture file: metadata of ", **length, " bytes"));
   }
-  if (**length > size - position) {
-    return absl::DataLossError(absl::StrCat("the file ends inside its metadata: ", **length,
+  if (length > kMaxMetadataBytes) {
+    return absl::DataLossError(absl::StrCat("not a capture file: metadata of ", length, " bytes"));
+  }
+  if (length > size - position) {
+    return absl::DataLossError(absl::StrCat("the file ends inside its metadata: ", length,
                                             " bytes announced, ", size - position, " there"));
   }
-  reader.metadata_.resize(**length);
-  absl::Status status = reader.Read({position, **length}, reader.metadata_.data());
+  reader.metadata_.resize(length);
+  absl::Status status = reader.Read({position, length}, reader.metadata_.data());
   if (!status.ok()) return status;
   if (!IsMessage(reader.metadata_)) {
     return absl::DataLossError("not a capture file: its metadata is no message");
   }
-  reader.position_ = position + **length;
+  reader.position_ = position + length;
   reader.metadata_frame_ = {0, reader.position_};
   return reader;
 }
 
-absl::StatusOr<std::optional<uint64_t>> Reader::VarintAt(uint64_t& position, uint64_t limit) {
+Reader::Found Reader::Varint(uint64_t& position, uint64_t limit, uint64_t& value) {
   const uint64_t available = std::min<uint64_t>(limit - position, kMaxVarintBytes);
-  if (!window_extent_.Contains({position, available})) {
-    if (window_ == nullptr) window_ = std::make_unique_for_overwrite<char[]>(window_bytes_);
-    const ssize_t count =
-        ops_->Pread(fd_, window_.get(), window_bytes_, static_cast<off_t>(position));
-    window_extent_ = {position, count < 0 ? 0 : static_cast<uint64_t>(count)};
-    if (count < 0) return absl::ErrnoToStatus(errno, "read");
-    // Somebody cut the file after its size was taken.
-    if (window_extent_.size < available) {
-      return absl::DataLossError("read: the file has become shorter");
-    }
+  const char* begin = View({position, available});
+  if (begin == nullptr) {
+    if (!MoveWindow(position, available)) return Found::kUnreadable;
+    begin = window_.get();
   }
-  const char* begin = window_.get() + (position - window_extent_.offset);
-  uint64_t value = 0;
   const char* end = ReadVarint(begin, begin + available, &value);
-  if (end == nullptr) return std::nullopt;
+  if (end == nullptr) return Found::kSomethingElse;
   position += static_cast<uint64_t>(end - begin);
-  return value;
+  return Found::kIt;
+}
+
+bool Reader::MoveWindow(uint64_t position, uint64_t size) {
+  if (window_ == nullptr) window_ = std::make_unique_for_overwrite<char[]>(window_bytes_);
+  const ssize_t count =
+      ops_->Pread(fd_, window_.get(), window_bytes_, static_cast<off_t>(position));
+  window_extent_ = {position, count < 0 ? 0 : static_cast<uint64_t>(count)};
+  if (count < 0) {
+    read_error_ = absl::ErrnoToStatus(errno, "read");
+    return false;
+  }
+  if (window_extent_.size >= size) return true;
+  // Somebody cut the file after its size was taken.
+  read_error_ = absl::DataLossError("read: the file has become shorter");
+  return false;
 }
 
 absl::Status Reader::Read(Extent extent, char* out) const {
-  if (!window_extent_.Contains(extent)) {
+  const char* const bytes = View(extent);
+  if (bytes == nullptr) {
     return ReadExactly(*ops_, fd_, static_cast<off_t>(extent.offset), extent.size, out);
   }
-  std::memcpy(out, window_.get() + (extent.offset - window_extent_.offset), extent.size);
+  std::memcpy(out, bytes, extent.size);
   return absl::OkStatus();
 }
 
@@ -118,18 +127,19 @@ absl::StatusOr<std::optional<Record>> Reader::Next() {
   if (position_ >= size_) return std::nullopt;
   Record record;
   uint64_t position = position_;
-  auto length = VarintAt(position, size_);
-  if (!length.ok()) return length.status();
-  if (!length->has_value()) return Tear("the length of a record is cut or no number");
-  if (**length == 0) return Tear("zeros where a record should begin");
-  if (**length > size_ - position) {
-    return Tear(absl::StrCat("a record of ", **length, " bytes has only ", size_ - position));
+  uint64_t length = 0;
+  Found found = Varint(position, size_, length);
+  if (found == Found::kUnreadable) return read_error_;
+  if (found != Found::kIt) return Tear("the length of a record is cut or no number");
+  if (length == 0) return Tear("zeros where a record should begin");
+  if (length > size_ - position) {
+    return Tear(absl::StrCat("a record of ", length, " bytes has only ", size_ - position));
   }
-  record.frame = {position_, position - position_ + **length};
-  record.message = {position, **length};
-  auto whole = Dissect(record);
-  if (!whole.ok()) return whole.status();
-  if (!*whole) return Tear("a record is no SensorData");
+  record.frame = {position_, position - position_ + length};
+  record.message = {position, length};
+  found = Dissect(record);
+  if (found == Found::kUnreadable) return read_error_;
+  if (found != Found::kIt) return Tear("a record is no SensorData");
   if (record.payload_kind == Record::Payload::kStruct &&
       record.message.size > kMaxTabularRecordBytes) {
     return Tear("a tabular record is larger than any server accepts");
@@ -144,45 +154,41 @@ std::optional<Record> Reader::Tear(std::string_view why) {
   return std::nullopt;
 }
 
-absl::StatusOr<bool> Reader::Dissect(Record& record) {
+Reader::Found Reader::Dissect(Record& record) {
   const uint64_t end = record.message.end();
   uint64_t position = record.message.offset;
   bool has_payload = false;
   while (position < end) {
-    auto tag = VarintAt(position, end);
-    if (!tag.ok()) return tag.status();
-    if (!tag->has_value() || **tag > kMaxTag || **tag >> 3 == 0) return false;
+    uint64_t tag = 0;
+    Found found = Varint(position, end, tag);
+    if (found != Found::kIt) return found;
+    if (tag > kMaxTag || tag >> 3 == 0) return Found::kSomethingElse;
     uint64_t size = 0;
-    switch (**tag & 7) {
-      case kWireVarint: {
-        auto skipped = VarintAt(position, end);
-        if (!skipped.ok()) return skipped.status();
-        if (!skipped->has_value()) return false;
+    uint64_t skipped = 0;
+    switch (tag & 7) {
+      case kWireVarint:
+        found = Varint(position, end, skipped);
         break;
-      }
       case kWireFixed64:
         size = 8;
         break;
       case kWireFixed32:
         size = 4;
         break;
-      case kWireLength: {
-        auto length = VarintAt(position, end);
-        if (!length.ok()) return length.status();
-        if (!length->has_value()) return false;
-        size = **length;
+      case kWireLength:
+        found = Varint(position, end, size);
         break;
-      }
       default:
-        return false;
+        return Found::kSomethingElse;
     }
-    if (size > end - position) return false;
-    if ((**tag & 7) == kWireLength) {
+    if (found != Found::kIt) return found;
+    if (size > end - position) return Found::kSomethingElse;
+    if ((tag & 7) == kWireLength) {
       const Extent extent{position, size};
-      switch (**tag >> 3) {
+      switch (tag >> 3) {
         case kMetadataField:
           // A streamed upload sends the metadata first.
-          if (has_payload) return false;
+          if (has_payload) return Found::kSomethingElse;
           record.metadata = extent;
           break;
         case kStructField:
@@ -201,7 +207,7 @@ absl::StatusOr<bool> Reader::Dissect(Record& record) {
     }
     position += size;
   }
-  return has_payload;
+  return has_payload ? Found::kIt : Found::kSomethingElse;
 }
 
 }  // namespace datamanager::capture_file

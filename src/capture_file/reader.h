@@ -65,15 +65,24 @@ class Reader {
   // Reads the bytes of `extent`, which lies within the file; what was just read is not read again.
   // DATA_LOSS if the file has become shorter.
   absl::Status Read(Extent extent, char* out) const;
+  // Those bytes, where they were just read, until more is read; else null.
+  const char* View(Extent extent) const {
+    if (!window_extent_.Contains(extent)) return nullptr;
+    return window_.get() + (extent.offset - window_extent_.offset);
+  }
 
  private:
   Reader(FileOps& ops, int fd, uint64_t size, uint64_t window_bytes)
       : ops_(&ops), fd_(fd), size_(size), window_bytes_(std::min(window_bytes, size)) {}
 
-  // Reads the varint at `position`, which ends before `limit`. nullopt if there is none.
-  absl::StatusOr<std::optional<uint64_t>> VarintAt(uint64_t& position, uint64_t limit);
-  // Finds the parts of `record.message`; false if it is no SensorData with a payload.
-  absl::StatusOr<bool> Dissect(Record& record);
+  // What looking at bytes comes to. kUnreadable: read_error_ is set.
+  enum class Found : uint8_t { kIt, kSomethingElse, kUnreadable };
+  // Reads the varint at `position`, which ends before `limit`, and moves past it.
+  Found Varint(uint64_t& position, uint64_t limit, uint64_t& value);
+  // Finds the parts of `record.message`, if it is a SensorData with a payload.
+  Found Dissect(Record& record);
+  // Has the window begin at `position` and hold `size` bytes. False: it cannot.
+  bool MoveWindow(uint64_t position, uint64_t size);
   std::optional<Record> Tear(std::string_view why);
 
   FileOps* ops_;
@@ -84,6 +93,7 @@ class Reader {
   std::string metadata_;
   Extent metadata_frame_;
   absl::Status torn_;
+  absl::Status read_error_;
   // What was last read of the file.
   std::unique_ptr<char[]> window_;
   Extent window_extent_;

@@ -59,6 +59,38 @@ wire::UploadMetadata ToUploadMetadata(wire::DataCaptureMetadata&& stored,
   return metadata;
 }
 
+uint64_t SizeOf(const std::vector<uint32_t>& frames) {
+  return std::accumulate(frames.begin(), frames.end(), uint64_t{0});
+}
+
+// Appends the frames that lie in the file from `begin` on, each behind its tag, which makes it a
+// field of the request.
+absl::Status AppendFrames(const Reader& reader, uint64_t begin, const std::vector<uint32_t>& frames,
+                          std::string& request) {
+  const uint64_t size = SizeOf(frames);
+  if (const char* in = reader.View({begin, size}); in != nullptr) {
+    for (const uint32_t frame : frames) {
+      request += LengthTag(kRequestRecords);
+      request.append(in, frame);
+      in += frame;
+    }
+    return absl::OkStatus();
+  }
+  // All are read to the end, and then moved forward one by one: it takes no second buffer.
+  const size_t head = request.size();
+  request.resize(head + frames.size() + size);
+  char* out = request.data() + head;
+  char* in = out + frames.size();
+  if (absl::Status status = reader.Read({begin, size}, in); !status.ok()) return status;
+  for (const uint32_t frame : frames) {
+    *out++ = LengthTag(kRequestRecords);
+    std::memmove(out, in, frame);
+    out += frame;
+    in += frame;
+  }
+  return absl::OkStatus();
+}
+
 // One upload of one file; it ends at the first error.
 class CaptureFileUpload {
  public:
@@ -252,24 +284,12 @@ bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end
 
 bool CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
                                   const std::vector<uint32_t>& frames) {
-  const uint64_t size = std::accumulate(frames.begin(), frames.end(), uint64_t{0});
+  const uint64_t size = SizeOf(frames);
   std::string request;
   request.reserve(metadata_bytes_.size() + 8 + frames.size() + size);
   AppendField(kRequestMetadata, metadata_bytes_, request);
-  // A frame in the file is what stands behind the tag in the request: all are read to the request's
-  // end, and then moved forward, one after another, to make room for the tags.
-  const size_t head = request.size();
-  request.resize(head + frames.size() + size);
-  char* out = request.data() + head;
-  char* in = out + frames.size();
-  if (absl::Status status = reader.Read({begin, size}, in); !status.ok()) {
+  if (absl::Status status = AppendFrames(reader, begin, frames, request); !status.ok()) {
     return FailFile(status, "read");
-  }
-  for (const uint32_t frame : frames) {
-    *out++ = LengthTag(kRequestRecords);
-    std::memmove(out, in, frame);
-    out += frame;
-    in += frame;
   }
   CallOptions options = Options(begin, begin + size);
   options.timeout =
