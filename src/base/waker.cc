@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <climits>
 #include <ctime>
@@ -27,7 +28,7 @@ bool Waker::WaitUntil(MonotonicTime deadline) {
     const long result =  // NOLINT(google-runtime-int): syscall's type.
         syscall(SYS_futex, &woken_, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, nullptr,
                 FUTEX_BITSET_MATCH_ANY);
-    if (result != 0 && std::chrono::steady_clock::now() >= deadline) return true;
+    if (result != 0 && errno == ETIMEDOUT) return true;
   }
   return false;
 }

@@ -114,6 +114,14 @@ struct Keeper::State {
     live.erase(path);
     if (live.empty()) look_due = flush_due = MonotonicTime::max();
   }
+  // The file behind `path`, by the order of their paths, into which its own is put.
+  std::optional<FileId> NextLive(std::string& path) {
+    MutexLock lock(mutex);
+    const auto next = live.upper_bound(path);
+    if (next == live.end()) return std::nullopt;
+    path = next->first;
+    return next->second.id;
+  }
   std::map<std::string, LiveFile> LiveFiles() {
     MutexLock lock(mutex);
     return live;
@@ -306,13 +314,21 @@ void Keeper::State::GiveUp(std::unique_ptr<Writer> file, const absl::Status& why
 }
 
 // Whoever writes to a file that lost its name would write for nobody.
+// Often, and of every collector's file: without a copy of all that is known of them.
 void Keeper::State::LookAtLive() {
-  for (const auto& [path, file] : LiveFiles()) {
+  std::string path;
+  for (std::optional<FileId> id = NextLive(path); id.has_value(); id = NextLive(path)) {
     struct stat info {};
     const bool there = options.ops->Lstat(path.c_str(), &info) == 0;
-    if (there ? FileId::Of(info) != file.id : errno == ENOENT || errno == ENOTDIR) {
-      file.displaced();
+    if (there ? FileId::Of(info) == *id : errno != ENOENT && errno != ENOTDIR) continue;
+    std::function<void()> displaced;
+    {
+      MutexLock lock(mutex);
+      const auto file = live.find(path);
+      if (file == live.end() || file->second.id != *id) continue;
+      displaced = file->second.displaced;
     }
+    displaced();
   }
 }
 

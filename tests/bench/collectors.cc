@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -59,7 +60,6 @@ class WatchedClock final : public Clock {
  public:
   // Of the calling thread from here on. The threads of capture begin without.
   struct Watched {
-    const WatchedClock* clock = nullptr;
     MonotonicTime last_read;
     MonotonicTime read_before;
     std::unique_ptr<Ticks> ticks;
@@ -98,19 +98,25 @@ class WatchedClock final : public Clock {
 
  private:
   Watched& Mine() const {
-    static thread_local std::weak_ptr<Watched> mine;
-    if (auto known = mine.lock(); known != nullptr && known->clock == this) return *known;
-    auto made = std::make_shared<Watched>();
-    made->clock = this;
-    mine = made;
-    const std::lock_guard lock(mutex_);
-    watched_.push_back(made);
-    return *made;
+    // Cheap, since only what is measured pays for it.
+    static thread_local uint64_t of_clock = 0;
+    static thread_local Watched* mine = nullptr;
+    if (of_clock != number_) {
+      const std::lock_guard lock(mutex_);
+      mine = watched_.emplace_back(std::make_unique<Watched>()).get();
+      of_clock = number_;
+    }
+    return *mine;
+  }
+  static uint64_t NextNumber() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
   }
 
   const Duration interval_;
+  const uint64_t number_ = NextNumber();
   mutable std::mutex mutex_;
-  mutable std::vector<std::shared_ptr<Watched>> watched_;
+  mutable std::vector<std::unique_ptr<Watched>> watched_;
 };
 
 size_t CountRecords(const std::string& directory) {
