@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs all benches and prints their table.
 #   tests/bench/run.sh [--json FILE] [--only ID,ID...] [--brief]
-# The whole takes about half an hour on an idle machine with two processors; P9 (memory) and
+# The whole takes a quarter of an hour on an idle machine with two processors; P9 (memory) and
 # P13-build (a clean build) take most of it. Status 1 if a bench is broken; a row beyond its bound
 # stands in the table.
 #   tests/bench/run.sh --curves [--to DIR] [--only SUBJECT,SUBJECT...] [--brief]
@@ -27,7 +27,10 @@ while (($# > 0)); do
 done
 [[ $program == bench ]] && files+=(--source "$PWD")
 
-./cmake/install_dependencies.sh libbenchmark-dev
-cmake --preset release -DDATAMANAGER_BUILD_BENCHES=ON
-cmake --build --preset release --target "$program"
+# The table, or the curves, alone go to standard output.
+{
+  ./cmake/install_dependencies.sh libbenchmark-dev
+  cmake --preset release -DDATAMANAGER_BUILD_BENCHES=ON
+  cmake --build --preset release --target "$program"
+} >&2
 exec "build/release/tests/bench/$program" "${files[@]}" "${arguments[@]}"
