@@ -75,6 +75,7 @@ class Channel {
 
     Sent AwaitAtMost(size_t left, MonotonicTime deadline, std::stop_token stop)
         DM_REQUIRES(channel_.mutex_) {
+      if (held_out_ <= left) return Sent::kTaken;  // As quick as can be: it changes nothing.
       const size_t before = held_out_;
       const MonotonicTime begin = Clock::System().MonotonicNow();
       awaited_ = left;

@@ -43,7 +43,6 @@ RefusalPause RefusalBreaker::Streak::Describe(const std::string& directory,
 }
 
 bool RefusalBreaker::Rests(std::string_view directory, MonotonicTime now) const {
-  if (pauses_ == 0) return false;
   MutexLock lock(mutex_);
   if (all_.Rests(now)) return true;
   const auto found = directories_.find(directory);

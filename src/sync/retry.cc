@@ -70,7 +70,6 @@ bool RetryTable::Put(Entry entry) {
 }
 
 bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
-  if (size_ == 0) return false;
   MutexLock lock(mutex_);
   const auto found = entries_.find(KeyOf(file));
   return found != entries_.end() && found->second.state.due > now;
