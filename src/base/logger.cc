@@ -17,9 +17,6 @@ namespace {
 
 // Enough for a burst of errors from every collector at once, at about 200 bytes a message.
 constexpr size_t kQueueLimit = 1024;
-// How long what does not press may wait, so that a steady flow of messages does not wake the log
-// thread for each.
-constexpr std::chrono::milliseconds kRest{10};
 // How long Close waits for a sink. Part of the second that DataManager::Close takes.
 constexpr std::chrono::milliseconds kCloseLimit{300};
 
@@ -65,9 +62,11 @@ LogSink StandardErrorLog(LogLevel level) {
 
 // Co-owned by the log thread, which may outlive the Logger when the sink hangs.
 struct Logger::State {
-  explicit State(LogSink log_sink) : sink(std::move(log_sink)) {}
+  State(LogSink log_sink, std::chrono::milliseconds log_rest)
+      : sink(std::move(log_sink)), rest(log_rest) {}
 
   const LogSink sink;
+  const std::chrono::milliseconds rest;
   Mutex mutex;
   CondVar changed;
   std::deque<LogEntry> queue DM_GUARDED_BY(mutex);
@@ -99,7 +98,7 @@ void Logger::State::Run() {
     {
       MutexLock lock(mutex);
       if (resting) {
-        changed.WaitUntil(mutex, Clock::System().MonotonicNow() + kRest, [this] {
+        changed.WaitUntil(mutex, Clock::System().MonotonicNow() + rest, [this] {
           mutex.AssertHeld();
           return closed || pressing;
         });
@@ -126,8 +125,9 @@ void Logger::State::Run() {
   }
 }
 
-absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink) {
-  auto state = std::make_shared<State>(sink ? std::move(sink) : StandardErrorLog());
+absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink,
+                                                       std::chrono::milliseconds rest) {
+  auto state = std::make_shared<State>(sink ? std::move(sink) : StandardErrorLog(), rest);
   absl::StatusOr<Thread> thread =
       Thread::Start("dm-log", kOwnStackBytes, [state] { state->Run(); });
   if (!thread.ok()) return thread.status();

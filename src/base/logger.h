@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_BASE_LOGGER_H_
 #define DATAMANAGER_SRC_BASE_LOGGER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,8 +16,13 @@ namespace datamanager {
 // but Close and the destructor, and those only for a bounded time: a sink that hangs is left alone.
 class Logger {
  public:
+  // How long what is no warning may wait, so that a steady flow of messages does not wake the log
+  // thread for each.
+  static constexpr std::chrono::milliseconds kRest{10};
+
   // Without a sink, messages go to standard error.
-  static absl::StatusOr<std::shared_ptr<Logger>> Create(LogSink sink);
+  static absl::StatusOr<std::shared_ptr<Logger>> Create(LogSink sink,
+                                                        std::chrono::milliseconds rest = kRest);
 
   ~Logger();
   Logger(const Logger&) = delete;

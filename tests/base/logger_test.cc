@@ -48,6 +48,37 @@ TEST(LoggerTest, HandsOverEverythingInOrder) {
   EXPECT_EQ(logger->dropped(), 0U);
 }
 
+// Whose thread has handed over one message and rests.
+class RestingLoggerTest : public ::testing::Test {
+ protected:
+  RestingLoggerTest() {
+    logger_->Info("first");
+    EXPECT_TRUE(WaitUntil([&] { return log_.Count("first") == 1; }));
+  }
+
+  LogCapture log_;
+  const std::shared_ptr<Logger> logger_ = *Logger::Create(log_.sink(), std::chrono::hours(1));
+};
+
+TEST_F(RestingLoggerTest, AWarningBringsWhatWaitsAtOnce) {
+  logger_->Debug("second");
+  logger_->Warning("third");
+  EXPECT_TRUE(WaitUntil([&] { return log_.Count("third") == 1; }));
+  EXPECT_EQ(log_.Text(), "first\nsecond\nthird\n");
+}
+
+TEST_F(RestingLoggerTest, ManyMessagesAreHandedOverBeforeTheyAreTooMany) {
+  for (int i = 0; i < 600; ++i) logger_->Info("more");
+  EXPECT_TRUE(WaitUntil([&] { return log_.Count("more") > 500; }));
+  EXPECT_EQ(logger_->dropped(), 0U);
+}
+
+TEST_F(RestingLoggerTest, CloseHandsOverWhatWaits) {
+  logger_->Info("second");
+  logger_->Close();
+  EXPECT_EQ(log_.Text(), "first\nsecond\n");
+}
+
 TEST(LoggerTest, OutlivesASinkThatThrows) {
   const LogCapture log;
   const std::shared_ptr<Logger> logger = MustCreate([sink = log.sink()](const LogEntry& entry) {

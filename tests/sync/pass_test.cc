@@ -72,6 +72,24 @@ TEST_F(PassTest, ABacklogThatDoesNotFitGoesOldestFirstAllTheSame) {
   EXPECT_EQ(Join(Offered({.files = 8})), Join(expected));
 }
 
+TEST_F(PassTest, WhatNobodyTookBeforeTheStopKeepsItsTries) {
+  const FoundFile file = Found(captured_, CaptureAt("c", 0));
+  context_->retries.Put({file, {.attempts = 3, .due = MonotonicTime::min()}});
+  Passes passes(*context_, config_, channel_);
+  std::stop_source stop;
+  std::thread pass([&] {
+    EXPECT_EQ(
+        passes.Run(
+            stop.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {}),
+        PassEnd::kStopped);
+  });
+  EXPECT_TRUE(WaitUntil([&] { return context_->tracker.IsClaimed(file.id); }));
+  stop.request_stop();
+  pass.join();
+  EXPECT_FALSE(context_->tracker.IsClaimed(file.id));
+  EXPECT_EQ(context_->retries.Take(file).attempts, 3);
+}
+
 TEST_F(PassTest, DirectoriesBeyondTheLimitAreOfferedInTheOrderOfTheWalk) {
   for (int i = 0; i < 20; ++i) CaptureAt("c" + std::to_string(i), i);
   std::vector<std::string> offered = Offered({.directories = 4});
