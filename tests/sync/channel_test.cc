@@ -154,6 +154,24 @@ TEST(ChannelTest, ASenderHoldsOutOneItemUntilReceiversAreQuick) {
   EXPECT_EQ(room(), 0U);
 }
 
+TEST(ChannelTest, ASenderHoldsOutOneItemWhileReceiversAreSlow) {
+  using Sender = Channel<int>::Sender;
+  Channel<int> channel;
+  Sender sender(channel);
+  for (int i = 0; i < 2 * Sender::kQuickWaits; ++i) {
+    sender.HoldOut(i);
+    const MonotonicTime slow = In(2 * Sender::kQuick);
+    auto received = std::async(std::launch::async, [&] {
+      std::this_thread::sleep_until(slow);  // How slow it is, not a wait for anything.
+      return channel.Receive({});
+    });
+    EXPECT_EQ(sender.AwaitRoom(Later(), {}), Sent::kTaken);
+    EXPECT_EQ(received.get(), i) << "there was room before it was taken";
+  }
+  sender.HoldOut(0);
+  EXPECT_EQ(sender.AwaitRoom(In(milliseconds(5)), {}), Sent::kTimedOut);
+}
+
 // What a sender was told has been taken is received, also when the receivers are being stopped.
 TEST(ChannelTest, WhatWasTakenSurvivesTheStopOfReceivers) {
   for (int round = 0; round < 200; ++round) {
