@@ -85,6 +85,14 @@ int FileOps::Fsync(int fd) {
   return RetryInterrupted([&] { return ::fsync(fd); });
 }
 
+int FileOps::SyncFileRange(int fd, unsigned flags) {
+  return RetryInterrupted([&] { return ::sync_file_range(fd, 0, 0, flags); });
+}
+
+int FileOps::Syncfs(int fd) {
+  return RetryInterrupted([&] { return ::syncfs(fd); });
+}
+
 int FileOps::RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) {
   const int result = ::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE);
   if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;

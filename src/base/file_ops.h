@@ -46,6 +46,11 @@ class FileOps {
   virtual int Ftruncate(int fd, off_t size);
   virtual int Fdatasync(int fd);
   virtual int Fsync(int fd);
+  // Of the whole file; `flags` are those of sync_file_range(2). Starts the writing of its data, or
+  // waits for it, but makes nothing durable: neither the file's size nor the device's cache.
+  virtual int SyncFileRange(int fd, unsigned flags);
+  // Makes everything durable that was written to the file system of `fd`.
+  virtual int Syncfs(int fd);
   // Never overwrites: EEXIST if `to` exists.
   virtual int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to);
   virtual int UnlinkAt(int dir, const char* path);

@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
 Writer::Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending)
     : ops_(ops),
       path_(std::move(path)),
-      fd_(std::move(fd)),
+      fd_(std::make_shared<const UniqueFd>(std::move(fd))),
       id_(id),
       pending_(std::move(pending)) {}
 
@@ -80,17 +80,17 @@ absl::Status Writer::Append(std::string_view head, std::string_view tail) {
   const size_t total = pending_.size() + head.size() + tail.size();
   ssize_t written = 0;
   if (pending_.empty() && tail.empty()) {
-    written = ops_.Write(fd_.get(), head.data(), head.size());
+    written = ops_.Write(fd_->get(), head.data(), head.size());
   } else if (total <= kCopyLimit) {
     std::string whole;
     whole.reserve(total);
     whole.append(pending_).append(head).append(tail);
-    written = ops_.Write(fd_.get(), whole.data(), whole.size());
+    written = ops_.Write(fd_->get(), whole.data(), whole.size());
   } else {
     const iovec parts[] = {{pending_.data(), pending_.size()},
                            {const_cast<char*>(head.data()), head.size()},
                            {const_cast<char*>(tail.data()), tail.size()}};
-    written = ops_.Writev(fd_.get(), parts, 3);
+    written = ops_.Writev(fd_->get(), parts, 3);
   }
   if (written == static_cast<ssize_t>(total)) {
     size_ += total;
@@ -99,12 +99,12 @@ absl::Status Writer::Append(std::string_view head, std::string_view tail) {
   }
   // A disk that fills up cuts a write short before it refuses the next one.
   const int error = written < 0 ? errno : ENOSPC;
-  if (written > 0 && ops_.Ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) broken_ = true;
+  if (written > 0 && ops_.Ftruncate(fd_->get(), static_cast<off_t>(size_)) != 0) broken_ = true;
   return DiskError(error, "write record to", path_);
 }
 
 absl::Status Writer::Flush() {
-  if (ops_.Fdatasync(fd_.get()) != 0) return ErrnoStatus(errno, "flush", path_);
+  if (ops_.Fdatasync(fd_->get()) != 0) return ErrnoStatus(errno, "flush", path_);
   return absl::OkStatus();
 }
 
@@ -124,7 +124,7 @@ absl::StatusOr<std::string> Writer::CurrentPath() const {
   if (removed()) return absl::NotFoundError("it was removed while records were in it");
   char moved[PATH_MAX];
   const ssize_t size =
-      ::readlink(absl::StrCat("/proc/self/fd/", fd_.get()).c_str(), moved, sizeof(moved));
+      ::readlink(absl::StrCat("/proc/self/fd/", fd_->get()).c_str(), moved, sizeof(moved));
   if (size > 0) {
     std::string path(moved, static_cast<size_t>(size));
     if (ops_.Lstat(path.c_str(), &named) == 0 && FileId::Of(named) == id_) {
@@ -137,7 +137,7 @@ absl::StatusOr<std::string> Writer::CurrentPath() const {
 
 bool Writer::removed() const {
   struct stat info {};
-  return ops_.Fstat(fd_.get(), &info) == 0 && info.st_nlink == 0;
+  return ops_.Fstat(fd_->get(), &info) == 0 && info.st_nlink == 0;
 }
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
@@ -146,7 +146,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
   absl::StatusOr<std::unique_ptr<Writer>> copy =
       Create(ops_, directory, *ParseStamp(BaseName(path_)), "");
   if (!copy.ok()) return copy;
-  if (absl::Status copied = CopyBytes(ops_, fd_.get(), 0, size_, (*copy)->fd_.get());
+  if (absl::Status copied = CopyBytes(ops_, fd_->get(), 0, size_, (*copy)->fd_->get());
       !copied.ok()) {
     (*copy)->Discard();
     return Wrap(copied, absl::StrCat("copy what was in ", path_));

@@ -44,6 +44,9 @@ class Writer {
   bool broken() const { return broken_; }
   bool has_records() const { return pending_.empty(); }
   const std::string& path() const { return path_; }
+  // The open file, which holds the lock. A flush may co-own it: it stays open, and locked, for as
+  // long as any owner keeps it.
+  std::shared_ptr<const UniqueFd> descriptor() const { return fd_; }
 
   // Flushes the records to the medium. Blocks on it.
   absl::Status Flush();
@@ -69,7 +72,7 @@ class Writer {
 
   FileOps& ops_;
   const std::string path_;
-  UniqueFd fd_;
+  const std::shared_ptr<const UniqueFd> fd_;
   const FileId id_;
   std::string pending_;  // The metadata's frame, until the first record.
   uint64_t size_ = 0;
