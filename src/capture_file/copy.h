@@ -1,4 +1,4 @@
-// Copying a stretch of a file.
+// Copying the bytes of a file.
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_COPY_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_COPY_H_
 
@@ -12,6 +12,16 @@ namespace datamanager::capture_file {
 // Writes `size` bytes of `from`, beginning at `offset`, to where `to` stands. Memory does not grow
 // with the size. On error some may have been written.
 absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, int to);
+
+// Writes the first `size` bytes of `from` to where `to` stands, after a flush of `from` failed.
+// Each block that cannot be read becomes zeros, so that what lies behind it keeps its place. Memory
+// does not grow with the size.
+//
+// DATA_LOSS: some bytes are not there, or may not be the ones that were written: a block cannot be
+//   read, the file ends too early, or a whole block is zeros, which is how a file system shows a
+//   block that never reached the medium. All that can be read has been written.
+// Another error is one of writing; some may have been written.
+absl::Status CopyReadableBytes(FileOps& ops, int from, uint64_t size, int to);
 
 }  // namespace datamanager::capture_file
 

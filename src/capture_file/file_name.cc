@@ -244,6 +244,10 @@ std::string CutPath(std::string_view path, uint64_t offset) {
   return absl::StrCat(ToAbsl(path), ".cut-at-", offset, ToAbsl(kInProgressSuffix));
 }
 
+std::string ReadBackPath(std::string_view path, int attempt) {
+  return absl::StrCat(ToAbsl(path), ".read-back-", attempt, ToAbsl(kInProgressSuffix));
+}
+
 std::string DatasetUploadName(std::string_view digest, std::string_view extension) {
   return absl::StrCat(ToAbsl(digest), ToAbsl(extension), ToAbsl(kDatasetUploadSuffix));
 }

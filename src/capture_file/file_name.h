@@ -4,6 +4,8 @@
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.capture   published, to be uploaded
 //   <root>/failed/<path below root>                           refused, or unreadable
 //   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
+//   <path>.read-back-<n>.prog                                 what can still be read after a failed
+//                                                             flush; nobody's
 //   <root>/datasetUpload/<digest><extension>.upload           bytes for datasets, to be uploaded
 //   <root>/datasetUpload/<digest><extension>.upload.<n>.prog  being written
 //   <capture_dir>/sequences/<id>.progseq                      a sequence that has not ended
@@ -92,6 +94,10 @@ std::optional<WallTime> ParseStamp(std::string_view base_name);
 // Where a repair keeps what it cut off at `offset`: beside the file, under a name that neither sync
 // nor recovery takes.
 std::string CutPath(std::string_view path, uint64_t offset);
+
+// Where the bytes of an in-progress file are kept that could be read back after its flush failed:
+// beside the file, under a name that neither sync nor recovery takes.
+std::string ReadBackPath(std::string_view path, int attempt);
 
 // The time in a complete file's name, which is all that it takes to make the name again.
 struct CompleteStamp {

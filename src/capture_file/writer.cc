@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "capture_file/claim.h"
 #include "capture_file/copy.h"
 #include "capture_file/file_name.h"
 #include "capture_file/format.h"
@@ -30,6 +31,23 @@ bool Exists(FileOps& ops, const std::string& path) {
   return ops.Lstat(path.c_str(), &info) == 0;
 }
 
+// What a new file is opened with.
+constexpr int kCreateFlags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
+
+// Renames `path` to the first in-progress name in `directory`, from `start` on, that is free and
+// whose complete name is too.
+absl::StatusOr<std::string> RenameToInProgress(FileOps& ops, const std::string& path,
+                                               const std::string& directory, WallTime start) {
+  for (int attempt = 0; attempt < kNameAttempts; ++attempt, start += std::chrono::microseconds(1)) {
+    if (Exists(ops, absl::StrCat(directory, "/", CompleteName(start)))) continue;
+    std::string target = absl::StrCat(directory, "/", InProgressName(start));
+    if (ops.RenameNoReplace(path.c_str(), target.c_str()) == 0) return target;
+    if (errno != EEXIST) return DiskError(errno, "rename", path);
+  }
+  return absl::AlreadyExistsError(
+      absl::StrCat("rename ", path, ": the next ", kNameAttempts, " names are taken"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::string& directory,
@@ -42,7 +60,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
     const WallTime start = now + std::chrono::microseconds(attempt);
     if (Exists(ops, absl::StrCat(directory, "/", CompleteName(start)))) continue;
     std::string path = absl::StrCat(directory, "/", InProgressName(start));
-    UniqueFd fd(ops.Open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600));
+    UniqueFd fd(ops.Open(path.c_str(), kCreateFlags, 0600));
     if (!fd.valid()) {
       if (errno == EEXIST) continue;
       return DiskError(errno, "create capture file", path);
@@ -154,6 +172,63 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
   (*copy)->pending_.clear();
   (*copy)->size_ = size_;
   return copy;
+}
+
+absl::Status Writer::CopyWhole(int to) const {
+  absl::Status copied = CopyReadableBytes(ops_, fd_.get(), size_, to);
+  if (!copied.ok()) return copied;
+  absl::StatusOr<WholePart> whole = FindWholePart(ops_, to, size_);
+  if (!whole.ok()) return whole.status();
+  return whole->torn;
+}
+
+absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyAfterFailedFlush() {
+  if (!has_records()) {
+    return absl::FailedPreconditionError(absl::StrCat(path_, " holds no record to copy"));
+  }
+  const std::string context = absl::StrCat("read back ", path_, ", whose flush failed");
+  // One that was moved is copied where it is; one that was removed, where it was.
+  const std::string original = removed() ? path_ : CurrentPath().value_or(path_);
+  const std::string directory = ParentPath(original);
+  if (absl::Status made = MakeDirectories(ops_, directory); !made.ok()) return made;
+  std::string path;
+  UniqueFd fd;
+  for (int attempt = 0; !fd.valid(); ++attempt) {
+    path = ReadBackPath(original, attempt);
+    fd = UniqueFd(ops_.Open(path.c_str(), kCreateFlags, 0600));
+    if (!fd.valid() && (errno != EEXIST || attempt == kNameAttempts)) {
+      return Wrap(DiskError(errno, "create", path), context);
+    }
+  }
+  struct stat info {};
+  absl::Status status;
+  if (ops_.TryLock(fd.get()) != 0) {
+    status = DiskError(errno, "lock", path);
+  } else if (ops_.Fstat(fd.get(), &info) != 0) {
+    status = DiskError(errno, "look at", path);
+  } else {
+    status = CopyWhole(fd.get());
+  }
+  if (absl::IsDataLoss(status)) {
+    // To flush it is worth the try: what can be read now may be gone from memory soon.
+    ops_.Fdatasync(fd.get());
+    return Wrap(
+        absl::DataLossError(absl::StrCat(status.message(), "; what can be read is kept in ", path)),
+        context);
+  }
+  if (status.ok()) {
+    absl::StatusOr<std::string> renamed =
+        RenameToInProgress(ops_, path, directory, *ParseStamp(BaseName(path_)));
+    if (renamed.ok()) {
+      std::unique_ptr<Writer> copy(
+          new Writer(ops_, *std::move(renamed), std::move(fd), FileId::Of(info), ""));
+      copy->size_ = size_;
+      return copy;
+    }
+    status = renamed.status();
+  }
+  ops_.Unlink(path.c_str());
+  return Wrap(status, context);
 }
 
 bool Writer::Discard() {

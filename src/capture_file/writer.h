@@ -61,6 +61,22 @@ class Writer {
   // Copies a removed file into a new one, in the directory that it had, which is made again if need
   // be. On error nothing is left of the copy, and it can be tried again. Blocks on the disk.
   absl::StatusOr<std::unique_ptr<Writer>> CopyRemoved();
+  // Copies a file whose Flush failed into a new one beside it, read back as far as that goes: Linux
+  // has marked the pages clean that it could not write, so a second flush of the same file would
+  // succeed and mean nothing. The file itself is not touched. The copy is as one that Create made
+  // and Append wrote, neither flushed nor published; until it is known to be whole it has a name
+  // that recovery leaves alone (ReadBackPath), so that a crash leaves no file whose records would
+  // be uploaded twice. Blocks on the disk.
+  //
+  // What a binary payload held cannot be compared with anything: a copy of one counts as whole if
+  // all of it can be read and no block of it is zeros.
+  //
+  // DATA_LOSS: what can be read is not the whole records that were written. It is kept, under a
+  // name
+  //   that nobody takes; the text says what is wrong and where it is.
+  // Any other error: it could not be copied. Nothing is left of the copy, and it can be tried
+  // again.
+  absl::StatusOr<std::unique_ptr<Writer>> CopyAfterFailedFlush();
   // Removes a file that holds no record yet. False: it cannot be removed, and is left to recovery.
   bool Discard();
 
@@ -69,6 +85,8 @@ class Writer {
 
   // Under which in-progress name the file is.
   absl::StatusOr<std::string> CurrentPath() const;
+  // Copies what can be read to `to`. DATA_LOSS: it is not the whole records that were written.
+  absl::Status CopyWhole(int to) const;
 
   FileOps& ops_;
   const std::string path_;
