@@ -175,7 +175,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
 }
 
 absl::Status Writer::CopyWhole(int to) const {
-  absl::Status copied = CopyReadableBytes(ops_, fd_.get(), size_, to);
+  absl::Status copied = CopyReadableBytes(ops_, fd_->get(), size_, to);
   if (!copied.ok()) return copied;
   absl::StatusOr<WholePart> whole = FindWholePart(ops_, to, size_);
   if (!whole.ok()) return whole.status();

@@ -158,6 +158,16 @@ TEST_F(ReadBackTest, OfEverySizeAndKind) {
   EXPECT_TRUE(FilesBelow(directory_).empty());
 }
 
+TEST_F(ReadBackTest, AFileMayEndWithTheZerosOfANumber) {
+  // Its last 8 bytes, the number 0, are all that lies in the last block.
+  const size_t others = TabularFile(1).size() + Frame(LongRecord('t', 4000)).size() - 4000;
+  const auto writer = Create({LongRecord('t', kBlock + 8 - others), TabularRecord(0)});
+  ASSERT_EQ(writer->size(), kBlock + 8);
+  ASSERT_EQ(ReadFile(InProgress()).substr(kBlock), std::string(8, '\0'));
+  const auto copy = writer->CopyAfterFailedFlush();
+  EXPECT_TRUE(copy.ok()) << copy.status();
+}
+
 TEST_F(ReadBackTest, TakesTheNextFreeName) {
   const auto writer = Create({TabularRecord(0)});
   WriteFile(InProgress(1), "another's");
