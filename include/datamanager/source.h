@@ -117,6 +117,10 @@ class ResponseStream {
   Messages& messages_;
 };
 
+// Tells a source what became of its answer: OK once the record is written to its capture file,
+// where it is as safe as `durability` says; otherwise why there is no record.
+using AnswerResult = std::function<void(const absl::Status& written)>;
+
 // What a source is asked for.
 struct CaptureRequest {
   std::string_view method;
@@ -133,6 +137,11 @@ struct CaptureRequest {
   int64_t previous_timestamp_nanoseconds = 0;
   // Requested when the collector ends: a source that can block should return soon after.
   std::stop_token stop;
+  // For a source that may give a thing only once, such as the lines of a file: where it leaves a
+  // function. A collector calls that once, on the same thread, before it asks the source again and
+  // before Reconfigure or Close let go of it; whatever it throws is logged. Null where the answer
+  // is not stored: the request comes from a sensor that is asked, or from a client.
+  AnswerResult* when_written = nullptr;
 };
 
 // What a source returns if there is nothing to store at this tick: no record, no error, only

@@ -11,17 +11,31 @@
 
 namespace datamanager::capture {
 
-// Calls a source so that nothing it throws gets past.
-template <typename Function, typename Out>
-absl::Status AskSource(const Function& function, const CaptureRequest& request, Out& out) {
+// Runs code of the embedder so that nothing it throws gets past.
+template <typename Code>
+absl::Status RunSourceCode(const Code& code) {
   const CallbackScope scope;
   try {
-    return function(request, out);
+    return code();
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("the source threw: ", e.what()));
   } catch (...) {
     return absl::InternalError("the source threw something that is no std::exception");
   }
+}
+
+template <typename Function, typename Out>
+absl::Status AskSource(const Function& function, const CaptureRequest& request, Out& out) {
+  return RunSourceCode([&] { return function(request, out); });
+}
+
+// Calls what a source left in CaptureRequest::when_written, if it did.
+inline absl::Status TellSource(const AnswerResult& when_written, const absl::Status& written) {
+  if (!when_written) return absl::OkStatus();
+  return RunSourceCode([&] {
+    when_written(written);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace datamanager::capture

@@ -154,6 +154,7 @@ class Collector::Loop {
   Readings readings_;
   Images images_;
   std::optional<Messages> messages_;
+  AnswerResult when_written_;  // Left by the source in the tick under way.
   int64_t audio_end_ = 0;
   capture_file::RecordBuffer buffer_;
   std::string metadata_;
@@ -224,7 +225,10 @@ bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline, std::stop_token can
 }
 
 void Collector::Loop::Tick() {
+  when_written_ = nullptr;
   const absl::Status status = Capture();
+  // Before it is counted: the source knows when Stats does.
+  if (absl::Status told = TellSource(when_written_, status); !told.ok()) Report(told);
   if (status.ok()) {
     ++options.counters->captured;
     ++options.counters->captured_since;
@@ -257,7 +261,8 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .params = options.settings.additional_params,
                                .interval = options.settings.interval,
                                .previous_timestamp_nanoseconds = audio_end_,
-                               .stop = stop.get_token()};
+                               .stop = stop.get_token(),
+                               .when_written = &when_written_};
   times->requested = options.clock->WallNow();
   absl::Status status;
   if (options.turn->Enter(stop.get_token())) {

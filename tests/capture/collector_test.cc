@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -789,6 +790,68 @@ TEST_F(CollectorTest, IsStoppedByItsDestructor) {
   const int calls = sensor_.calls();
   ASSERT_TRUE(keeper_->WaitUntilPublished(PatienceEnds(), {}));
   EXPECT_EQ(Numbers(Files()), Range(0, calls));
+}
+
+// What a source hears of its answers.
+
+TEST_F(CollectorTest, TellsASourceOfEachAnswerWhetherItIsWritten) {
+  // By number: how often it was told, and what last.
+  const auto told = std::make_shared<std::map<int, std::vector<absl::Status>>>();
+  const auto next = std::make_shared<int>(0);
+  sensor_.Do([told, next](const CaptureRequest& request, Readings& /*out*/) {
+    EXPECT_NE(request.when_written, nullptr);
+    EXPECT_EQ(told->size(), static_cast<size_t>(*next)) << "asked before the last was told";
+    const auto heard = [told, number = (*next)++](const absl::Status& written) {
+      EXPECT_TRUE(CallbackScope::Active());
+      (*told)[number].push_back(written);
+    };
+    *request.when_written = heard;
+    return *next % 7 == 0 ? NothingToStore() : absl::OkStatus();
+  });
+  Start();
+  ASSERT_TRUE(WaitForCaptured(5));
+  ops_.CutWrites(7, 3);
+  ASSERT_TRUE(WaitForFailed(3));
+  ops_.Fail(Call::kWrite, EIO, 3);
+  ASSERT_TRUE(WaitForFailed(3));
+  ASSERT_TRUE(WaitForCaptured(9));
+  Stop();
+
+  EXPECT_EQ(static_cast<int>(told->size()), sensor_.calls());
+  std::vector<int> written;
+  for (const auto& [number, statuses] : *told) {
+    ASSERT_EQ(statuses.size(), 1U) << number;
+    if (statuses.front().ok()) written.push_back(number);
+    EXPECT_EQ(IsNothingToStore(statuses.front()), number % 7 == 6) << statuses.front();
+  }
+  EXPECT_EQ(written, Numbers(Files()));
+  EXPECT_EQ(Stats().dropped.total(), 6U);
+}
+
+TEST_F(CollectorTest, TellsASourceNothingThatAnEarlierAnswerAskedFor) {
+  const auto told = std::make_shared<int>(0);
+  const auto asked = std::make_shared<int>(0);
+  sensor_.Do([told, asked](const CaptureRequest& request, Readings& /*out*/) {
+    if (++*asked == 1) *request.when_written = [told](const absl::Status&) { ++*told; };
+    return absl::OkStatus();
+  });
+  Start();
+  ASSERT_TRUE(WaitForCaptured(5));
+  Stop();
+  EXPECT_EQ(*told, 1);
+}
+
+TEST_F(CollectorTest, LogsWhatASourceThrowsWhenItIsTold) {
+  sensor_.Do([](const CaptureRequest& request, Readings& /*out*/) {
+    *request.when_written = [](const absl::Status&) { throw std::runtime_error("not now"); };
+    return absl::OkStatus();
+  });
+  Start();
+  ASSERT_TRUE(WaitForCaptured(5));
+  Stop();
+  EXPECT_GE(Log().Count("the source threw: not now"), 1U) << Log().Text();
+  EXPECT_EQ(static_cast<int>(Numbers(Files()).size()), sensor_.calls());
+  EXPECT_EQ(Stats().failed, 0U);
 }
 
 // Disks that fail.
