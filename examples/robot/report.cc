@@ -138,10 +138,26 @@ std::string Control(const ManagerStats& stats) {
   if (control.sensor.empty()) return "";
   return absl::StrFormat(
       "control sensor=%s answers=%d broken_answers=%d overrides=%d open_sequences=%d "
-      "ended_sequences=%d uploaded_sequences=%d error=%s\n",
+      "ended_sequences=%d refused_sequences=%d lost_sequences=%d failed_writes=%d "
+      "uploaded_sequences=%d error=%s\n",
       control.sensor, control.answers, control.broken_answers, control.overrides,
-      control.open_sequences, control.ended_sequences, stats.sync.sequences.files,
+      control.open_sequences, control.ended_sequences, control.refused_sequences,
+      control.lost_sequences, control.failed_writes, stats.sync.sequences.files,
       Quoted(control.last_error));
+}
+
+// What was evicted and why, and what is left of the volume; nothing before the first look at it.
+std::string Disk(const datamanager::DiskStats& disk) {
+  if (disk.directories.empty()) return "";
+  const datamanager::DirectorySummary& volume = disk.directories.front();
+  const datamanager::EvictedByLimit& evicted = disk.evicted_by_limit;
+  return absl::StrFormat(
+      "disk available_bytes=%d of=%d available_inodes=%d of=%d evicted_for_bytes=%d "
+      "evicted_for_inodes=%d evicted_for_quota=%d evicted_for_unknown=%d retention_passes=%d "
+      "fruitless_passes=%d\n",
+      volume.volume_available_bytes, volume.volume_bytes, volume.volume_available_inodes,
+      volume.volume_inodes, evicted.bytes, evicted.inodes, evicted.quota, evicted.unknown,
+      disk.retention_passes, disk.fruitless_passes);
 }
 
 // What holds up uploads: a line of counts, and one for each file and directory that is named.
@@ -241,7 +257,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
       waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
       Dropped(SumOf(stats).dropped));
-  table += Control(stats) + Holdups(stats.sync);
+  table += Control(stats) + Disk(stats.disk) + Holdups(stats.sync);
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

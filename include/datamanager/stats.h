@@ -157,7 +157,17 @@ struct DirectorySummary {
   std::chrono::milliseconds oldest_waiting_age{0};
   uint64_t volume_bytes = 0;
   uint64_t volume_available_bytes = 0;  // To who is not privileged.
-  bool complete = true;                 // False: something could not be read.
+  uint64_t volume_inodes = 0;           // 0: the file system counts none.
+  uint64_t volume_available_inodes = 0;
+  bool complete = true;  // False: something could not be read.
+};
+
+// Evicted files, by what was used up.
+struct EvictedByLimit {
+  uint64_t bytes = 0;
+  uint64_t inodes = 0;
+  uint64_t quota = 0;    // Writes were refused because a quota was used up.
+  uint64_t unknown = 0;  // Writes were refused for want of space that the volume does not report.
 };
 
 // The disk, looked at each minute, and what was evicted because it was full.
@@ -170,7 +180,9 @@ struct DiskStats {
   // The former, by the collector's directory below capture_dir: "<api>/<name>/<method>". At most
   // 1,024 of them; what is evicted of others counts under "others".
   std::map<std::string, FileCount> evicted_by_collector;
-  uint64_t retention_passes = 0;  // Looks at whether the disk is full.
+  EvictedByLimit evicted_by_limit;  // Both of them.
+  uint64_t retention_passes = 0;    // Looks at whether the disk is full.
+  uint64_t fruitless_passes = 0;    // Those that ended because evicting made no room.
 };
 
 // The sensor that changes capture at run time.
@@ -182,6 +194,9 @@ struct CaptureControlStats {
   uint64_t open_sequences = 0;
   uint64_t ended_sequences = 0;  // Written, for sync to upload.
   uint64_t failed_writes = 0;    // Of sequences; each is tried again.
+  // Never begun, because too many were open, or had begun in too short a time.
+  uint64_t refused_sequences = 0;
+  uint64_t lost_sequences = 0;  // Ended, and given up because the disk took too many of them not.
   std::string last_error;
 };
 

@@ -37,6 +37,9 @@ struct CaptureOptions {
   const Clock* clock = &Clock::System();
   // Called with each published file; a hint. Must not block.
   std::function<void(const std::string& path)> on_published;
+  // Called with ENOSPC or EDQUOT when something could not be written for it; a hint. Must not
+  // block.
+  std::function<void(int error)> on_disk_full;
   std::chrono::milliseconds control_interval{100};  // How often the control sensor is asked.
 };
 

@@ -29,7 +29,7 @@ struct CaptureControl::State {
       : options(std::move(control_options)),
         target(options.target),
         filter(kNewsInterval),
-        sequences_written(*options.ops, *options.clock, options.logger) {}
+        sequences_written(*options.ops, *options.clock, options.logger, options.on_disk_full) {}
 
   // On the sensor's thread.
   void Hear(const absl::Status& status, const Readings& readings) DM_EXCLUDES(mutex);
@@ -192,6 +192,8 @@ void CaptureControl::State::CopyCounts() {
   stats.open_sequences = sequences_written.open();
   stats.ended_sequences = sequences_written.ended();
   stats.failed_writes = sequences_written.failed_writes();
+  stats.refused_sequences = sequences_written.refused();
+  stats.lost_sequences = sequences_written.lost();
 }
 
 absl::StatusOr<std::shared_ptr<CaptureControl>> CaptureControl::Start(

@@ -30,6 +30,7 @@ struct CaptureControlOptions {
   std::shared_ptr<Logger> logger;
   FileOps* ops = &FileOps::System();
   const Clock* clock = &Clock::System();
+  std::function<void(int error)> on_disk_full;  // See CaptureOptions.
   std::chrono::milliseconds interval{100};
   // Called on the thread of this each time when other overrides are in force; none are before the
   // first call. Ends soon after `stop`.

@@ -265,12 +265,12 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .when_written = &when_written_};
   times->requested = options.clock->WallNow();
   absl::Status status;
-  if (options.turn->Enter(stop.get_token())) {
+  if (const SourceTurn::Ticket ticket = options.turn->Enter(stop.get_token()); ticket != 0) {
     const MonotonicTime asked = options.clock->MonotonicNow();
     options.counters->lateness.Record(asked - due_);
     status = AskSource(function, request, out);
     options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
-    options.turn->Leave();
+    options.turn->Leave(ticket);
   } else {
     status = absl::CancelledError("stopped while somebody else asked the source");
   }
@@ -360,7 +360,11 @@ absl::Status Collector::Loop::Write(std::string_view tail, bool finish) {
   const std::string_view head = buffer_.Frame(tail.size());
   absl::Status status = output->Append(metadata_, head, tail, finish);
   if (!status.ok()) {
-    ++options.counters->dropped[static_cast<size_t>(CauseOf(status))];
+    const DropCause cause = CauseOf(status);
+    ++options.counters->dropped[static_cast<size_t>(cause)];
+    if (cause == DropCause::kDiskFull && options.on_disk_full) {
+      options.on_disk_full(ErrnoOf(status));
+    }
     return status;
   }
   ++options.counters->records;

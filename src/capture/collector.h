@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -63,6 +64,8 @@ struct CollectorOptions {
   int64_t max_file_bytes = 0;
 
   std::shared_ptr<CollectorCounters> counters;
+  // Called with ENOSPC or EDQUOT when a record was dropped for it. Must not block.
+  std::function<void(int error)> on_disk_full;
   std::shared_ptr<Keeper> keeper;
   std::shared_ptr<Logger> logger;
   FileOps* ops = &FileOps::System();

@@ -20,6 +20,8 @@ constexpr char kShouldSync[] = "should_sync";
 // has to be escaped there.
 constexpr size_t kMaxSequence = 128 << 10;
 constexpr size_t kEntryBytes = 32;
+// Of all sequences of a reading.
+constexpr size_t kMaxSequencesBytes = 1 << 20;
 
 absl::Status Broken(std::string_view where, std::string_view what, const Value& got) {
   return absl::InvalidArgumentError(
@@ -104,8 +106,10 @@ absl::Status ReadOverride(const std::string& where, const ValueMap& entry,
   return absl::OkStatus();
 }
 
+// Adds what it takes to `total`.
 absl::Status ReadSequence(const std::string& where, const ValueMap& entry,
-                          WantedSequences& sequences, std::vector<std::string>& complaints) {
+                          WantedSequences& sequences, size_t& total,
+                          std::vector<std::string>& complaints) {
   WantedSequence sequence;
   if (const Value* tags = Find(entry, "sequence_tags")) {
     absl::Status status = ReadTags(where + ".sequence_tags", *tags, sequence.tags);
@@ -130,6 +134,12 @@ absl::Status ReadSequence(const std::string& where, const ValueMap& entry,
   if (bytes > kMaxSequence) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, " says more than the ", kMaxSequence, " bytes that a sequence may"));
+  }
+  total += bytes;
+  if (total > kMaxSequencesBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(where, " and those before it say more than the ",
+                                                   kMaxSequencesBytes,
+                                                   " bytes that the sequences of a reading may"));
   }
   if (sequence.resources.empty()) {
     complaints.push_back(absl::StrCat(where, " names no resources, and is dropped"));
@@ -162,9 +172,10 @@ absl::StatusOr<WantedSequences> ParseSequences(const Readings& readings,
   WantedSequences sequences;
   const Value* list = readings.Find(kSequences);
   if (list == nullptr) return sequences;
+  size_t total = 0;
   absl::Status status =
       ForEachEntry(kSequences, *list, [&](const std::string& where, const ValueMap& entry) {
-        return ReadSequence(where, entry, sequences, complaints);
+        return ReadSequence(where, entry, sequences, total, complaints);
       });
   if (!status.ok()) return status;
   return sequences;

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "base/durable_names.h"
 #include "base/file_ops.h"
 #include "base/unique_fd.h"
 #include "capture_file/sequence.h"
@@ -13,12 +12,11 @@
 namespace datamanager::capture {
 
 // Writes `name` into `directory`, which is made if need be, whole or not at all: under another name
-// first, flushed and then renamed, with the directory flushed at last. Without `names` nothing is
-// flushed. Returns the file open and locked, since before it had its name.
+// first, flushed if `flush` is set, and then renamed. The name is durable only when the caller has
+// flushed the directory. Returns the file open and locked, since before it had its name.
 absl::StatusOr<UniqueFd> WriteSequenceFile(FileOps& ops, const std::string& directory,
                                            const std::string& name,
-                                           const capture_file::Sequence& sequence,
-                                           DurableNames* names);
+                                           const capture_file::Sequence& sequence, bool flush);
 
 }  // namespace datamanager::capture
 

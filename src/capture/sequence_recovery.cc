@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -31,21 +31,8 @@ using capture_file::SequenceId;
 
 // A file's stamp lies up to a tick of the kernel's clock before the write.
 constexpr std::chrono::milliseconds kStampStep{10};
-
-absl::StatusOr<std::vector<std::string>> Names(FileOps& ops, const std::string& directory) {
-  std::vector<std::string> names;
-  const DirectoryStream stream = OpenDirectory(ops, AT_FDCWD, directory.c_str(), O_NOFOLLOW);
-  if (stream == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return names;
-    return ErrnoStatus(errno, "open directory", directory);
-  }
-  while (const dirent* entry = ops.ReadDirectory(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  if (errno != 0) return ErrnoStatus(errno, "read directory", directory);
-  return names;
-}
+// Resources whose last record is remembered.
+constexpr size_t kRememberedLimit = 4096;
 
 bool IsTemporary(std::string_view name) {
   if (!name.ends_with(kTemporarySuffix)) return false;
@@ -63,20 +50,40 @@ class Recovery {
         recovery_(recovery) {}
 
   absl::Status Run() {
-    const absl::StatusOr<std::vector<std::string>> names = Names(ops_, directory_);
-    if (!names.ok()) return names.status();
     absl::Status first;
-    for (const std::string& name : *names) {
+    absl::Status read = ForEachName(directory_, [&](const std::string& name) {
       if (IsTemporary(name)) {
         first.Update(Take(name, [&](const Claim&) { return Remove(name); }));
       } else if (const auto id = SequenceId(name, kOpenSequenceSuffix)) {
         first.Update(Take(name, [&](const Claim& claim) { return End(*id, name, claim); }));
       }
-    }
+    });
+    if (cancelled_) return absl::CancelledError("the recovery of sequences was ended");
+    first.Update(read);
     return first;
   }
 
  private:
+  // Calls `visit` with each name in `directory`, one at a time, until the caller has had enough.
+  template <typename Visit>
+  absl::Status ForEachName(const std::string& directory, Visit visit) {
+    const DirectoryStream stream = OpenDirectory(ops_, AT_FDCWD, directory.c_str(), O_NOFOLLOW);
+    if (stream == nullptr) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return absl::OkStatus();
+      return ErrnoStatus(errno, "open directory", directory);
+    }
+    while (!cancelled_) {
+      const dirent* entry = ops_.ReadDirectory(stream.get());
+      if (entry == nullptr) break;
+      const std::string name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (recovery_.keep_going && !recovery_.keep_going()) cancelled_ = true;
+      if (!cancelled_) visit(name);
+    }
+    if (!cancelled_ && errno != 0) return ErrnoStatus(errno, "read directory", directory);
+    return absl::OkStatus();
+  }
+
   std::string PathOf(std::string_view name) const {
     return absl::StrCat(directory_, "/", ToAbsl(name));
   }
@@ -120,11 +127,15 @@ class Recovery {
     }
     if (!sequence.ok()) return sequence.status();
     sequence->end = std::max({sequence->start, ModifiedAt(claim.info), LastWritten(*sequence)});
-    DurableNames names(ops_);
+    if (cancelled_) return absl::OkStatus();  // It is not known yet.
     absl::Status written =
-        WriteSequenceFile(ops_, directory_, std::string(BaseName(ended)), *sequence, &names)
-            .status();
+        WriteSequenceFile(ops_, directory_, std::string(BaseName(ended)), *sequence, true).status();
     if (!written.ok()) return written;
+    written = names_.Flush(directory_);
+    if (!written.ok()) {
+      ops_.Unlink(ended.c_str());
+      return written;
+    }
     recovery_.ended(absl::StrCat("sequence ", id,
                                  ", left open by a process that ended, ends with the last that is "
                                  "known of it"));
@@ -134,25 +145,32 @@ class Recovery {
   // When a capture file of an earlier run was last written to.
   WallTime LastWritten(const Sequence& sequence) {
     WallTime last = WallTime::min();
-    const absl::StatusOr<std::vector<std::string>> apis = Names(ops_, capture_dir_);
-    if (!apis.ok()) return last;
-    for (const std::string& api : *apis) {
-      for (const auto& resource : sequence.resources) {
-        const std::string directory =
-            absl::StrCat(capture_dir_, "/", api, "/",
-                         capture_file::ResourceSegments(resource.name, resource.method));
-        const absl::StatusOr<std::vector<std::string>> files = Names(ops_, directory);
-        if (!files.ok()) continue;
-        for (const std::string& file : *files) {
-          const std::optional<WallTime> begun = capture_file::ParseStamp(file);
-          struct stat info {};
-          if (begun.has_value() && *begun < recovery_.run_began &&
-              ops_.Lstat(absl::StrCat(directory, "/", file).c_str(), &info) == 0) {
-            last = std::max(last, ModifiedAt(info) + kStampStep);
-          }
-        }
-      }
+    for (const auto& resource : sequence.resources) {
+      last = std::max(last,
+                      LastWritten(capture_file::ResourceSegments(resource.name, resource.method)));
+      if (cancelled_) break;
     }
+    return last;
+  }
+  // The same for one resource of whatever API. Remembered, since thousands of sequences may have
+  // the same resources.
+  WallTime LastWritten(const std::string& segments) {
+    const auto known = last_written_.find(segments);
+    if (known != last_written_.end()) return known->second;
+    WallTime last = WallTime::min();
+    ForEachName(capture_dir_, [&](const std::string& api) {
+      const std::string directory = absl::StrCat(capture_dir_, "/", api, "/", segments);
+      // What cannot be read says nothing.
+      ForEachName(directory, [&](const std::string& file) {
+        const std::optional<WallTime> begun = capture_file::ParseStamp(file);
+        struct stat info {};
+        if (begun.has_value() && *begun < recovery_.run_began &&
+            ops_.Lstat(absl::StrCat(directory, "/", file).c_str(), &info) == 0) {
+          last = std::max(last, ModifiedAt(info) + kStampStep);
+        }
+      }).IgnoreError();
+    }).IgnoreError();
+    if (!cancelled_ && last_written_.size() < kRememberedLimit) last_written_[segments] = last;
     return last;
   }
 
@@ -160,6 +178,9 @@ class Recovery {
   const std::string& capture_dir_;
   const std::string directory_;
   const SequenceRecovery& recovery_;
+  DurableNames names_{ops_};
+  std::map<std::string, WallTime> last_written_;  // By resource.
+  bool cancelled_ = false;
 };
 
 }  // namespace

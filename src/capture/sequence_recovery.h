@@ -16,6 +16,9 @@ struct SequenceRecovery {
   WallTime run_began;
   // Told of each that was ended, with a line for people.
   std::function<void(const std::string&)> ended;
+  // Called for each entry of a directory that is looked at, as there may be hundreds of thousands:
+  // the caller's other duties may be done in it. False ends the recovery. None: it goes on.
+  std::function<bool()> keep_going;
 };
 
 // What is left in `<capture_dir>/sequences`, unless somebody has it locked or open: removes what
@@ -24,8 +27,9 @@ struct SequenceRecovery {
 // .progseq itself. One that cannot be read becomes a .seq as it is, for sync to set aside.
 //
 // To be called before the capture files are recovered, since that changes them. Returns the first
-// error, and UNAVAILABLE if something is in use: to be looked at again. Any thread with all signals
-// blocked; blocks on the disk.
+// error, UNAVAILABLE if something is in use: to be looked at again, and CANCELLED if `keep_going`
+// ended it, which leaves some for the next call. Memory grows neither with the sequences nor with
+// the capture files. Any thread with all signals blocked; blocks on the disk.
 absl::Status RecoverSequences(FileOps& ops, const std::string& capture_dir,
                               const SequenceRecovery& recovery);
 

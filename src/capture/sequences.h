@@ -2,12 +2,16 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_SEQUENCES_H_
 #define DATAMANAGER_SRC_CAPTURE_SEQUENCES_H_
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,12 +36,28 @@ struct SequenceTarget {
 };
 
 // Keeps one `.progseq` file for each open sequence, locked as long as this lives, and puts a `.seq`
-// in its place when the sequence ends. What the disk does not take is tried again each second: a
-// sequence that was never written begins and ends all the same. What is not written when this is
-// destroyed is left to recovery. One thread; blocks on the disk.
+// in its place when the sequence ends. What the disk does not take is tried again each second, one
+// file a second until one is taken: a sequence that was never written begins and ends all the same.
+// What is not written when this is destroyed is left to recovery. One thread; blocks on the disk.
+//
+// Bounded, whatever the sensor reports (a counter among the tags makes each reading another
+// sequence): in the sequences that are open, each of which holds a descriptor; in those that begin
+// in a time; in those that have ended and that the disk has not taken; and in the files that are
+// written, and flushed, in one call. A sequence beyond is not begun until there is room for it, and
+// counted.
 class Sequences {
  public:
-  Sequences(FileOps& ops, const Clock& clock, std::shared_ptr<Logger> logger);
+  static constexpr size_t kOpenLimit = 64;
+  static constexpr size_t kUnwrittenLimit = 128;
+  static constexpr size_t kUnwrittenBytes = 4 << 20;
+  static constexpr size_t kWritesAtOnce = 16;
+  // So many may begin at once, and then one each kBeginInterval.
+  static constexpr int kBurst = 64;
+  static constexpr std::chrono::seconds kBeginInterval{1};
+
+  // `on_disk_full` is called with ENOSPC or EDQUOT when a write fails for it; it must not block.
+  Sequences(FileOps& ops, const Clock& clock, std::shared_ptr<Logger> logger,
+            std::function<void(int error)> on_disk_full = nullptr);
 
   // Ends all, if the directory is another one.
   void SetTarget(const SequenceTarget& target);
@@ -49,6 +69,8 @@ class Sequences {
   size_t open() const { return open_.size(); }
   uint64_t ended() const { return ended_; }
   uint64_t failed_writes() const { return failed_writes_; }
+  uint64_t refused() const { return refused_count_; }  // Not begun when they were first wanted.
+  uint64_t lost() const { return lost_; }  // Ended and never written, beyond kUnwrittenLimit.
 
  private:
   struct Entry {
@@ -56,16 +78,30 @@ class Sequences {
     std::string directory;
     capture_file::Sequence sequence;
     UniqueFd in_progress;  // The .progseq, locked; invalid until it is written.
-    MonotonicTime next_try;
+    bool named = false;    // A try that failed may have left the file it was to make.
+    int tries = 0;         // That failed.
+    bool done = false;     // Has ended, and that is written.
   };
 
+  // A file that was written in this round, before its name is durable.
+  struct Written {
+    Entry* entry;
+    UniqueFd fd;
+  };
+
+  // Whether another may begin now.
+  bool MayBegin();
+  void Refuse(const WantedSequences& refused);
   void End(Entry entry, const char* why);
-  void TryWrites();
-  // Each writes the file, unless a try has just failed, and says whether it is there.
-  bool WriteInProgress(Entry& entry);
-  bool WriteEnded(Entry& entry);
-  absl::StatusOr<UniqueFd> Write(const Entry& entry, std::string_view suffix);
-  bool Failed(Entry& entry, const absl::Status& status);
+  void DropUnwritten();
+  // Writes at most `most` files; ends after so many failures.
+  void TryWrites(size_t most, int most_failures);
+  std::vector<Entry*> Unwritten();
+  absl::StatusOr<UniqueFd> Write(Entry& entry);
+  // Makes the names in `directory` durable, and has the entries go on from there.
+  void Settle(const std::string& directory, std::vector<Written>& written);
+  void Failed(Entry& entry, const absl::Status& status);
+  static std::string PathOf(const Entry& entry, std::string_view suffix);
 
   FileOps& ops_;
   const Clock& clock_;
@@ -76,6 +112,13 @@ class Sequences {
   std::list<Entry> unwritten_;  // Ended, but the disk has not taken it.
   uint64_t ended_ = 0;
   uint64_t failed_writes_ = 0;
+  uint64_t refused_count_ = 0;
+  uint64_t lost_ = 0;
+  WantedSequences refused_;  // Of those that are wanted.
+  int may_begin_ = kBurst;
+  MonotonicTime next_begin_;  // When one more may.
+  MonotonicTime next_try_;    // After a failure.
+  const std::function<void(int error)> on_disk_full_;
   RepeatFilter filter_;
 };
 

@@ -2,36 +2,68 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_SOURCE_TURN_H_
 #define DATAMANAGER_SRC_CAPTURE_SOURCE_TURN_H_
 
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <stop_token>
 
 #include "base/mutex.h"
+#include "datamanager/clock.h"
 #include "datamanager/source.h"
 
 namespace datamanager::capture {
 
-// A sensor that controls capture, or says whether to sync, may be captured too. Such a question and
-// a collector's call never overlap: each waits for the other, as it would for the source itself.
-// Collectors of one source do not wait for one another. Nothing is held but a state. Thread-safe.
+// A sensor that controls capture, or decides whether to sync, may be captured too. Such a question
+// and a collector's call never overlap: each waits for the other, as it would for the source
+// itself. Collectors of one source do not wait for one another.
+//
+// Both sides get their turn. While a question waits, no collector begins a call, so that the
+// question waits for the calls under way and no others, however many collectors there are. The
+// collectors that wait by the end of a question come before the next question. A call that hangs
+// holds up the question, but other collectors only for `patience`: they call again then. When the
+// calls that were under way have ended, the others are held back once more, for twice as long, so
+// that calls of any length let the question in.
+//
+// Nothing is held but a state. Thread-safe.
 class SourceTurn {
  public:
-  // A collector's call. False, and nothing to leave, if `stop` is requested before its turn.
-  bool Enter(const std::stop_token& stop) DM_EXCLUDES(mutex_);
-  void Leave() DM_EXCLUDES(mutex_);
-  // A question. It comes before the next call of a collector that is never done.
+  explicit SourceTurn(std::chrono::milliseconds patience = std::chrono::seconds(1))
+      : patience_(patience) {}
+
+  // Names a call under way. Never 0.
+  using Ticket = uint64_t;
+  // A collector's call. 0, and nothing to leave, if `stop` is requested before its turn.
+  Ticket Enter(const std::stop_token& stop) DM_EXCLUDES(mutex_);
+  void Leave(Ticket ticket) DM_EXCLUDES(mutex_);
+  // A question. False, and nothing to leave, if `stop` is requested before its turn.
   bool EnterAlone(const std::stop_token& stop) DM_EXCLUDES(mutex_);
   void LeaveAlone() DM_EXCLUDES(mutex_);
 
  private:
   void HandOver() DM_REQUIRES(mutex_);
+  // Holds collectors back from here on.
+  void HoldBack(std::chrono::milliseconds patience) DM_REQUIRES(mutex_);
+  bool MayCall(uint64_t arrived_in) const DM_REQUIRES(mutex_);
 
+  const std::chrono::milliseconds patience_;
   Mutex mutex_;
   CondVar changed_;
-  int calls_ DM_GUARDED_BY(mutex_) = 0;         // Of collectors, under way.
   int waiting_ DM_GUARDED_BY(mutex_) = 0;       // Questions.
   bool alone_ DM_GUARDED_BY(mutex_) = false;    // A question is under way,
   bool granted_ DM_GUARDED_BY(mutex_) = false;  // or one that waits may begin.
+
+  // Calls are numbered by how often collectors had been held back when they began.
+  Ticket hold_ DM_GUARDED_BY(mutex_) = 1;
+  int earlier_calls_ DM_GUARDED_BY(mutex_) = 0;  // Under way, begun before the last hold.
+  int later_calls_ DM_GUARDED_BY(mutex_) = 0;
+  std::chrono::milliseconds hold_patience_ DM_GUARDED_BY(mutex_){0};
+  MonotonicTime hold_ends_ DM_GUARDED_BY(mutex_);
+
+  int entering_ DM_GUARDED_BY(mutex_) = 0;  // Collectors that wait.
+  // Of these, those that come before the next question: they arrived before this round.
+  int admitted_ DM_GUARDED_BY(mutex_) = 0;
+  uint64_t round_ DM_GUARDED_BY(mutex_) = 0;
 };
 
 // The turn of each source, as long as anybody has the source. Not thread-safe.

@@ -117,6 +117,8 @@ void Fill(const DirectorySummary& summary, ValueMap& out) {
   SetMillis(out, "oldest_waiting_age_ms", summary.oldest_waiting_age);
   out.Set("volume_bytes", summary.volume_bytes);
   out.Set("volume_available_bytes", summary.volume_available_bytes);
+  out.Set("volume_inodes", summary.volume_inodes);
+  out.Set("volume_available_inodes", summary.volume_available_inodes);
   out.Set("complete", summary.complete);
 }
 
@@ -152,6 +154,13 @@ void Fill(const SyncStats& stats, ValueMap& out) {
   out.Set("last_error", stats.last_error);
 }
 
+void Fill(const EvictedByLimit& stats, ValueMap& out) {
+  out.Set("bytes", stats.bytes);
+  out.Set("inodes", stats.inodes);
+  out.Set("quota", stats.quota);
+  out.Set("unknown", stats.unknown);
+}
+
 void Fill(const DiskStats& stats, ValueMap& out) {
   FillList(out, "directories", stats.directories);
   SetMillis(out, "age_ms", stats.age);
@@ -160,7 +169,9 @@ void Fill(const DiskStats& stats, ValueMap& out) {
   SetCount(out, "evicted_failed", stats.evicted_failed);
   ValueMap& collectors = out.Add("evicted_by_collector").SetMap();
   for (const auto& [name, count] : stats.evicted_by_collector) SetCount(collectors, name, count);
+  Fill(stats.evicted_by_limit, out.Add("evicted_by_limit").SetMap());
   out.Set("retention_passes", stats.retention_passes);
+  out.Set("fruitless_passes", stats.fruitless_passes);
 }
 
 void Fill(const CaptureControlStats& stats, ValueMap& out) {
@@ -171,6 +182,8 @@ void Fill(const CaptureControlStats& stats, ValueMap& out) {
   out.Set("open_sequences", stats.open_sequences);
   out.Set("ended_sequences", stats.ended_sequences);
   out.Set("failed_writes", stats.failed_writes);
+  out.Set("refused_sequences", stats.refused_sequences);
+  out.Set("lost_sequences", stats.lost_sequences);
   out.Set("last_error", stats.last_error);
 }
 

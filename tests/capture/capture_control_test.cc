@@ -654,6 +654,136 @@ TEST_F(CaptureControlTest, TheSelectiveSensorIsAskedAndAnErrorSaysWhyItIsNotKnow
   EXPECT_NE(closed.message().find("uplink"), absl::string_view::npos) << closed;
 }
 
+// Three collectors of the control sensor itself, each of which asks it all the time.
+TEST_F(CaptureControlTest, IsAskedAlsoWhileSlowCollectorsUseTheSensor) {
+  control_.Do([](const CaptureRequest&, Readings& out) {
+    std::this_thread::sleep_for(milliseconds(15));  // The source is slow.
+    out.Set("value", 1);
+    return absl::OkStatus();
+  });
+  for (int i = 0; i < 3; ++i) {
+    ConfiguredCollector collector;
+    collector.settings = {
+        .api = kSensor, .name = "control", .method = "Readings", .interval = milliseconds(1 + i)};
+    collector.settings.additional_params.Set("number", i);
+    config_.collectors.push_back(std::move(collector));
+  }
+  Reconfigure();
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto stats = capture_->Stats();
+    return std::all_of(stats.begin(), stats.end(),
+                       [](const CollectorStats& one) { return one.captured >= 2; });
+  }));
+  const uint64_t answers = capture_->ControlStats().answers;
+  const std::vector<CollectorStats> before = capture_->Stats();
+  EXPECT_TRUE(WaitUntil([&] { return capture_->ControlStats().answers >= answers + 10; }));
+  // A question waits for one call of each at most: no collector has had more calls than there were
+  // answers, but for the calls at the edges.
+  const std::vector<CollectorStats> now = capture_->Stats();
+  const uint64_t heard = capture_->ControlStats().answers - answers;
+  for (size_t i = 0; i < now.size(); ++i) {
+    EXPECT_LE(now[i].captured - before[i].captured, 2 * heard + 4) << i;
+    EXPECT_GT(now[i].captured, before[i].captured) << i;
+  }
+}
+
+// Starts a thread, and waits until it has begun to wait for its turn or has got it.
+class TurnTaker {
+ public:
+  TurnTaker(SourceTurn& turn, bool alone)
+      : thread_([this, &turn, alone] {
+          if (alone) {
+            has_turn_ = turn.EnterAlone(stop_.get_token());
+          } else {
+            ticket_ = turn.Enter(stop_.get_token());
+            has_turn_ = ticket_ != 0;
+          }
+        }) {}
+  ~TurnTaker() {
+    stop_.request_stop();
+    thread_.join();
+  }
+  bool has_turn() const { return has_turn_; }
+  SourceTurn::Ticket ticket() const { return ticket_; }
+
+ private:
+  std::stop_source stop_;
+  std::atomic<bool> has_turn_{false};
+  std::atomic<SourceTurn::Ticket> ticket_{0};
+  std::thread thread_;
+};
+
+TEST(SourceTurnTest, AQuestionWaitsForTheCallsUnderWayAndForNoOthers) {
+  SourceTurn turn(std::chrono::minutes(10));
+  const std::stop_token never;
+  const SourceTurn::Ticket first = turn.Enter(never);
+  const SourceTurn::Ticket second = turn.Enter(never);
+  TurnTaker question(turn, /*alone=*/true);
+  // As soon as the question waits, no call begins: with calls that overlap it would never come to
+  // its turn.
+  std::stop_source stop;
+  ASSERT_TRUE(WaitUntil([&] {
+    stop = std::stop_source();
+    std::thread soon([&stop] { stop.request_stop(); });
+    const SourceTurn::Ticket third = turn.Enter(stop.get_token());
+    soon.join();
+    if (third != 0) turn.Leave(third);
+    return third == 0;
+  }));
+  TurnTaker collector(turn, /*alone=*/false);
+  turn.Leave(first);
+  EXPECT_FALSE(question.has_turn());
+  turn.Leave(second);
+  EXPECT_TRUE(WaitUntil([&] { return question.has_turn(); }));
+  EXPECT_FALSE(collector.has_turn());
+  // The collector comes before the next question.
+  turn.LeaveAlone();
+  TurnTaker next(turn, /*alone=*/true);
+  EXPECT_TRUE(WaitUntil([&] { return collector.has_turn(); }));
+  turn.Leave(collector.ticket());
+  EXPECT_TRUE(WaitUntil([&] { return next.has_turn(); }));
+  turn.LeaveAlone();
+}
+
+TEST(SourceTurnTest, ACallThatHangsHoldsUpOtherCollectorsOnlyForAWhile) {
+  SourceTurn turn(milliseconds(20));
+  const std::stop_token never;
+  const SourceTurn::Ticket hanging = turn.Enter(never);
+  TurnTaker question(turn, /*alone=*/true);
+  for (int i = 0; i < 100; ++i) {
+    const SourceTurn::Ticket other = turn.Enter(never);
+    ASSERT_NE(other, 0U);
+    turn.Leave(other);
+  }
+  EXPECT_FALSE(question.has_turn());
+  turn.Leave(hanging);
+  EXPECT_TRUE(WaitUntil([&] { return question.has_turn(); }));
+  turn.LeaveAlone();
+}
+
+// Calls that take longer than others are held back for.
+TEST(SourceTurnTest, LongCallsThatOverlapLetTheQuestionIn) {
+  SourceTurn turn(milliseconds(1));
+  std::stop_source stop;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      while (!stop.stop_requested()) {
+        const SourceTurn::Ticket ticket = turn.Enter(stop.get_token());
+        if (ticket == 0) break;
+        std::this_thread::sleep_for(milliseconds(7));  // The call.
+        turn.Leave(ticket);
+      }
+    });
+  }
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(turn.EnterAlone({}));
+    turn.LeaveAlone();
+  }
+  stop.request_stop();
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(SourceTurnTest, QuestionsAndCallsNeverOverlapAndNobodyStarves) {
   SourceTurn turn;
   std::atomic<int> calls{0};
@@ -665,12 +795,14 @@ TEST(SourceTurnTest, QuestionsAndCallsNeverOverlapAndNobodyStarves) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 2; ++i) {
     threads.emplace_back([&] {
-      while (turn.Enter(stop.get_token()) && !stop.stop_requested()) {
+      while (!stop.stop_requested()) {
+        const SourceTurn::Ticket ticket = turn.Enter(stop.get_token());
+        if (ticket == 0) break;
         ++calls;
         overlapped = overlapped || alone > 0;
         --calls;
         ++called;
-        turn.Leave();
+        turn.Leave(ticket);
       }
     });
     threads.emplace_back([&] {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -195,6 +197,113 @@ TEST_F(SequencesTest, WhatTheDiskDoesNotTakeIsTriedAgainAndLeavesNoPart) {
   EXPECT_LE(log_.Count("sequence not written", LogLevel::kError), 3U);
 }
 
+WantedSequence Numbered(int number) {
+  return {.resources = {{"arm", "EndPosition"}}, .tags = {absl::StrCat("pick ", number)}};
+}
+
+// As a reading with a counter among its tags has it, ten times a second.
+TEST_F(SequencesTest, ACounterAmongTheTagsBeginsOneASecondAndIsCounted) {
+  constexpr int kReadings = 600;
+  for (int i = 0; i < kReadings; ++i) {
+    sequences_->Want({Numbered(i)});
+    EXPECT_LE(sequences_->open(), 1U);
+    clock_.Advance(std::chrono::milliseconds(100));
+    clock_.StepWall(std::chrono::milliseconds(100));
+  }
+  sequences_->Want({});
+  const uint64_t begun = sequences_->ended();
+  EXPECT_LE(begun, Sequences::kBurst + kReadings / 10U + 1);
+  EXPECT_GE(begun, static_cast<uint64_t>(Sequences::kBurst));
+  EXPECT_EQ(sequences_->refused(), kReadings - begun);
+  EXPECT_EQ(Ended().size(), begun);
+  logger_->Close();
+  EXPECT_LE(log_.Count("sequences not started", LogLevel::kWarning), 2U);
+  EXPECT_GE(log_.Count("sequences not started", LogLevel::kWarning), 1U);
+}
+
+TEST_F(SequencesTest, ThousandsAtOnceAreBoundedInDescriptorsAndInFlushes) {
+  WantedSequences wanted;
+  for (int i = 0; i < 4000; ++i) wanted.insert(Numbered(i));
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  const auto before = descriptors();
+  size_t flushes = 0;
+  for (int round = 0; round < 20; ++round) {
+    const size_t journal = ops_.journal().size();
+    sequences_->Want(wanted);
+    size_t flushed = 0;
+    const std::vector<std::string> calls = ops_.journal();
+    for (size_t i = journal; i < calls.size(); ++i) flushed += calls[i].starts_with("flush ");
+    // The data of each, and the directory once; the first time also those above it.
+    EXPECT_LE(flushed, Sequences::kWritesAtOnce + (round == 0 ? 30 : 1)) << round;
+    flushes += flushed;
+  }
+  EXPECT_EQ(sequences_->open(), Sequences::kOpenLimit);
+  EXPECT_EQ(Open().size(), Sequences::kOpenLimit);
+  EXPECT_LE(descriptors() - before, static_cast<std::ptrdiff_t>(Sequences::kOpenLimit));
+  EXPECT_LE(flushes, 2 * Sequences::kOpenLimit);
+  EXPECT_EQ(sequences_->refused(), 4000 - Sequences::kOpenLimit);
+  // One that is wanted still begins when there is room.
+  for (int i = 0; i < 100; ++i) wanted.erase(Numbered(i));
+  Pass(seconds(5));
+  sequences_->Want(wanted);
+  EXPECT_LE(sequences_->open(), Sequences::kOpenLimit);
+  EXPECT_GT(sequences_->open(), 0U);
+}
+
+TEST_F(SequencesTest, AFailingDiskIsAskedOnceASecondAndKeepsALimitedNumber) {
+  ops_.Fail(Call::kWrite, EIO, FaultyFileOps::kAlways, ".tmp");
+  constexpr int kSeconds = 300;
+  for (int i = 0; i < kSeconds; ++i) {
+    for (int reading = 0; reading < 3; ++reading) sequences_->Want({Numbered(i)});
+    Pass(seconds(1));
+  }
+  EXPECT_LE(ops_.Count(Call::kWrite), kSeconds + 1);
+  EXPECT_EQ(sequences_->failed_writes(), static_cast<uint64_t>(ops_.Count(Call::kWrite)));
+  EXPECT_GE(sequences_->lost(), kSeconds - Sequences::kUnwrittenLimit - 2);
+  // What is kept is the newest, and is written once the disk is well.
+  ops_.Heal();
+  for (int i = 0; i < 20; ++i) {
+    Pass(seconds(1));
+    sequences_->Want({});
+  }
+  const std::vector<Sequence> ended = Ended();
+  EXPECT_EQ(ended.size(), Sequences::kUnwrittenLimit);
+  EXPECT_EQ(ended.back().tags, Numbered(kSeconds - 1).tags);
+  logger_->Close();
+  EXPECT_LE(log_.Count("sequence not written", LogLevel::kError), kSeconds / 60U + 2);
+}
+
+TEST_F(SequencesTest, OneThatFailsAloneHoldsUpNoOther) {
+  // Its flush fails, and the file that it made cannot be removed.
+  sequences_->SetTarget({.capture_dir = dir_, .durability = Durability::kPublished});
+  sequences_->Want({kPick});
+  ops_.Fail(Call::kFsync, EIO, 1);
+  ops_.Fail(Call::kUnlink, EIO, 1, ".seq");
+  sequences_->Want({kPlace});
+  EXPECT_EQ(sequences_->ended(), 0U);
+  Pass(seconds(1));
+  sequences_->Want({kPlace});
+  Pass(seconds(1));
+  sequences_->Want({kPlace});
+  EXPECT_EQ(sequences_->ended(), 1U);
+  EXPECT_EQ(Open().size(), 1U);
+}
+
+TEST_F(SequencesTest, AFullDiskIsReported) {
+  int reported = 0;
+  Sequences sequences(ops_, clock_, logger_, [&](int error) { reported = error; });
+  sequences.SetTarget({.capture_dir = dir_});
+  ops_.Fail(Call::kWrite, EIO, 1);
+  sequences.Want({kPick});
+  EXPECT_EQ(reported, 0);
+  Pass(seconds(1));
+  ops_.Fail(Call::kOpen, EDQUOT, 1, ".tmp");
+  sequences.Want({kPick});
+  EXPECT_EQ(reported, EDQUOT);
+}
+
 TEST_F(SequencesTest, RecoveryLeavesAloneWhatIsOpen) {
   sequences_->Want({kPick});
   EXPECT_TRUE(absl::IsUnavailable(Recover()));
@@ -235,6 +344,52 @@ TEST_F(SequencesTest, RecoveryWithoutDataEndsItWhenItWasWritten) {
   EXPECT_TRUE(Recover().ok());
   ASSERT_EQ(Ended().size(), 1U);
   EXPECT_EQ(Ended()[0].end, At(3));
+}
+
+// A capture directory may hold hundreds of thousands of files.
+TEST_F(SequencesTest, RecoveryAsksBeforeEachEntryWhetherToGoOn) {
+  sequences_->Want({kPick});
+  sequences_.reset();
+  const std::string directory =
+      capture_file::CollectorDirectory(dir_, "rdk:component:arm", "arm", "EndPosition");
+  for (int i = 0; i < 50; ++i) {
+    WriteFile(directory + "/" + capture_file::CompleteName(At(i)), "x");
+  }
+  int asked = 0;
+  const auto recover = [&](int limit) {
+    asked = 0;
+    return RecoverSequences(ops_, dir_,
+                            {.run_began = At(9999),
+                             .ended = [](const std::string&) {},
+                             .keep_going = [&asked, limit] { return ++asked < limit; }});
+  };
+  for (int limit : {1, 2, 30}) {
+    EXPECT_TRUE(absl::IsCancelled(recover(limit)));
+    EXPECT_EQ(asked, limit);  // Not once more.
+    EXPECT_EQ(Open().size(), 1U);
+    EXPECT_EQ(Ended().size(), 0U);
+  }
+  EXPECT_TRUE(recover(1000).ok());
+  EXPECT_GE(asked, 50);
+  EXPECT_EQ(Open().size(), 0U);
+  EXPECT_EQ(Ended().size(), 1U);
+}
+
+TEST_F(SequencesTest, RecoveryLooksAtEachResourceOnceHoweverManySequencesHaveIt) {
+  WantedSequences wanted;
+  for (int i = 0; i < 40; ++i) wanted.insert(Numbered(i));
+  for (int i = 0; i < 3; ++i) sequences_->Want(wanted);
+  ASSERT_EQ(Open().size(), 40U);
+  sequences_.reset();
+  const std::string directory =
+      capture_file::CollectorDirectory(dir_, "rdk:component:arm", "arm", "EndPosition");
+  for (int i = 0; i < 50; ++i) {
+    WriteFile(directory + "/" + capture_file::CompleteName(At(i)), "x");
+  }
+  const int before = ops_.Count(Call::kReadDirectory);
+  EXPECT_TRUE(Recover().ok());
+  EXPECT_EQ(Ended().size(), 40U);
+  EXPECT_LE(ops_.Count(Call::kReadDirectory) - before, 300);
 }
 
 TEST_F(SequencesTest, RecoveryTidiesUp) {

@@ -42,7 +42,15 @@ ManagerStats SomeStats() {
                        .reason = "no \"cam\" here"}};
   stats.sync.tabular = {.files = 2, .bytes = 600, .retries = 1};
   stats.sync.binary = {.files = 1, .bytes = 1000, .refused = 3, .retries = 1};
-  stats.disk.directories = {{.failed = {.files = 3}}, {.failed = {.files = 4}}};
+  stats.disk.directories = {{.failed = {.files = 3},
+                             .volume_bytes = 1000,
+                             .volume_available_bytes = 10,
+                             .volume_inodes = 400,
+                             .volume_available_inodes = 20},
+                            {.failed = {.files = 4}}};
+  stats.disk.evicted_by_limit = {.bytes = 1, .inodes = 2, .quota = 6};
+  stats.disk.retention_passes = 5;
+  stats.disk.fruitless_passes = 1;
   stats.disk.evicted.files = 8;
   stats.disk.evicted_failed.files = 1;
   stats.sync.blocked_files = 5;
@@ -76,6 +84,9 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "total due=120     captured=117     missed=2     failed=1     records=117     "
             "bytes=9000       uploaded_files=3 uploaded_bytes=1600 refused=3 retries=2 "
             "waiting_files=1 waiting_bytes=10 set_aside_files=7 evicted_files=9\n"
+            "disk available_bytes=10 of=1000 available_inodes=20 of=400 evicted_for_bytes=1 "
+            "evicted_for_inodes=2 evicted_for_quota=6 evicted_for_unknown=0 retention_passes=5 "
+            "fruitless_passes=1\n"
             "sync waiting_retries=0 waiting_busy=0 oldest_retry_s=0.0 resent=0 stalled=0 "
             "offline_pauses=0 "
             "refusal_pauses=0\n"
@@ -145,7 +156,8 @@ TEST(SummaryTableTest, TellsOfTheControlSensor) {
   stats.sync.sequences.files = 2;
   const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
   EXPECT_NE(table.find("control sensor=ctl answers=100 broken_answers=2 overrides=1 "
-                       "open_sequences=3 ended_sequences=4 uploaded_sequences=2 "
+                       "open_sequences=3 ended_sequences=4 refused_sequences=0 lost_sequences=0 "
+                       "failed_writes=0 uploaded_sequences=2 "
                        "error=\"no \\\"x\\\"\"\n"),
             std::string::npos)
       << table;
