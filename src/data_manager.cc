@@ -329,12 +329,22 @@ absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOption
   absl::StatusOr<std::shared_ptr<Logger>> logger = Logger::Create(options.logger);
   if (!logger.ok()) return logger.status();
 
-  // The two halves know each other by one callback each way, and by nothing else.
+  // The two halves know each other by callbacks, and by nothing else.
   auto hints = std::make_shared<std::weak_ptr<sync::Sync>>();
-  absl::StatusOr<std::unique_ptr<capture::Capture>> created = capture::Capture::Create(
-      {.logger = *logger, .ops = &ops, .on_published = [hints](const std::string& path) {
-         if (const std::shared_ptr<sync::Sync> sync = hints->lock()) sync->Hint(path);
-       }});
+  absl::StatusOr<std::unique_ptr<capture::Capture>> created =
+      capture::Capture::Create({.logger = *logger,
+                                .ops = &ops,
+                                .on_published =
+                                    [hints](const std::string& path) {
+                                      if (const std::shared_ptr<sync::Sync> sync = hints->lock())
+                                        sync->Hint(path);
+                                    },
+                                .on_disk_full =
+                                    [hints](int error) {
+                                      if (const std::shared_ptr<sync::Sync> sync = hints->lock()) {
+                                        sync->context()->disk_full.Raise(error);
+                                      }
+                                    }});
   if (!created.ok()) return created.status();
   std::shared_ptr<capture::Capture> capture = *std::move(created);
   std::shared_ptr<sync::Uploader> uploader;

@@ -54,7 +54,10 @@ DirectUploads::DirectUploads(SyncContext& context, Scheduler& scheduler,
 
 absl::Status DirectUploads::ToDatasets(const DatasetFile& file) {
   const std::string& directory = scheduler_.config().capture_directory;
-  if (absl::Status status = MakeDirectories(ops_, directory); !status.ok()) return status;
+  if (absl::Status status = MakeDirectories(ops_, directory); !status.ok()) {
+    context_.disk_full.RaiseFor(status);
+    return status;
+  }
   const absl::StatusOr<Root> root = FindRoot(ops_, directory, DirectorySummary::Role::kCapture);
   if (!root.ok()) return root.status();
   FoundFile found{
@@ -65,7 +68,10 @@ absl::Status DirectUploads::ToDatasets(const DatasetFile& file) {
   UploadOutcomes::Expectation expectation(context_.outcomes, found.path);
   const absl::StatusOr<std::optional<FileId>> made =
       file.Write(ops_, *root, [&expectation] { expectation.AboutToName(); });
-  if (!made.ok()) return Wrap(made.status(), "put the upload on disk");
+  if (!made.ok()) {
+    context_.disk_full.RaiseFor(made.status());
+    return Wrap(made.status(), "put the upload on disk");
+  }
   if (made->has_value()) expectation.OnlyOf(**made);
   const absl::Status status = UploadWaiting(std::move(found), expectation);
   if (status.ok()) return status;

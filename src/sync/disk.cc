@@ -9,7 +9,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/repeat_filter.h"
+#include "base/strings.h"
 #include "base/thread.h"
+#include "sync/disk_room.h"
 #include "sync/disk_summary.h"
 #include "sync/failed_files.h"
 #include "sync/retention.h"
@@ -22,8 +24,18 @@ namespace {
 constexpr char kThreadHangs[] = "a look at the disk hangs in it; its thread was left alone";
 constexpr size_t kCollectorLimit = 1024;  // In Stats.
 constexpr size_t kNamedCollectors = 10;   // In one line of the log.
-// How often the same bad state of the disk is told.
+// How often the same bad state of the disk is told, and after which evicting in vain is tried
+// again: another process that took all the room may have stopped, which nothing shows.
 constexpr std::chrono::minutes kNewsInterval{5};
+// How far looks at the disk lie apart that refused writes start, at least: of the first kind after
+// a pass that made room, of the second after any other, and so many times what the last one took.
+constexpr std::chrono::milliseconds kLookAgain{100};
+constexpr std::chrono::milliseconds kLookLater{1000};
+constexpr int kLookShare = 4;
+// Refused writes that come again so soon, although a new file is taken, are worth an eviction; so
+// many in a row are not.
+constexpr std::chrono::seconds kInsistWithin{30};
+constexpr int kInsistLimit = 8;
 
 std::string Percent(double share) { return absl::StrFormat("%.1f %%", share * 100); }
 
@@ -98,11 +110,8 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
     if (!summary.ok()) return summary.status();
     summary_ = *std::move(summary);
     if (!retention_config_.enabled) return absl::OkStatus();
-    absl::StatusOr<Thread> retention =
-        Thread::Start("dm-retention", kOwnStackBytes, [self = shared_from_this()] {
-          self->Each(self->options_.retention_interval, self->options_.retention_interval,
-                     [&self] { self->MakeRoom(); });
-        });
+    absl::StatusOr<Thread> retention = Thread::Start(
+        "dm-retention", kOwnStackBytes, [self = shared_from_this()] { self->WatchRoom(); });
     if (!retention.ok()) return retention.status();
     retention_ = *std::move(retention);
     return absl::OkStatus();
@@ -135,7 +144,15 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
     }
   }
 
-  void MakeRoom();
+  void WatchRoom();
+  void MakeRoom(int refused);
+  // Whether it may help to evict again, after a pass that made no room.
+  bool HasChanged();
+  // What is remembered of a pass for the next.
+  void Remember(const RetentionResult& result, int refused);
+  void Count(const RetentionResult& result);
+  static std::string UsedText(const RetentionResult& result, const DiskUsage& usage);
+  std::string UsageText(const RetentionResult& result) const;
   void Tell(const RetentionResult& result);
   void Look();
   void DropEmptyFormerRoots(const std::vector<DirectorySummary>& directories);
@@ -152,36 +169,159 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
   Thread summary_;
   Thread retention_;
 
+  // How the disk was after a pass that made no room.
+  struct Fruitless {
+    DiskUsage usage;
+    Room room;
+    MonotonicTime at;
+  };
+
   // The retention thread's only.
+  std::optional<Fruitless> fruitless_;
+  std::optional<MonotonicTime> refused_elsewhere_;
+  int insisted_ = 0;        // Passes in a row.
+  MonotonicTime earliest_;  // Of the next pass that refused writes start.
   Need need_told_ = Need::kNone;
   MonotonicTime told_;
   RepeatFilter filter_;
 };
 
-void Disk::Watch::MakeRoom() {
+void Disk::Watch::WatchRoom() {
+  DiskFullHint& hint = state_->context->disk_full;
+  // Waits go by the system's clock; a test's may be ahead of it.
+  const auto on_system = [this](MonotonicTime time) {
+    return Clock::System().MonotonicNow() + (time - Now());
+  };
+  MonotonicTime next = Now() + options_.retention_interval;
+  while (true) {
+    if (Now() < earliest_) {
+      MutexLock lock(wait_mutex_);
+      stopped_.WaitUntil(wait_mutex_, stop_.get_token(), on_system(std::min(earliest_, next)),
+                         [] { return false; });
+    } else {
+      hint.WaitUntil(on_system(next), stop_.get_token());
+    }
+    if (stop_.stop_requested()) return;
+    const MonotonicTime begin = Now();
+    int refused = 0;
+    if (begin >= earliest_) refused = hint.Take();
+    if (refused == 0 && begin < next) continue;
+    MakeRoom(refused);
+    const MonotonicTime end = Now();
+    earliest_ = std::max(earliest_, end + (end - begin) * kLookShare);
+    // No burst after a long one.
+    while (next <= end) next += options_.retention_interval;
+  }
+}
+
+bool Disk::Watch::HasChanged() {
+  const MonotonicTime now = Now();
+  if (now - fruitless_->at >= kNewsInterval) return true;
+  FileOps& ops = *state_->context->options.ops;
+  const absl::StatusOr<DiskUsage> usage = ReadDiskUsage(ops, config_.capture_directory);
+  if (!usage.ok()) return true;
+  const DiskUsage& before = fruitless_->usage;
+  if (usage->free > before.free || usage->available > before.available ||
+      usage->inodes_available > before.inodes_available || usage->size != before.size) {
+    return true;
+  }
+  const Room room = MeasureRoom(ops, config_.capture_directory);
+  return room.bytes > fruitless_->room.bytes || (fruitless_->room.full() && !room.full());
+}
+
+void Disk::Watch::MakeRoom(int refused) {
+  if (fruitless_.has_value() && !HasChanged()) {
+    earliest_ = Now() + kLookLater;
+    MutexLock lock(state_->mutex);
+    ++state_->stats.retention_passes;
+    return;
+  }
+  fruitless_.reset();
+  const bool again = refused_elsewhere_.has_value() && Now() - *refused_elsewhere_ < kInsistWithin;
   absl::StatusOr<RetentionResult> result =
       RetentionPass(*state_->context, state_->timeline, config_, retention_config_,
-                    stop_.get_token())
+                    stop_.get_token(), {.error = refused, .insist = refused != 0 && again})
           .Run();
   if (!result.ok()) {
+    earliest_ = Now() + kLookLater;
     if (auto text = filter_.Pass(result.status().ToString(), Now())) {
       logger_.Warning(*std::move(text));
     }
     return;
   }
-  {
-    MutexLock lock(state_->mutex);
-    DiskStats& stats = state_->stats;
-    ++stats.retention_passes;
-    Add(stats.evicted_failed, result->set_aside);
-    for (const auto& [collector, count] : result->evicted) {
-      Add(stats.evicted, count);
-      const bool room = stats.evicted_by_collector.contains(collector) ||
-                        stats.evicted_by_collector.size() < kCollectorLimit;
-      Add(stats.evicted_by_collector[room ? collector : "others"], count);
-    }
-  }
+  Remember(*result, refused);
+  Count(*result);
   Tell(*result);
+}
+
+void Disk::Watch::Remember(const RetentionResult& result, int refused) {
+  const MonotonicTime now = Now();
+  if (refused != 0 && result.refused_elsewhere) {
+    insisted_ = result.need == Need::kEvict ? insisted_ + 1 : 0;
+    refused_elsewhere_ = now;
+  } else if (refused != 0) {
+    insisted_ = 0;
+    refused_elsewhere_.reset();
+  }
+  const bool in_vain = result.fruitless || insisted_ >= kInsistLimit;
+  if (in_vain) {
+    fruitless_ = Fruitless{.usage = result.after, .room = result.room, .at = now};
+    insisted_ = 0;
+    refused_elsewhere_.reset();
+  }
+  const bool gained = SumOf(result).files > 0 && !in_vain;
+  if (refused != 0 || in_vain) earliest_ = now + (gained ? kLookAgain : kLookLater);
+}
+
+void Disk::Watch::Count(const RetentionResult& result) {
+  MutexLock lock(state_->mutex);
+  DiskStats& stats = state_->stats;
+  ++stats.retention_passes;
+  if (result.fruitless) ++stats.fruitless_passes;
+  Add(stats.evicted_failed, result.set_aside);
+  for (const auto& [collector, count] : result.evicted) {
+    Add(stats.evicted, count);
+    const bool room = stats.evicted_by_collector.contains(collector) ||
+                      stats.evicted_by_collector.size() < kCollectorLimit;
+    Add(stats.evicted_by_collector[room ? collector : "others"], count);
+  }
+  const uint64_t files = SumOf(result).files;
+  switch (result.limit) {
+    case Limit::kNone:
+      break;
+    case Limit::kBytes:
+      stats.evicted_by_limit.bytes += files;
+      break;
+    case Limit::kInodes:
+      stats.evicted_by_limit.inodes += files;
+      break;
+    case Limit::kQuota:
+      stats.evicted_by_limit.quota += files;
+      break;
+    case Limit::kUnknown:
+      stats.evicted_by_limit.unknown += files;
+      break;
+  }
+}
+
+// How much of what is limited is used, as a share where there is one.
+std::string Disk::Watch::UsedText(const RetentionResult& result, const DiskUsage& usage) {
+  return Percent(result.limit == Limit::kInodes ? usage.inodes_used() : usage.used());
+}
+
+std::string Disk::Watch::UsageText(const RetentionResult& result) const {
+  std::string text = absl::StrCat("current ", result.limit == Limit::kInodes ? "inode" : "disk",
+                                  " usage of the volume of ", config_.capture_directory, " is ",
+                                  UsedText(result, result.before));
+  if (result.limit == Limit::kQuota) {
+    absl::StrAppend(&text, ", and writes are refused because a quota is used up");
+  } else if (result.limit == Limit::kUnknown) {
+    absl::StrAppend(&text, ", and writes are refused because there is no space left");
+  } else {
+    absl::StrAppend(&text, " and exceeds the threshold of ",
+                    Percent(retention_config_.disk_threshold));
+  }
+  return text;
 }
 
 void Disk::Watch::Tell(const RetentionResult& result) {
@@ -193,25 +333,33 @@ void Disk::Watch::Tell(const RetentionResult& result) {
     }
   }
   const FileCount evicted = SumOf(result);
-  const Need need = stop_.stop_requested() ? Need::kNone : result.need_after;
+  const Need need =
+      stop_.stop_requested() ? Need::kNone : (result.fruitless ? Need::kEvict : result.need_after);
   const bool news = evicted.files > 0 ||
                     (need != Need::kNone && (need != need_told_ || Now() - told_ >= kNewsInterval));
   need_told_ = need;
   if (!news) return;
   told_ = Now();
-  std::string text =
-      absl::StrCat("current disk usage of the volume of ", config_.capture_directory, " is ",
-                   Percent(result.before.used()), " and exceeds the threshold of ",
-                   Percent(retention_config_.disk_threshold));
+  std::string text = UsageText(result);
   if (evicted.files > 0) {
     absl::StrAppend(&text, "; evicted ", CountText(evicted),
                     " that were not uploaded: ", WhoseText(result), "; it is ",
-                    Percent(result.after.used()), " now");
+                    UsedText(result, result.after), " now");
   }
-  if (need == Need::kOthersFillIt) {
+  if (result.fruitless) {
+    absl::StrAppend(
+        &text,
+        evicted.files > 0 ? "; evicting made no room"
+                          : "; it still exceeds it, and nothing is left to evict",
+        " (limit: ", ToAbsl(LimitName(result.limit)),
+        "): another process may be filling the disk, or a snapshot may hold what is removed; "
+        "nothing more is evicted until something changes");
+  } else if (need == Need::kOthersFillIt) {
     absl::StrAppend(&text, "; the data capture directory takes ",
-                    Percent(result.after.captured_share()), " of it, below ",
-                    Percent(retention_config_.capture_threshold), ", so nothing more is evicted");
+                    Percent(result.limit == Limit::kInodes ? result.after.captured_inode_share()
+                                                           : result.after.captured_share()),
+                    " of it, below ", Percent(retention_config_.capture_threshold),
+                    ", so nothing more is evicted");
   } else if (need == Need::kEvict) {
     absl::StrAppend(&text, "; it still exceeds it, and the next pass goes on");
   }

@@ -91,6 +91,8 @@ std::optional<std::vector<DirectorySummary>> Summarize(SyncContext& context, Tim
     if (ops.Statvfs(summary.path.c_str(), &volume) == 0) {
       summary.volume_bytes = volume.f_blocks * volume.f_frsize;
       summary.volume_available_bytes = volume.f_bavail * volume.f_frsize;
+      summary.volume_inodes = volume.f_files;
+      summary.volume_available_inodes = volume.f_favail;
     }
     summaries.push_back(std::move(summary));
   }
@@ -125,6 +127,10 @@ std::string Describe(const DirectorySummary& summary) {
   if (size > 0) {
     absl::StrAppendFormat(&text, "; volume: %.2f of %.2f GiB available (%.1f %%)", available / kGiB,
                           size / kGiB, available / size * 100);
+    if (summary.volume_inodes > 0) {
+      absl::StrAppend(&text, ", ", summary.volume_available_inodes, " of ", summary.volume_inodes,
+                      " inodes");
+    }
   }
   return text;
 }

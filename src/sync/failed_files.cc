@@ -50,6 +50,7 @@ class Mover {
       return;
     }
     ++result_.left;
+    context_.disk_full.RaiseFor(status);
     if (result_.errors.size() < kErrorLimit) {
       result_.errors.push_back(absl::StrCat(file.Path(), ": ", status.ToString()));
     }

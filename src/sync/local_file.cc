@@ -129,6 +129,24 @@ absl::Status LocalFile::Remove() {
   return absl::OkStatus();
 }
 
+absl::Status LocalFile::Evict() {
+  absl::Status removed = Remove();
+  if (absl::IsResourceExhausted(removed) && Empty() &&
+      ops_->UnlinkAt(parent_.fd.get(), name_.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  return removed;
+}
+
+bool LocalFile::Empty() {
+  if (info_.st_nlink != 1) return false;  // Under its other name the file stays.
+  const UniqueFd fd(ops_->OpenAt(parent_.fd.get(), name_.c_str(),
+                                 O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  struct stat info {};
+  return fd.valid() && ops_->Fstat(fd.get(), &info) == 0 && FileId::Of(info) == FileId::Of(info_) &&
+         ops_->Ftruncate(fd.get(), 0) == 0;
+}
+
 absl::StatusOr<LocalFile::Place> LocalFile::MakePlace() const {
   Place place{.path = capture_file::FailedPath(found_.root, found_.path)};
   const size_t below = found_.root == "/" ? 1 : found_.root.size() + 1;

@@ -47,6 +47,10 @@ class LocalFile {
   absl::Status CheckUnchanged() const;
   // Checks that, and removes the file. UNAVAILABLE if somebody has opened it for writing.
   absl::Status Remove();
+  // The same for a file that nobody has and that is to go all the same. On a full file system that
+  // writes what changes to a new place (btrfs), removing a name may take room itself: then the file
+  // is emptied first, whose bytes are the nearest.
+  absl::Status Evict();
   // Checks that, and moves the file to `failed/` below its root, keeping its path below the root;
   // returns where it is. Never overwrites: a taken name gets a number. Copies it, where the root is
   // on another file system.
@@ -63,6 +67,9 @@ class LocalFile {
     UniqueFd directory;
     std::string path;
   };
+
+  // False: the file is as it was.
+  bool Empty();
 
   // The directory in which a file is, and which one that is.
   struct Parent {

@@ -14,32 +14,66 @@
 namespace datamanager::sync {
 namespace {
 
-// After so many evictions the usage is read anew.
-constexpr uint64_t kReadUsageEvery = 16;
-
 // Small files take more than their size.
 uint64_t BytesOnDisk(const struct stat& info) {
   constexpr uint64_t kStatBlock = 512;
   return static_cast<uint64_t>(info.st_blocks) * kStatBlock;
 }
 
-double Share(uint64_t part, uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+// By one of the two measures.
+Need NeedBy(const config::RetentionConfig& config, double used, double captured_share) {
+  if (used < config.disk_threshold) return Need::kNone;
+  return captured_share < config.capture_threshold ? Need::kOthersFillIt : Need::kEvict;
+}
+
+Need NeedOfBytes(const config::RetentionConfig& config, const DiskUsage& usage) {
+  if (usage.size == 0) return Need::kNone;
+  return NeedBy(config, usage.used(), usage.captured_share());
+}
+
+Need NeedOfInodes(const config::RetentionConfig& config, const DiskUsage& usage) {
+  if (usage.inodes == 0) return Need::kNone;
+  return NeedBy(config, usage.inodes_used(), usage.captured_inode_share());
 }
 
 }  // namespace
 
-double DiskUsage::used() const { return size == 0 ? 0 : 1 - Share(available, size); }
-double DiskUsage::captured_share() const { return Share(captured, size); }
+std::string_view LimitName(Limit limit) {
+  switch (limit) {
+    case Limit::kNone:
+      return "nothing";
+    case Limit::kBytes:
+      return "disk space";
+    case Limit::kInodes:
+      return "inodes";
+    case Limit::kQuota:
+      return "quota";
+    case Limit::kUnknown:
+      return "space that the file system does not report";
+  }
+  return "unknown";
+}
 
-Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage) {
-  if (usage.size == 0 || usage.used() < config.disk_threshold) return Need::kNone;
-  return usage.captured_share() < config.capture_threshold ? Need::kOthersFillIt : Need::kEvict;
+Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused) {
+  if (refused != 0) return Need::kEvict;
+  return std::max(NeedOfBytes(config, usage), NeedOfInodes(config, usage));
+}
+
+Limit LimitOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused) {
+  const Need need = NeedOf(config, usage);
+  if (refused == EDQUOT) return Limit::kQuota;
+  if (refused != 0) {
+    if (usage.size > 0 && usage.available == 0) return Limit::kBytes;
+    if (usage.inodes > 0 && usage.inodes_available == 0) return Limit::kInodes;
+    if (need == Need::kNone) return Limit::kUnknown;
+  }
+  if (need == Need::kNone) return Limit::kNone;
+  return NeedOfBytes(config, usage) == need ? Limit::kBytes : Limit::kInodes;
 }
 
 Step NextStep(const config::RetentionConfig& config, const DiskUsage& usage, bool set_aside,
-              uint64_t index) {
-  if (NeedOf(config, usage) != Need::kEvict) return Step::kStop;
+              uint64_t index, int refused) {
+  if (NeedOf(config, usage, refused) != Need::kEvict) return Step::kStop;
   if (set_aside || index % static_cast<uint64_t>(config.every_nth) == 0) return Step::kEvict;
   return Step::kKeep;
 }
@@ -47,14 +81,15 @@ Step NextStep(const config::RetentionConfig& config, const DiskUsage& usage, boo
 RetentionPass::RetentionPass(SyncContext& context, Timeline& timeline,
                              const config::SyncConfig& walked,
                              const config::RetentionConfig& config, std::stop_token stop,
-                             size_t batch)
+                             RefusedWrites refused, size_t batch)
     : context_(context),
       ops_(*context.options.ops),
       timeline_(timeline),
       capture_directory_(walked.capture_directory),
       config_(config),
       stop_(std::move(stop)),
-      batch_(batch) {
+      batch_(batch),
+      reported_(refused) {
   roots_ = RootsOf(ops_, walked, context.former_roots, complain_);
   // Not there yet.
   if (!roots_.empty() && roots_.front().role != DirectorySummary::Role::kCapture) roots_.clear();
@@ -67,13 +102,23 @@ bool RetentionPass::IsEvictable(const Root& root) const {
 }
 
 absl::Status RetentionPass::ReadUsage() {
-  struct statvfs volume {};
-  if (ops_.Statvfs(capture_directory_.c_str(), &volume) != 0) {
-    return ErrnoStatus(errno, "read the disk usage of", capture_directory_);
+  const absl::StatusOr<DiskUsage> read = ReadDiskUsage(ops_, capture_directory_);
+  if (!read.ok()) return read.status();
+  const DiskUsage before = std::exchange(usage_, *read);
+  usage_.captured = before.captured;
+  usage_.captured_files = before.captured_files;
+  // Some file systems report none that do not count them. A new file tells.
+  if (usage_.inodes > 0 && usage_.inodes_available == 0 && refused_ == 0 &&
+      !MeasureRoom(ops_, capture_directory_).full()) {
+    usage_.inodes = 0;
   }
-  usage_.size = volume.f_blocks * volume.f_frsize;
-  usage_.available = volume.f_bavail * volume.f_frsize;
   return absl::OkStatus();
+}
+
+void RetentionPass::LookAtRefusals() {
+  if (reported_.error == 0) return;
+  room_ = MeasureRoom(ops_, capture_directory_);
+  refused_ = room_.full() ? room_.error : 0;
 }
 
 bool RetentionPass::Walk(const std::function<void(Candidate)>& visit,
@@ -125,77 +170,139 @@ std::vector<RetentionPass::Candidate> RetentionPass::NextBatch(bool first) {
     std::push_heap(oldest.begin(), oldest.end());
   };
   uint64_t captured = 0;
-  const std::function<void(uint64_t)> add = [&captured](uint64_t bytes) { captured += bytes; };
+  uint64_t files = 0;
+  const std::function<void(uint64_t)> add = [&](uint64_t bytes) {
+    captured += bytes;
+    ++files;
+  };
   if (!Walk(take, first ? add : nullptr)) return {};
-  if (first) usage_.captured = captured;
+  if (first) {
+    usage_.captured = captured;
+    usage_.captured_files = files;
+  }
   std::sort_heap(oldest.begin(), oldest.end());
   return oldest;
 }
 
-bool RetentionPass::Evict(const Candidate& candidate) {
+RetentionPass::Outcome RetentionPass::Evict(const Candidate& candidate) {
   const std::string& root = roots_[candidate.root].path;
   FoundFile file{.root = root,
                  .path = absl::StrCat(root, "/", candidate.relative),
                  .kind = FileKind::kCapture};
   struct stat info {};
-  if (ops_.Lstat(file.path.c_str(), &info) != 0) return false;  // Uploaded meanwhile.
+  if (ops_.Lstat(file.path.c_str(), &info) != 0) return Outcome::kPassedOver;  // Uploaded since.
   file.id = FileId::Of(info);
   const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
-  if (!claim.has_value()) return false;
+  if (!claim.has_value()) return Outcome::kPassedOver;
   absl::Status status;
   {
     absl::StatusOr<LocalFile> opened = LocalFile::Open(ops_, file);
-    status = opened.ok() ? opened->Remove() : opened.status();
+    status = opened.ok() ? opened->Evict() : opened.status();
   }
   if (!status.ok()) {
     // Gone, or another process has it: that is no fault.
-    if (!absl::IsNotFound(status) && !absl::IsUnavailable(status)) {
-      result_.error = Wrap(status, "evict");
-    }
-    return false;
+    if (absl::IsNotFound(status) || absl::IsUnavailable(status)) return Outcome::kPassedOver;
+    result_.error = Wrap(status, "evict");
+    return Outcome::kFailed;
   }
   context_.retries.Take(file);
-  const uint64_t bytes = BytesOnDisk(info);
-  usage_.captured -= std::min(usage_.captured, bytes);
+  usage_.captured -= std::min(usage_.captured, BytesOnDisk(info));
+  usage_.captured_files -= std::min<uint64_t>(usage_.captured_files, 1);
   FileCount& count =
       candidate.waiting ? result_.evicted[ParentPath(candidate.relative)] : result_.set_aside;
   ++count.files;
   count.bytes += static_cast<uint64_t>(info.st_size);
+  return Outcome::kEvicted;
+}
+
+void RetentionPass::Measure() {
+  if (absl::Status status = ReadUsage(); !status.ok()) result_.error = std::move(status);
+  if (refused_ != 0) LookAtRefusals();
+}
+
+// Free space counts with the file system's reserve: into that root may have written, so that what
+// is available to others stays at zero for a while.
+bool RetentionPass::Gained() const {
+  const bool bytes = usage_.free > step_usage_.free || usage_.available > step_usage_.available;
+  const bool inodes = usage_.inodes_available > step_usage_.inodes_available;
+  switch (result_.limit) {
+    case Limit::kBytes:
+      return bytes;
+    case Limit::kInodes:
+      return inodes;
+    case Limit::kQuota:
+    case Limit::kUnknown:
+    case Limit::kNone:
+      break;
+  }
+  return bytes || inodes || room_.bytes > step_room_.bytes;
+}
+
+bool RetentionPass::EndStep() {
+  in_step_ = 0;
+  const bool was_refused = refused_ != 0;
+  Measure();
+  if (!Gained() && (refused_ != 0 || !was_refused)) {
+    SettleRemovals(ops_, capture_directory_);
+    Measure();
+  }
+  const bool gained = Gained() || (was_refused && refused_ == 0);
+  gained_ = gained_ || gained;
+  fruitless_steps_ = gained ? 0 : fruitless_steps_ + 1;
+  blind_steps_ = room_.bytes > step_room_.bytes ? 0 : blind_steps_ + 1;
+  step_usage_ = usage_;
+  step_room_ = room_;
+  if (reported_.insist && gained) return false;
+  const bool blind = refused_ != 0 && blind_steps_ >= kBlindSteps &&
+                     (result_.limit == Limit::kQuota || result_.limit == Limit::kUnknown);
+  result_.fruitless = fruitless_steps_ >= kFruitlessSteps || blind;
+  return !result_.fruitless;
+}
+
+// False: the pass is to end.
+bool RetentionPass::EvictBatch(std::vector<Candidate>& batch) {
+  for (Candidate& candidate : batch) {
+    if (stop_.stop_requested()) return false;
+    const Step step = NextStep(config_, usage_, !candidate.waiting, index_,
+                               reported_.insist ? reported_.error : refused_);
+    if (step == Step::kStop) return false;
+    const Outcome outcome = step == Step::kEvict ? Evict(candidate) : Outcome::kPassedOver;
+    // One that is in use does not count: the next goes in its place.
+    if (candidate.waiting && (step == Step::kKeep || outcome == Outcome::kEvicted)) ++index_;
+    last_ = std::move(candidate);
+    if (outcome != Outcome::kPassedOver && ++in_step_ == kStepFiles && !EndStep()) return false;
+  }
   return true;
 }
 
 absl::StatusOr<RetentionResult> RetentionPass::Run() {
   if (roots_.empty()) return result_;
   RememberAhead();
+  LookAtRefusals();
   if (absl::Status status = ReadUsage(); !status.ok()) return status;
+  // Where the look itself failed, nothing is known.
+  result_.refused_elsewhere = reported_.error != 0 && room_.error == 0;
+  reported_.insist = reported_.insist && result_.refused_elsewhere;
+  const int refused = reported_.insist ? reported_.error : refused_;
   // What the capture directory takes is not known yet; without this there is no need to know.
-  if (usage_.size == 0 || usage_.used() < config_.disk_threshold) return result_;
+  const bool full = (usage_.size > 0 && usage_.used() >= config_.disk_threshold) ||
+                    (usage_.inodes > 0 && usage_.inodes_used() >= config_.disk_threshold);
+  if (!full && refused == 0) return result_;
   std::vector<Candidate> batch = NextBatch(/*first=*/true);
-  result_.before = usage_;
-  result_.need = NeedOf(config_, usage_);
-  uint64_t index = 0;
-  uint64_t evicted = 0;
-  for (bool done = false; !done && !batch.empty() && !stop_.stop_requested();) {
-    for (Candidate& candidate : batch) {
-      const Step step = NextStep(config_, usage_, !candidate.waiting, index);
-      if (done || step == Step::kStop || stop_.stop_requested()) {
-        done = true;
-        break;
-      }
-      // One that somebody has does not count.
-      if (step == Step::kKeep || Evict(candidate)) index += candidate.waiting ? 1 : 0;
-      if (step == Step::kEvict && ++evicted % kReadUsageEvery == 0) done = !ReadUsage().ok();
-      last_ = std::move(candidate);
-    }
-    if (!done && last_ < newest_) {
-      batch = NextBatch(/*first=*/false);
-    } else {
-      done = true;
-    }
-  }
+  step_usage_ = result_.before = usage_;
+  step_room_ = room_;
+  result_.need = NeedOf(config_, usage_, refused);
+  result_.limit = LimitOf(config_, usage_, refused);
+  while (!batch.empty() && EvictBatch(batch) && last_ < newest_) batch = NextBatch(/*first=*/false);
   if (absl::Status status = ReadUsage(); !status.ok()) result_.error = std::move(status);
+  if (refused_ != 0) LookAtRefusals();
   result_.after = usage_;
-  result_.need_after = NeedOf(config_, usage_);
+  result_.room = room_;
+  result_.need_after = NeedOf(config_, usage_, refused_);
+  if (in_step_ > 0 && Gained()) gained_ = true;
+  const bool need = result_.need_after == Need::kEvict || reported_.insist;
+  const bool in_vain = result_.fruitless || !gained_;
+  result_.fruitless = need && in_vain && !stop_.stop_requested();
   return result_;
 }
 

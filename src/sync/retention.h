@@ -10,6 +10,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,28 +18,36 @@
 #include "absl/strings/str_cat.h"
 #include "config/effective_config.h"
 #include "datamanager/stats.h"
+#include "sync/disk_room.h"
 #include "sync/roots.h"
 #include "sync/sync_context.h"
 #include "sync/timeline.h"
 
 namespace datamanager::sync {
 
-// Of the volume that holds the capture directory, in bytes.
-struct DiskUsage {
-  uint64_t size = 0;
-  uint64_t available = 0;  // To who is not privileged.
-  uint64_t captured = 0;   // What the capture directory takes, all files in it.
-
-  double used() const;
-  double captured_share() const;
+// What is used up. Several may be: bytes come before inodes, and the numbers before what only
+// refused writes show.
+enum class Limit : uint8_t {
+  kNone,
+  kBytes,
+  kInodes,
+  kQuota,    // Writes are refused with EDQUOT.
+  kUnknown,  // Writes are refused with ENOSPC, whatever the numbers say.
 };
+// As the log has it: "disk space", "inodes", ...
+std::string_view LimitName(Limit limit);
 
 enum class Need : uint8_t {
   kNone,          // There is room.
   kOthersFillIt,  // There is not, but the capture directory takes too little to blame it.
   kEvict,
 };
-Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage);  // Pure.
+// By the thresholds of the config, which hold for bytes and for inodes. Where the writers are
+// refused, with the errno `refused`, there is need whatever the thresholds say: nothing new would
+// be kept otherwise. Pure.
+Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused = 0);
+// What the need is for. Pure.
+Limit LimitOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused = 0);
 
 enum class Step : uint8_t { kKeep, kEvict, kStop };
 // What becomes of the next file. Those set aside under failed/ come first and go one and all: the
@@ -46,22 +55,40 @@ enum class Step : uint8_t { kKeep, kEvict, kStop };
 // counts from 0 in the order of their age, every nth goes, so that of a long time a thinner record
 // stays rather than none of its beginning. Pure.
 Step NextStep(const config::RetentionConfig& config, const DiskUsage& usage, bool set_aside,
-              uint64_t index);
+              uint64_t index, int refused = 0);
+
+// What the writers met since the last pass.
+struct RefusedWrites {
+  int error = 0;  // ENOSPC or EDQUOT; 0: nothing was refused.
+  // Evict a little although a new file in the capture directory is taken: reports of refused writes
+  // have come again and again, so that another limit must hold where those writers write.
+  bool insist = false;
+};
 
 // What a pass did.
 struct RetentionResult {
   Need need = Need::kNone;        // As it began.
   Need need_after = Need::kNone;  // As it ended.
+  Limit limit = Limit::kNone;     // For which the need was, as it began.
   DiskUsage before;
   DiskUsage after;
+  Room room;                                 // As it ended, where writers were refused.
   FileCount set_aside;                       // Evicted of what was set aside.
   std::map<std::string, FileCount> evicted;  // Of what waited, by the collector's directory.
   absl::Status error;                        // The last file that could not be evicted.
+  // There is need yet, and evicting has come to make no room, or there was nothing to evict.
+  bool fruitless = false;
+  // Writers were refused, and yet the capture directory takes a new file.
+  bool refused_elsewhere = false;
 };
 
 // One pass over the capture directory, and over those of earlier configs on its volume. Goes from
 // the oldest file to the newest that was there when it began, a batch at a time, each found by a
 // walk of its own, so that memory does not grow with the backlog.
+//
+// It evicts in steps, and reads after each what there is: two steps in a row that made no room end
+// it, since then the files are lost for nothing (another process takes what becomes free, or a
+// snapshot holds what is removed).
 //
 // A file is a candidate if its name is one that capture gives, suffix and time; below failed/, any
 // is. One that somebody has claimed or locked is passed over; one that waits for a retry is not.
@@ -69,10 +96,16 @@ struct RetentionResult {
 class RetentionPass {
  public:
   static constexpr size_t kBatch = 16384;
+  static constexpr int kStepFiles = 16;
+  static constexpr int kFruitlessSteps = 2;
+  // Where no number shows that the limit which refuses writes comes nearer, only that something
+  // becomes free, so many steps are tried.
+  static constexpr int kBlindSteps = 64;
 
   // Both configs must outlive it.
   RetentionPass(SyncContext& context, Timeline& timeline, const config::SyncConfig& walked,
-                const config::RetentionConfig& config, std::stop_token stop, size_t batch = kBatch);
+                const config::RetentionConfig& config, std::stop_token stop,
+                RefusedWrites refused = {}, size_t batch = kBatch);
 
   // An error if the usage cannot be read. What cannot be walked or evicted does not end the pass.
   absl::StatusOr<RetentionResult> Run();
@@ -87,13 +120,25 @@ class RetentionPass {
 
     friend auto operator<=>(const Candidate&, const Candidate&) = default;
   };
+  enum class Outcome : uint8_t {
+    kEvicted,
+    kPassedOver,  // Gone, or in use.
+    kFailed,
+  };
   absl::Status ReadUsage();
+  // Whether the writers are still refused; then `refused_` is why.
+  void LookAtRefusals();
+  void Measure();
+  bool Gained() const;
+  // What a step of evictions has gained; false: the pass is to end.
+  bool EndStep();
+  bool EvictBatch(std::vector<Candidate>& batch);
   // Calls `visit` with each candidate and `add` with what each file takes, if there is an `add`.
   bool Walk(const std::function<void(Candidate)>& visit, const std::function<void(uint64_t)>& add);
   void RememberAhead();
   // The oldest after `last_`, from old to young.
   std::vector<Candidate> NextBatch(bool first);
-  bool Evict(const Candidate& candidate);
+  Outcome Evict(const Candidate& candidate);
   bool IsEvictable(const Root& root) const;
 
   SyncContext& context_;
@@ -107,7 +152,17 @@ class RetentionPass {
     context_.options.logger->Debug(absl::StrCat("retention: ", status.ToString()));
   };
   std::vector<Root> roots_;  // All that are walked; the capture directory first.
+  RefusedWrites reported_;
+  int refused_ = 0;  // Why writers are refused at this moment, as far as is known.
   DiskUsage usage_;
+  DiskUsage step_usage_;  // As the step began.
+  Room room_;
+  Room step_room_;
+  uint64_t index_ = 0;   // Of the next file that waits.
+  int in_step_ = 0;      // Evicted in this step, or not to be removed.
+  bool gained_ = false;  // By any step.
+  int fruitless_steps_ = 0;
+  int blind_steps_ = 0;
   RetentionResult result_;
   std::optional<Candidate> last_;    // Dealt with.
   std::optional<Candidate> newest_;  // When the pass began.

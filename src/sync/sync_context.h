@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
+#include "sync/disk_full_hint.h"
 #include "sync/file_ages.h"
 #include "sync/file_tracker.h"
 #include "sync/former_roots.h"
@@ -71,6 +72,7 @@ struct SyncContext {
   FileAges ages;
   UploadOutcomes outcomes;  // Of what somebody may wait for.
   SequenceHolds sequence_holds;
+  DiskFullHint disk_full;
   UploadCounters tabular;
   UploadCounters binary;
   UploadCounters arbitrary;

@@ -198,6 +198,7 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   if (removed.ok() && result.torn_at.has_value()) {
     absl::StatusOr<std::string> kept = file.SetRestAside(result.metadata_size, *result.torn_at);
     if (!kept.ok()) {
+      context_.disk_full.RaiseFor(kept.status());
       RetryLater(
           job,
           {.kind = result.kind,
@@ -252,6 +253,7 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
   absl::StatusOr<std::string> moved = file.SetAside();
   if (!moved.ok()) {
     if (absl::IsNotFound(moved.status())) return;
+    context_.disk_full.RaiseFor(moved.status());
     RetryLater(job, {.kind = result.kind,
                      .resume = {result.resume_offset, FileVersion::Of(file.info())},
                      .sent = result.error.sent,

@@ -126,6 +126,10 @@ class FaultyFileOps final : public FileOps {
     if (Fails(Call::kFsync, PathOf(fd))) return -1;
     return 0;
   }
+  int Syncfs(int) override {
+    Note("flush file system");
+    return 0;
+  }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
     Note(absl::StrCat("rename ", Base(from)));
     if (Fails(Call::kRename, from)) return -1;

@@ -96,6 +96,18 @@ TEST_F(DatasetUploadTest, IsDurablyOnDiskBeforeAnythingIsSent) {
   Close();  // Before what it works on.
 }
 
+TEST_F(DatasetUploadTest, AFullDiskIsReportedToWhatMakesRoom) {
+  FaultyFileOps ops;
+  options_.ops = &ops;
+  ops.Fail(FaultyFileOps::Call::kWrite, EDQUOT, 1, ".prog");
+  Start();
+  EXPECT_FALSE(Upload().ok());
+  EXPECT_EQ(sync_->context()->disk_full.Take(), ENOSPC);
+  EXPECT_TRUE(Upload().ok());
+  EXPECT_EQ(sync_->context()->disk_full.Take(), 0);
+  Close();  // Before what it works on.
+}
+
 TEST_F(DatasetUploadTest, OfflineItSaysSoAndIsUploadedWhenTheConnectionIsBack) {
   server_->SetReady(false);
   Start();

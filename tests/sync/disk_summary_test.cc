@@ -177,11 +177,16 @@ TEST_F(DiskSummaryTest, EachDirectoryTellsOfItsOwnVolume) {
     volume.f_frsize = 1;
     volume.f_blocks = static_cast<fsblkcnt_t>(++calls) * 1000;
     volume.f_bavail = 10;
+    volume.f_files = 400;
+    volume.f_favail = 20;
   });
   const auto summary = Look();
   EXPECT_EQ(summary[0].volume_bytes, 1000u);
   EXPECT_EQ(summary[1].volume_bytes, 2000u);
   EXPECT_EQ(summary[1].volume_available_bytes, 10u);
+  EXPECT_EQ(summary[1].volume_inodes, 400u);
+  EXPECT_EQ(summary[1].volume_available_inodes, 20u);
+  EXPECT_NE(Describe(summary[1]).find(", 20 of 400 inodes"), std::string::npos);
 }
 
 TEST_F(DiskSummaryTest, DirectoriesInsideEachOtherAreCountedOnce) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -22,6 +23,7 @@ namespace datamanager::sync {
 namespace {
 
 using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using testing::FaultyFileOps;
@@ -34,7 +36,8 @@ class DiskTest : public SyncFixture {
       volume_gate_.Pass();
       volume.f_frsize = 1 << 20;
       volume.f_blocks = 1000;
-      volume.f_bavail = available_;
+      volume.f_bavail = volume.f_bfree = available_;
+      volume.f_files = 0;
     });
     config_.scheduled = false;  // Nothing is uploaded but by SyncNow.
     retention_ = {.enabled = true, .every_nth = 1, .capture_threshold = 1e-9};
@@ -45,10 +48,11 @@ class DiskTest : public SyncFixture {
     Close();
   }
 
-  void StartDisk() {
+  void StartDisk(std::chrono::milliseconds retention_interval = 5ms) {
     Start();
-    disk_ = std::make_unique<Disk>(sync_->context(),
-                                   DiskOptions{.retention_interval = 5ms, .summary_interval = 5ms});
+    disk_ = std::make_unique<Disk>(
+        sync_->context(),
+        DiskOptions{.retention_interval = retention_interval, .summary_interval = 5ms});
     ReconfigureDisk();
   }
   void ReconfigureDisk() {
@@ -126,6 +130,54 @@ TEST_F(DiskTest, OthersThatFillTheDiskAreSaidOnce) {
   CloseDisk();
   EXPECT_EQ(log_.Count("nothing more is evicted"), 1u);
   EXPECT_EQ(OnDisk(), "arm");
+}
+
+// The numbers say that there is room.
+TEST_F(DiskTest, ARefusedWriteStartsAPassAtOnce) {
+  Capture("arm", 1);
+  StartDisk(/*retention_interval=*/1h);
+  ops_.Fail(FaultyFileOps::Call::kWrite, EDQUOT);
+  sync_->context()->disk_full.Raise(EDQUOT);
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().evicted.files == 1; }));
+  EXPECT_EQ(disk_->Stats().evicted_by_limit.quota, 1u);
+  EXPECT_TRUE(Logged("writes are refused because a quota is used up; evicted 1 files"));
+  // Another error of a write is no reason.
+  const uint64_t passes = disk_->Stats().retention_passes;
+  sync_->context()->disk_full.Raise(EIO);
+  sync_->context()->disk_full.RaiseFor(absl::InternalError("no"));
+  LookTwice();
+  EXPECT_EQ(disk_->Stats().retention_passes, passes);
+}
+
+TEST_F(DiskTest, EvictingInVainEndsWithAWarningUntilSomethingChanges) {
+  for (int i = 0; i < 100; ++i) CaptureAged(std::chrono::seconds(1000 - i));
+  ops_.Fail(FaultyFileOps::Call::kWrite, ENOSPC);
+  StartDisk(/*retention_interval=*/5ms);
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().retention_passes >= 1; }));
+  available_ = 0;
+  sync_->context()->disk_full.Raise(ENOSPC);
+  ASSERT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 1; }));
+  EXPECT_TRUE(Logged("evicting made no room (limit: disk space): another process may be filling"));
+  const uint64_t passes = disk_->Stats().retention_passes;
+  sync_->context()->disk_full.Raise(ENOSPC);
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().retention_passes >= passes + 5; }));
+  EXPECT_EQ(disk_->Stats().evicted.files, 32u);
+  EXPECT_EQ(disk_->Stats().evicted_by_limit.bytes, 32u);
+  // The other process gives something back.
+  available_ = 5;
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().evicted.files > 32; }));
+  CloseDisk();
+  EXPECT_LE(log_.Count("evicting made no room"), 4u);
+}
+
+TEST_F(DiskTest, EvictingInVainIsTriedAgainAfterAWhile) {
+  for (int i = 0; i < 100; ++i) CaptureAged(std::chrono::seconds(1000 - i));
+  available_ = 0;
+  StartDisk();
+  ASSERT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 1; }));
+  clock_.Advance(6min);
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 2; }));
+  EXPECT_EQ(disk_->Stats().evicted.files, 64u);
 }
 
 TEST_F(DiskTest, WarnsOfStaleDataIfSyncShouldRun) {
@@ -218,6 +270,25 @@ TEST_F(DiskTest, RetryFailedHasTheNextPassUploadThem) {
   EXPECT_EQ(OnDisk(), "arm");
   EXPECT_TRUE(SyncNow().ok());
   EXPECT_EQ(Uploaded(), "arm:1");
+}
+
+TEST_F(DiskTest, WhatCannotBeMovedForWantOfRoomIsReported) {
+  Start();
+  DiskFullHint& hint = sync_->context()->disk_full;
+  server_->FailNext(2, absl::StatusCode::kInvalidArgument);
+  ops_.Fail(FaultyFileOps::Call::kMkdir, EDQUOT, 1, "failed");
+  Capture("arm", 1);
+  EXPECT_FALSE(SyncNow().ok());  // Set aside by the second try.
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(hint.Take(), ENOSPC);
+  // And back.
+  disk_ = std::make_unique<Disk>(sync_->context());
+  retention_.enabled = false;
+  ReconfigureDisk();
+  std::filesystem::remove(DirectoryOf("arm"));
+  ops_.Fail(FaultyFileOps::Call::kMkdir, ENOSPC, 1, "Readings");
+  EXPECT_EQ(disk_->RetryFailed()->left, 1u);
+  EXPECT_EQ(hint.Take(), ENOSPC);
 }
 
 TEST_F(DiskTest, RetryFailedNeedsAConfigAndEndsWithClose) {

@@ -4,8 +4,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +78,9 @@ class RetentionTest : public ::testing::Test {
       volume.f_blocks = 1000;
       const size_t files = others_ + FilesBelow(dir_.path()).size();
       volume.f_bavail = files < 1000 ? 1000 - files : 0;
+      volume.f_bfree = volume.f_bavail;
+      volume.f_files = 0;
+      if (volume_ != nullptr) volume_(volume, files - others_);
     });
   }
 
@@ -90,9 +96,16 @@ class RetentionTest : public ::testing::Test {
                                             "Readings") +
            "/" + name;
   }
-  RetentionResult Pass(size_t batch = RetentionPass::kBatch, std::stop_token stop = {}) {
+  std::vector<std::string> CaptureMany(int count) {
+    std::vector<std::string> files;
+    for (int i = 0; i < count; ++i) files.push_back(Capture(i));
+    return files;
+  }
+  RetentionResult Pass(size_t batch = RetentionPass::kBatch, std::stop_token stop = {},
+                       RefusedWrites refused = {}) {
     auto result =
-        RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), batch).Run();
+        RetentionPass(*context_, timeline_, config_, retention_, std::move(stop), refused, batch)
+            .Run();
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(RetentionResult{});
   }
@@ -112,6 +125,19 @@ class RetentionTest : public ::testing::Test {
   const WallTime base_ =
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) -
       std::chrono::hours(1);
+  RetentionResult PassAfterRefusal(int error, bool insist = false) {
+    return Pass(RetentionPass::kBatch, {}, {.error = error, .insist = insist});
+  }
+  // From here on, new files are refused with `error`, but for those below the limit.
+  void LimitFiles(int error, size_t limit) {
+    ops_.Fail(FaultyFileOps::Call::kWrite, error);
+    volume_ = [this, limit](struct statvfs&, size_t files) {
+      if (files <= limit) ops_.Heal();
+    };
+  }
+
+  // Changes what the volume reports, with that many files on it.
+  std::function<void(struct statvfs&, size_t files)> volume_;
   size_t others_ = 100;
   FaultyFileOps ops_;
   testing::LogCapture log_;
@@ -297,6 +323,194 @@ TEST_F(RetentionTest, WhatCannotBeRemovedIsSaidAndTheNextGoesInItsPlace) {
 TEST_F(RetentionTest, AUsageThatCannotBeReadIsAnError) {
   ops_.Fail(FaultyFileOps::Call::kStatvfs, EIO);
   EXPECT_FALSE(RetentionPass(*context_, timeline_, config_, retention_, {}).Run().ok());
+}
+
+TEST(RetentionPolicyTest, InodesCountAsBytesDo) {
+  const config::RetentionConfig config{.enabled = true};
+  DiskUsage usage = Usage(0.22, 0.2);
+  usage.inodes = 400;
+  usage.inodes_available = 20;
+  usage.captured_files = 300;
+  EXPECT_EQ(NeedOf(config, usage), Need::kEvict);
+  EXPECT_EQ(LimitOf(config, usage), Limit::kInodes);
+  usage.captured_files = 100;
+  EXPECT_EQ(NeedOf(config, usage), Need::kOthersFillIt);
+  usage.inodes_available = 200;
+  EXPECT_EQ(NeedOf(config, usage), Need::kNone);
+  usage.inodes = usage.inodes_available = 0;  // None are counted.
+  EXPECT_EQ(NeedOf(config, usage), Need::kNone);
+}
+
+TEST(RetentionPolicyTest, RefusedWritesAreNeedWhateverTheThresholdsSay) {
+  const config::RetentionConfig config{.enabled = true};
+  EXPECT_EQ(NeedOf(config, Usage(0.22, 0.01), EDQUOT), Need::kEvict);
+  EXPECT_EQ(LimitOf(config, Usage(0.22, 0.01), EDQUOT), Limit::kQuota);
+  EXPECT_EQ(LimitOf(config, Usage(0.22, 0.01), ENOSPC), Limit::kUnknown);
+  EXPECT_EQ(LimitOf(config, Usage(1, 0.01), ENOSPC), Limit::kBytes);
+}
+
+// As `mke2fs -N 400` makes it.
+TEST_F(RetentionTest, MakesRoomWhereInodesAreUsedUp) {
+  const std::vector<std::string> files = CaptureMany(60);
+  volume_ = [](struct statvfs& volume, size_t on_disk) {
+    volume.f_bavail = volume.f_bfree = 780;  // 22 % used.
+    volume.f_files = 100;
+    volume.f_favail = 65 - on_disk;
+  };
+  retention_ = {.enabled = true, .every_nth = 1, .capture_threshold = 0.3};
+  const RetentionResult result = Pass();
+  EXPECT_EQ(result.limit, Limit::kInodes);
+  EXPECT_EQ(Evicted(result), 16u);
+  EXPECT_EQ(result.need_after, Need::kNone);
+  EXPECT_FALSE(result.fruitless);
+  EXPECT_EQ(Left({files[0], files[15], files[16], files[59]}), "EEkk");
+}
+
+// Some file systems report a number and none available, and yet take every file.
+TEST_F(RetentionTest, BelievesNoNumberOfInodesThatANewFileDisproves) {
+  CaptureMany(60);
+  volume_ = [](struct statvfs& volume, size_t) {
+    volume.f_files = 100;
+    volume.f_favail = 0;
+  };
+  retention_ = {.enabled = true, .every_nth = 1};
+  EXPECT_EQ(Pass().need, Need::kNone);
+  ops_.Fail(FaultyFileOps::Call::kWrite, ENOSPC);
+  EXPECT_EQ(Pass().limit, Limit::kInodes);
+}
+
+TEST_F(RetentionTest, MakesRoomWhereAQuotaIsUsedUp) {
+  const std::vector<std::string> files = CaptureMany(100);
+  retention_ = {.enabled = true, .every_nth = 1};
+  EXPECT_EQ(Evicted(Pass()), 0u);  // By the numbers there is room, and the rest is not looked at.
+  LimitFiles(EDQUOT, 60);
+  const RetentionResult result = PassAfterRefusal(EDQUOT);
+  EXPECT_EQ(result.limit, Limit::kQuota);
+  EXPECT_EQ(Evicted(result), 48u);  // 40 would do, which shows at the end of the step.
+  EXPECT_EQ(result.need_after, Need::kNone);
+  EXPECT_FALSE(result.fruitless);
+  EXPECT_EQ(Left({files[0], files[47], files[48], files[99]}), "EEkk");
+}
+
+TEST_F(RetentionTest, RefusedWritesCountThoughTheCaptureDirectoryTakesLittle) {
+  CaptureMany(30);
+  others_ = 970;
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.9, .capture_threshold = 0.5};
+  EXPECT_EQ(Pass().need, Need::kOthersFillIt);
+  LimitFiles(ENOSPC, 20);
+  const RetentionResult result = PassAfterRefusal(ENOSPC);
+  EXPECT_EQ(result.limit, Limit::kBytes);
+  EXPECT_EQ(Evicted(result), 16u);
+  EXPECT_EQ(result.need_after, Need::kOthersFillIt);
+}
+
+// Another process takes what becomes free.
+TEST_F(RetentionTest, EndsAfterTwoStepsThatMadeNoRoom) {
+  const std::vector<std::string> files = CaptureMany(100);
+  volume_ = [](struct statvfs& volume, size_t) { volume.f_bavail = volume.f_bfree = 0; };
+  retention_ = {.enabled = true, .every_nth = 1};
+  EXPECT_EQ(Pass().need, Need::kOthersFillIt);
+  retention_.capture_threshold = 1e-9;
+  RetentionResult result = Pass();
+  EXPECT_EQ(Evicted(result), 32u);
+  EXPECT_TRUE(result.fruitless);
+  EXPECT_EQ(result.limit, Limit::kBytes);
+  ops_.Fail(FaultyFileOps::Call::kWrite, ENOSPC);
+  result = PassAfterRefusal(ENOSPC);
+  EXPECT_EQ(Evicted(result), 32u);
+  EXPECT_TRUE(result.fruitless);
+  EXPECT_EQ(Left({files[99]}), "k");
+}
+
+// Root may have written into the reserve of the file system: for the others nothing becomes
+// available until that is whole again.
+TEST_F(RetentionTest, GoesOnWhileOnlyTheReserveGrows) {
+  CaptureMany(100);
+  others_ = 900;
+  volume_ = [](struct statvfs& volume, size_t) {
+    volume.f_bavail = volume.f_bfree > 64 ? volume.f_bfree - 64 : 0;
+  };
+  retention_ = {.enabled = true, .every_nth = 1, .disk_threshold = 0.999, .capture_threshold = 0};
+  const RetentionResult result = Pass();
+  EXPECT_EQ(Evicted(result), 80u);
+  EXPECT_FALSE(result.fruitless);
+}
+
+TEST_F(RetentionTest, AReportThatANewFileDisprovesEvictsNothingUnlessItInsists) {
+  const std::vector<std::string> files = CaptureMany(40);
+  retention_ = {.enabled = true, .every_nth = 1};
+  RetentionResult result = PassAfterRefusal(EDQUOT);
+  EXPECT_TRUE(result.refused_elsewhere);
+  EXPECT_EQ(Evicted(result), 0u);
+  result = PassAfterRefusal(EDQUOT, /*insist=*/true);
+  EXPECT_TRUE(result.refused_elsewhere);
+  EXPECT_EQ(result.limit, Limit::kQuota);
+  EXPECT_EQ(Evicted(result), 16u);
+  EXPECT_FALSE(result.fruitless);
+  // Of a disk that cannot be written to at all, nothing is known.
+  ops_.Fail(FaultyFileOps::Call::kWrite, EROFS);
+  result = PassAfterRefusal(ENOSPC, /*insist=*/true);
+  EXPECT_FALSE(result.refused_elsewhere);
+  EXPECT_EQ(Evicted(result), 0u);
+}
+
+TEST_F(RetentionTest, AReadOnlyDiskIsAskedAboutTwoStepsOfFiles) {
+  CaptureMany(100);
+  ops_.Fail(FaultyFileOps::Call::kUnlink, EROFS);
+  retention_.every_nth = 1;
+  const RetentionResult result = Pass();
+  EXPECT_TRUE(result.fruitless);
+  EXPECT_EQ(ops_.Count(FaultyFileOps::Call::kUnlink), 32);
+}
+
+TEST_F(RetentionTest, WhatUploadsHoldMakesNoStep) {
+  const std::vector<std::string> files = CaptureMany(60);
+  std::vector<FileTracker::Claim> claims;
+  for (int i = 0; i < 40; ++i) {
+    const FoundFile held = Found(captured_, files[static_cast<size_t>(i)]);
+    claims.push_back(*context_->tracker.TryClaim(held.id));
+  }
+  LimitFiles(ENOSPC, 50);
+  const RetentionResult result = PassAfterRefusal(ENOSPC);
+  EXPECT_FALSE(result.fruitless);
+  EXPECT_GE(Evicted(result), 1u);
+  EXPECT_EQ(Left({files[0], files[39], files[40]}), "kkE");
+}
+
+// A full btrfs may refuse to remove a name.
+TEST_F(RetentionTest, AFileThatCannotBeRemovedForWantOfRoomIsEmptiedFirst) {
+  const std::vector<std::string> files = CaptureMany(1);
+  ops_.Fail(FaultyFileOps::Call::kUnlink, ENOSPC, 1);
+  EXPECT_EQ(Evicted(Pass()), 1u);
+  EXPECT_EQ(Left(files), "E");
+  EXPECT_EQ(ops_.journal(), std::vector<std::string>({"truncate 0"}));
+  // Under another name it is kept as it is.
+  const std::string linked = Capture(1);
+  std::filesystem::create_hard_link(linked, dir_.path() + "/kept");
+  ops_.Fail(FaultyFileOps::Call::kUnlink, ENOSPC, 1);
+  EXPECT_EQ(Evicted(Pass()), 0u);
+  EXPECT_EQ(std::filesystem::file_size(linked), kBlock);
+}
+
+TEST(DiskRoomTest, AProbeLeavesNothingBehind) {
+  const testing::TempDir dir;
+  FaultyFileOps ops;
+  Room room = MeasureRoom(ops, dir.path());
+  EXPECT_EQ(room.bytes, kRoomLimit);
+  EXPECT_EQ(room.error, 0);
+  // As on a file system without files that have no name.
+  ops.Fail(FaultyFileOps::Call::kOpen, EOPNOTSUPP, 1);
+  room = MeasureRoom(ops, dir.path());
+  EXPECT_EQ(room.bytes, kRoomLimit);
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+  ops.CutWrites(1000);
+  ops.Fail(FaultyFileOps::Call::kWrite, ENOSPC);
+  room = MeasureRoom(ops, dir.path());
+  EXPECT_EQ(room.bytes, 1000u);
+  EXPECT_TRUE(room.full());
+  ops.Heal();
+  ops.Fail(FaultyFileOps::Call::kOpen, EMFILE);
+  EXPECT_FALSE(MeasureRoom(ops, dir.path()).full());
 }
 
 TEST_F(RetentionTest, ADirectoryThatIsNotThereYetNeedsNothing) {
