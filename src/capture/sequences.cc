@@ -87,7 +87,7 @@ void Sequences::Want(const WantedSequences& wanted) {
   for (const WantedSequence& sequence : wanted) {
     if (open_.contains(sequence)) continue;
     if (!MayBegin()) {
-      refused.insert(sequence);
+      refused.insert(refused.end(), sequence);
       continue;
     }
     Entry entry{
@@ -98,7 +98,7 @@ void Sequences::Want(const WantedSequences& wanted) {
     logger_->Info(absl::StrCat("sequence started: ", Describe(entry.id, entry.sequence)));
     open_.emplace(sequence, std::move(entry));
   }
-  Refuse(refused);
+  Refuse(std::move(refused));
   TryWrites(kWritesAtOnce, 1);
 }
 
@@ -114,16 +114,21 @@ bool Sequences::MayBegin() {
   return true;
 }
 
-void Sequences::Refuse(const WantedSequences& refused) {
+void Sequences::Refuse(WantedSequences refused) {
+  // The same ones stay refused from reading to reading.
   uint64_t more = 0;
-  for (const WantedSequence& sequence : refused) more += refused_.contains(sequence) ? 0 : 1;
-  refused_ = refused;
+  auto known = refused_.begin();
+  for (const WantedSequence& sequence : refused) {
+    while (known != refused_.end() && *known < sequence) ++known;
+    if (known == refused_.end() || sequence < *known) ++more;
+  }
+  refused_ = std::move(refused);
   if (more == 0) return;
   refused_count_ += more;
   auto text = filter_.Pass(
       "refused",
       absl::StrCat(more, " sequences not started, the first of them ",
-                   Describe("", {.resources = refused.begin()->resources}), ": at most ",
+                   Describe("", {.resources = refused_.begin()->resources}), ": at most ",
                    kOpenLimit, " are open at a time, and after ", kBurst,
                    " one more may start each second; a counter or a time among sequence_tags makes "
                    "each reading another sequence"),

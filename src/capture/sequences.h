@@ -91,7 +91,7 @@ class Sequences {
 
   // Whether another may begin now.
   bool MayBegin();
-  void Refuse(const WantedSequences& refused);
+  void Refuse(WantedSequences refused);
   void End(Entry entry, const char* why);
   void DropUnwritten();
   // Writes at most `most` files; ends after so many failures.

@@ -229,7 +229,7 @@ TEST_F(SequencesTest, ThousandsAtOnceAreBoundedInDescriptorsAndInFlushes) {
   };
   const auto before = descriptors();
   size_t flushes = 0;
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 6; ++round) {
     const size_t journal = ops_.journal().size();
     sequences_->Want(wanted);
     size_t flushed = 0;
