@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <iterator>
 #include <stop_token>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "robot/report.h"
 
@@ -30,6 +32,32 @@ void Say(const std::string& line) { std::printf("robot: %s\n", line.c_str()); }
 bool Succeeded(const absl::Status& status) {
   if (!status.ok()) PrintError(status);
   return status.ok();
+}
+
+std::string Variable(const char* name) {
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any.
+  return value == nullptr ? "" : value;
+}
+
+// Where the data manager uploads files and removes them.
+std::vector<std::string> SweptDirectories(const datamanager::Config& config) {
+  const std::string home = Variable("HOME");
+  std::vector<std::string> swept = config.additional_sync_paths;
+  if (!config.capture_dir.empty()) swept.push_back(config.capture_dir);
+  if (config.capture_dir.empty() && !home.empty()) swept.push_back("~/.viam/capture");
+  const std::string viam_home = Variable("VIAM_HOME");
+  if (config.capture_dir.empty() && !viam_home.empty()) swept.push_back(viam_home + "/capture");
+  for (std::string& directory : swept) {
+    if (directory == "~" || directory.starts_with("~/")) directory.replace(0, 1, home);
+  }
+  return swept;
+}
+
+// How long a record takes to the medium at most, where anything flushes it.
+std::chrono::nanoseconds FlushedAfter(const datamanager::Config& config) {
+  const std::chrono::milliseconds interval(config.durability_interval_millis);
+  return std::max<std::chrono::nanoseconds>(std::chrono::minutes(1),
+                                            2 * interval + std::chrono::seconds(30));
 }
 
 }  // namespace
@@ -56,7 +84,13 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   std::vector<datamanager::ComponentConfig> components = machine->components;
   std::copy_if(machine->services.begin(), machine->services.end(), std::back_inserter(components),
                &RobotSources::IsRemote);
-  absl::Status sources = plan.sources.Update(components);
+  SourceContext context{.config = options_.config, .log = log_};
+  if (machine->data_manager) {
+    if (!options_.capture_dir.empty()) machine->data_manager->capture_dir = options_.capture_dir;
+    context.swept = SweptDirectories(*machine->data_manager);
+    context.flushed_after = FlushedAfter(*machine->data_manager);
+  }
+  absl::Status sources = plan.sources.Update(components, context);
   if (!machine->data_manager) {
     std::string faults = options_.config +
                          ": no data manager is declared; add to \"services\": {\"name\": \"data\", "
@@ -68,7 +102,6 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   if (!sources.ok()) return sources;
   plan.config = *std::move(machine->data_manager);
   plan.name = machine->data_manager_name;
-  if (!options_.capture_dir.empty()) plan.config.capture_dir = options_.capture_dir;
   return plan;
 }
 
@@ -206,7 +239,11 @@ int Robot::Run() {
   bool clean = true;
   if (number == 0) clean = Drain();
   front_ = nullptr;
-  clean = Succeeded(manager_->Close()) && clean;
+  const bool closed = Succeeded(manager_->Close());
+  if (closed && plan_.config.durability != datamanager::Durability::kProcess) {
+    RobotSources::SetFlushed();
+  }
+  clean = closed && clean;
   PrintSummary(while_running);
   return clean ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cstdint>
 #include <fstream>
@@ -98,6 +99,11 @@ TEST_F(CounterTest, LeavesATornLineToItself) {
   ASSERT_TRUE(Tick().ok());
   EXPECT_EQ(Seq(), 2);
   EXPECT_EQ(JournalText(), before + Run().substr(0, 3) + "\n" + Run() + " 2\n");
+}
+
+TEST_F(CounterTest, RefusesAJournalThatIsNoFile) {
+  ASSERT_EQ(::mkfifo(Path("journal").c_str(), 0600), 0);
+  EXPECT_NE(Start().message().find("is no regular file"), absl::string_view::npos);
 }
 
 TEST_F(CounterTest, BeginsOnItsOwnLineAfterACrash) {

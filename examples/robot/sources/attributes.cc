@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
+#include <system_error>
 
 namespace robot {
 namespace {
@@ -37,10 +39,40 @@ std::string NearestOf(std::string_view name, const std::vector<std::string>& kno
   });
 }
 
+std::string CanonicalPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  const std::filesystem::path canonical = std::filesystem::weakly_canonical(absolute, error);
+  return error ? absolute.lexically_normal() : canonical;
+}
+
+std::string SweptFault(const Claim& claim, const SourceContext& context) {
+  if (!claim.never_swept) return "";
+  for (const std::string& swept : context.swept) {
+    std::string directory = CanonicalPath(swept);
+    if (!directory.ends_with('/')) directory += '/';
+    if (claim.path.starts_with(directory)) {
+      return "is below " + swept + ", whose files are uploaded and then removed; \"" + claim.path +
+             "\" must lie elsewhere";
+    }
+  }
+  return "";
+}
+
 const Value* Attributes::Find(std::string_view name) {
   known_.emplace_back(name);
   const Value* value = component_.attributes.Find(name);
   return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+bool Attributes::ClaimFile(std::string_view name, const std::string& path, bool never_swept) {
+  claims_.push_back({.component = component_.name,
+                     .attribute = std::string(name),
+                     .path = CanonicalPath(path),
+                     .never_swept = never_swept});
+  const std::string fault = SweptFault(claims_.back(), context_);
+  if (!fault.empty()) Fault(name, fault);
+  return fault.empty();
 }
 
 void Attributes::Fault(const std::string& what) {

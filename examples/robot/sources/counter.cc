@@ -31,12 +31,15 @@ class Journal {
  public:
   absl::Status Open(const std::string& path) {
     path_ = path;
-    fd_.Reset(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+    fd_.Reset(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                     0644));
     if (!fd_.valid()) return absl::ErrnoToStatus(errno, "open " + path);
     struct stat info = {};
+    if (::fstat(fd_.get(), &info) != 0) return absl::ErrnoToStatus(errno, "look at " + path);
+    // A FIFO would hold up capture when its reader does.
+    if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");
     char last = '\n';
-    if (::fstat(fd_.get(), &info) == 0 && info.st_size > 0 &&
-        ::pread(fd_.get(), &last, 1, info.st_size - 1) == 1) {
+    if (info.st_size > 0 && ::pread(fd_.get(), &last, 1, info.st_size - 1) == 1) {
       torn_ = last != '\n';
     }
     return absl::OkStatus();

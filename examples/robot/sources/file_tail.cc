@@ -1,14 +1,17 @@
-#include <sys/stat.h>
+#include "robot/sources/file_tail.h"
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
-#include <string>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
 #include <utility>
-#include <vector>
 
-#include "robot/sources/fd.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "robot/sources/line_splitter.h"
 #include "robot/sources/models.h"
 #include "robot/sources/regular_file.h"
@@ -16,92 +19,513 @@
 namespace robot {
 namespace {
 
-// Of one line, and of what is read at one tick: the rest comes at the next ones.
-constexpr size_t kLongestLine = 64 << 10;
-constexpr size_t kMaxPerTick = 1 << 20;
-constexpr size_t kPiece = 64 << 10;
+using datamanager::CaptureRequest;
+using datamanager::LogLevel;
+using datamanager::MonotonicTime;
+using datamanager::Readings;
 
-bool IsSame(const struct stat& a, const struct stat& b) {
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+// What a client sees of the file.
+constexpr int64_t kLastBytes = 64 << 10;
+constexpr size_t kLastLines = 100;
+// Of files that are emptied while they are read, at one tick.
+constexpr int kMaxRestarts = 4;
+
+// Whether two descriptors show the same file, although its numbers differ, as on file systems that
+// make them up: a rotation leaves no two files that changed at the same time.
+bool IsSameContent(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_size == b.st_size && a.st_size > 0 &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec &&
+         a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
-// Follows a file by its name. What was there at the first look is not new; of a file that takes
-// its place, or begins again, everything is.
-class FileTail {
- public:
-  explicit FileTail(std::string path) : path_(std::move(path)), lines_(kLongestLine) {}
-
-  absl::Status Read(datamanager::Readings& out) {
-    std::vector<std::string> lines;
-    absl::Status status = ReadNew(lines);
-    first_look_ = false;
-    // What was read is not to be lost for an error after it.
-    if (lines.empty()) return status.ok() ? datamanager::NothingToStore() : status;
-    int64_t replaced = 0;
-    datamanager::ValueList& list = out.Add("lines").SetList();
-    for (const std::string& line : lines) list.Append(WellFormed(line, replaced));
-    out.Set("replaced_bytes", replaced);
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status ReadNew(std::vector<std::string>& lines) {
-    size_t left = kMaxPerTick;
-    if (fd_.valid()) {
-      if (absl::Status status = ReadOn(lines, left); !status.ok()) return status;
-      struct stat named = {};
-      if (left == 0 || ::stat(path_.c_str(), &named) != 0 || IsSame(named, opened_)) {
-        return absl::OkStatus();
-      }
-      // Another file has taken its place, since it was last written to.
-      if (absl::Status status = ReadOn(lines, left); !status.ok() || left == 0) return status;
-      lines_.End(lines);
-      fd_.Reset(-1);
+// A component's name as that of a file; no two are the same.
+std::string FileNameFor(const std::string& component) {
+  std::string name;
+  for (const char c : component) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_') {
+      name += c;
+    } else {
+      absl::StrAppend(&name, "%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
     }
-    if (absl::Status status = OpenRegularFile(path_, fd_, opened_); !status.ok()) return status;
-    offset_ = first_look_ ? opened_.st_size : 0;
-    return ReadOn(lines, left);
   }
+  return name;
+}
 
-  // What has been appended to the open file, at most `left` bytes.
-  absl::Status ReadOn(std::vector<std::string>& lines, size_t& left) {
-    struct stat info = {};
-    if (::fstat(fd_.get(), &info) != 0) return Fail("look at ");
-    if (info.st_size < offset_) {
-      // It was emptied, and begins again.
-      lines_.End(lines);
-      offset_ = 0;
-    }
-    std::string piece(kPiece, '\0');
-    while (left > 0) {
-      const ssize_t size = ::pread(fd_.get(), piece.data(), std::min(piece.size(), left), offset_);
-      if (size < 0) return Fail("read ");
-      if (size == 0) break;
-      offset_ += size;
-      left -= static_cast<size_t>(size);
-      lines_.Add(std::string_view(piece).substr(0, static_cast<size_t>(size)), lines);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Fail(const char* step) {
-    const absl::Status status = absl::ErrnoToStatus(errno, step + path_);
-    fd_.Reset(-1);
-    return status;
-  }
-
-  const std::string path_;
-  Fd fd_;
-  struct stat opened_ = {};
-  off_t offset_ = 0;
-  bool first_look_ = true;
-  LineSplitter lines_;
-};
+void Fill(const std::vector<std::string>& lines, int64_t replaced, Readings& out) {
+  datamanager::ValueList& list = out.Add("lines").SetList();
+  for (const std::string& line : lines) list.Append(line);
+  out.Set("replaced_bytes", replaced);
+}
 
 }  // namespace
 
+absl::Status FileTail::Read(const CaptureRequest& request, Readings& out) {
+  if (request.when_written == nullptr) return ReadLast(out);
+  const std::lock_guard lock(mutex_);
+  const MonotonicTime now = options_.context.clock->MonotonicNow();
+  if (!options_.state->Own(this)) {
+    // Another source has read on from the state, as before a reload.
+    begun_ = false;
+    answer_.reset();
+  }
+  absl::Status status;
+  if (answer_ && answer_->under_way) {
+    return absl::UnavailableError("the lines before are not written yet");
+  }
+  if (!answer_) status = ReadNew(now);
+  if (!answer_) {
+    Save(/*at_once=*/false);
+    return status.ok() ? datamanager::NothingToStore() : status;
+  }
+  // What was read is not to be lost for an error after it.
+  Give(*answer_, request, out);
+  return absl::OkStatus();
+}
+
+void FileTail::Give(Answer& answer, const CaptureRequest& request, Readings& out) {
+  Fill(answer.lines, answer.replaced_bytes, out);
+  if (answer.gap_bytes > 0) out.Set("gap_bytes", answer.gap_bytes);
+  if (answer.nul_bytes > 0) out.Set("nul_bytes", answer.nul_bytes);
+  if (answer.backlog_bytes > 0) out.Set("backlog_bytes", answer.backlog_bytes);
+  answer.under_way = true;
+  *request.when_written = [self = shared_from_this()](const absl::Status& written) {
+    self->OnWritten(written);
+  };
+}
+
+void FileTail::OnWritten(const absl::Status& written) {
+  const std::lock_guard lock(mutex_);
+  if (!answer_) return;
+  if (!written.ok()) {
+    answer_->under_way = false;  // Given again.
+    return;
+  }
+  options_.state->Commit(std::move(answer_->position));
+  answer_.reset();
+  Save(/*at_once=*/false);
+}
+
+absl::Status FileTail::ReadLast(Readings& out) const {
+  Named named;
+  if (absl::Status status = OpenNamed(named); !status.ok()) return status;
+  const int64_t begin = std::max<int64_t>(0, named.info.st_size - kLastBytes);
+  std::string text;
+  if (!ReadExactly(named.fd.get(), begin, named.info.st_size - begin, text)) {
+    return absl::UnavailableError(options_.path + " changed while it was read");
+  }
+  // The first line may have begun before.
+  std::string_view rest = text;
+  if (begin > 0) rest.remove_prefix(std::min(rest.size(), rest.find('\n') + 1));
+  std::vector<std::string> lines;
+  int64_t replaced = 0;
+  for (Line line = FirstLine(rest, TailedFile::kLongestLine); line.taken > 0;
+       line = FirstLine(rest, TailedFile::kLongestLine)) {
+    lines.push_back(WellFormed(line.text, replaced));
+    rest.remove_prefix(line.taken);
+  }
+  if (lines.size() > kLastLines) {
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(kLastLines));
+  }
+  Fill(lines, replaced, out);
+  return absl::OkStatus();
+}
+
+absl::Status FileTail::ReadNew(MonotonicTime now) {
+  if (!begun_) {
+    if (absl::Status status = Begin(now); !status.ok()) return status;
+    begun_ = true;
+  }
+  // A file of which nothing was read shows no sign if it is copied and emptied.
+  if (!files_.empty() && files_.back().file->offset() == 0 && IsDirectoryChanged()) {
+    look_again_ = true;
+  }
+  TailBudget budget;
+  TailedLines read;
+  Answer answer;
+  // What is read first has not been replaced; if it is by then, it has grown, perhaps.
+  absl::Status status = ReadFiles(now, budget, read);
+  bool changed = false;
+  status.Update(Follow(now, changed));
+  if (changed) status.Update(ReadFiles(now, budget, read));
+  DropEnded(now);
+  answer.gap_bytes = gap_;
+  answer.position = Position();
+  if (read.lines.empty() && answer.gap_bytes == 0 && read.nul_bytes == 0) {
+    options_.state->Commit(std::move(answer.position));
+    return status;
+  }
+  answer.nul_bytes = read.nul_bytes;
+  answer.lines.reserve(read.lines.size());
+  for (const std::string& line : read.lines) {
+    answer.lines.push_back(WellFormed(line, answer.replaced_bytes));
+  }
+  for (const Tailed& tailed : files_) answer.backlog_bytes += tailed.file->backlog();
+  gap_ = 0;
+  answer_ = std::move(answer);
+  return status;
+}
+
+absl::Status FileTail::OpenNamed(Named& named) const {
+  // Without links, so that the files beside it are those that a rotation makes.
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(options_.path.c_str(), nullptr),
+                                                    &::free);
+  const std::filesystem::path path = real == nullptr ? options_.path : real.get();
+  named.directory = path.has_parent_path() ? path.parent_path().string() : ".";
+  named.base = path.filename();
+  absl::Status status = OpenRegularFile(options_.path, named.fd, named.info);
+  if (status.ok()) named.id = IdOf(named.fd.get(), named.info);
+  return status;
+}
+
+absl::Status FileTail::Begin(MonotonicTime now) {
+  files_.clear();
+  known_.clear();
+  Named named;
+  const absl::Status opened = OpenNamed(named);
+  const bool is_there = opened.ok();
+  directory_ = named.directory;
+  base_ = named.base;
+  const std::optional<TailPosition> position = options_.state->position();
+  if (position) {
+    const bool same_path = position->path == options_.path;
+    const bool same_file =
+        is_there &&
+        std::any_of(position->files.begin(), position->files.end(), [&](const TailMark& mark) {
+          return mark.id == named.id && HasMark(named.fd.get(), mark);
+        });
+    if (same_path || same_file) {
+      return Resume(*position, is_there ? &named : nullptr, now);
+    }
+    Log(LogLevel::kWarning, absl::StrCat("the state ", options_.state->path(), " is that of ",
+                                         position->path, "; the file begins as at a first start"));
+  }
+  // A file that is not there yet is new from its beginning on; one that cannot be read is not.
+  if (!is_there && !absl::IsNotFound(opened)) return opened;
+  if (is_there) {
+    const std::string damage = options_.state->damage();
+    if (!damage.empty()) {
+      Log(LogLevel::kWarning, absl::StrCat("the state ", options_.state->path(), " is not usable: ",
+                                           damage, "; all lines of the file are given again"));
+    }
+    const bool from_start = options_.from_start || !damage.empty();
+    AddCurrent(named, from_start ? 0 : named.info.st_size, now);
+  }
+  RememberAll();
+  options_.state->Commit(Position());
+  Save(/*at_once=*/true);
+  return absl::OkStatus();
+}
+
+absl::Status FileTail::Resume(const TailPosition& position, Named* named, MonotonicTime now) {
+  known_ = position.known;
+  std::set<uint64_t> wanted;
+  for (const TailMark& mark : position.files) wanted.insert(mark.id.inode);
+  std::vector<RotatedFile> beside = FindRotatedFiles(directory_, base_, wanted);
+  if (!position.directory.empty() && position.directory != directory_) {
+    for (RotatedFile& file : FindRotatedFiles(position.directory, base_, wanted)) {
+      beside.push_back(std::move(file));
+    }
+  }
+  const auto find = [&](const FileId& id) {
+    return std::find_if(beside.begin(), beside.end(),
+                        [&](const RotatedFile& file) { return file.id == id; });
+  };
+  // The mark of the file at the path, if that was read and has what was read.
+  const TailMark* current = nullptr;
+  for (const TailMark& mark : position.files) {
+    if (named == nullptr || !HasMark(named->fd.get(), mark)) continue;
+    // A file system that knows no time of birth may make up its inode numbers, too.
+    const bool renumbered = &mark == &position.files.back() && mark.head_size > 0 &&
+                            mark.id.birth == 0 && named->id.birth == 0 &&
+                            find(mark.id) == beside.end();
+    if (mark.id == named->id || renumbered) current = &mark;
+  }
+  int64_t gone = 0;
+  for (const TailMark& mark : position.files) {
+    if (&mark == current) continue;
+    absl::Status status = absl::NotFoundError("");
+    const auto found = find(mark.id);
+    if (found != beside.end() && (named == nullptr || found->id != named->id)) {
+      // Nothing was read of it: it may have been copied and emptied before it was replaced.
+      const bool is_unread = mark.offset == 0 && found->by_name && &mark == &position.files.back();
+      if (!is_unread) status = Add(*found, &mark, now, files_.size());
+      if (absl::IsNotFound(status)) {
+        // What it has is new, and newer than all copies of it.
+        known_.erase(mark.id);
+        std::rotate(found, found + 1, beside.end());
+      }
+      if (is_unread) continue;
+    }
+    // Emptied, or removed: what a copy of it still has is not lost.
+    for (auto file = beside.begin(); absl::IsNotFound(status) && file != beside.end(); ++file) {
+      if (mark.offset > 0 && current == nullptr && IsNew(*file, named)) {
+        status = Add(*file, &mark, now, files_.size());
+      }
+    }
+    if (status.ok()) continue;
+    if (!absl::IsNotFound(status)) return status;  // It may be readable at the next tick.
+    const int64_t bytes = std::max<int64_t>(0, mark.size - mark.offset);
+    gone += bytes;
+    if (bytes > 0 || &mark == &position.files.back()) {
+      Log(LogLevel::kWarning,
+          absl::StrCat("the file that was ", options_.path,
+                       " was emptied, removed or compressed while it was not watched; what was "
+                       "appended after byte ",
+                       mark.offset, " is lost, ", bytes, " bytes for certain"));
+    }
+  }
+  if (current == nullptr || current->offset == 0) {
+    // Others may have been at the path in between, or it was copied and emptied before it was read.
+    for (const RotatedFile& file : beside) {
+      if (!IsNew(file, named)) continue;
+      const absl::Status status = Add(file, nullptr, now, files_.size());
+      if (!status.ok() && !absl::IsNotFound(status)) return status;
+    }
+  }
+  for (Tailed& tailed : files_) tailed.replaced = named != nullptr || &tailed != &files_.back();
+  if (named != nullptr) AddCurrent(*named, current == nullptr ? 0 : current->offset, now);
+  gap_ += gone;
+  // A copy beside a file that goes on may be about to be all that is left of it.
+  if (current == nullptr || current->offset == 0) RememberAll();
+  return absl::OkStatus();
+}
+
+bool FileTail::IsTailed(const FileId& id) const {
+  return std::any_of(files_.begin(), files_.end(),
+                     [&](const Tailed& tailed) { return tailed.file->id() == id; });
+}
+
+bool FileTail::IsNew(const RotatedFile& file, const Named* named) const {
+  return file.by_name && !known_.contains(file.id) && !IsTailed(file.id) &&
+         (named == nullptr || file.id != named->id);
+}
+
+absl::Status FileTail::Add(const RotatedFile& file, const TailMark* mark, MonotonicTime now,
+                           size_t index) {
+  if (files_.size() >= kMaxFiles) return absl::ResourceExhaustedError("too many files at a time");
+  Fd fd;
+  struct stat info = {};
+  if (absl::Status status = OpenRegularFile(file.path, fd, info); !status.ok()) return status;
+  // The name may lead to another file already.
+  const FileId id = IdOf(fd.get(), info);
+  if (id != file.id || (mark != nullptr && !HasMark(fd.get(), *mark))) {
+    return absl::NotFoundError(file.path + " is another file");
+  }
+  const int64_t offset = mark == nullptr ? 0 : mark->offset;
+  files_.insert(
+      files_.begin() + static_cast<std::ptrdiff_t>(index),
+      {.file = std::make_unique<TailedFile>(fd, info, id, offset, now), .replaced = true});
+  return absl::OkStatus();
+}
+
+void FileTail::AddCurrent(Named& named, int64_t offset, MonotonicTime now) {
+  files_.push_back(
+      {.file = std::make_unique<TailedFile>(named.fd, named.info, named.id, offset, now)});
+}
+
+bool FileTail::IsDirectoryChanged() const {
+  struct stat info = {};
+  return ::stat(directory_.c_str(), &info) == 0 &&
+         (info.st_mtim.tv_sec != listed_.tv_sec || info.st_mtim.tv_nsec != listed_.tv_nsec);
+}
+
+void FileTail::RememberAll() {
+  known_.clear();
+  struct stat info = {};
+  if (::stat(directory_.c_str(), &info) == 0) listed_ = info.st_mtim;
+  for (const RotatedFile& file : FindRotatedFiles(directory_, base_, {})) known_.insert(file.id);
+}
+
+absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
+  struct stat info = {};
+  TailedFile* const current =
+      files_.empty() || files_.back().replaced ? nullptr : files_.back().file.get();
+  if (::stat(options_.path.c_str(), &info) != 0) {
+    const absl::Status status = absl::ErrnoToStatus(errno, "open " + options_.path);
+    if (!missing_since_) missing_since_ = now;
+    // As in the middle of a rotation.
+    const bool just_gone = !files_.empty() && now - *missing_since_ < kWatchReplaced;
+    return absl::IsNotFound(status) && just_gone ? absl::OkStatus() : status;
+  }
+  missing_since_.reset();
+  if (current != nullptr && !look_again_ && info.st_ino == current->info().st_ino &&
+      info.st_dev == current->info().st_dev) {
+    return absl::OkStatus();
+  }
+  Named named;
+  if (absl::Status status = OpenNamed(named); !status.ok()) return status;
+  const bool is_current = current != nullptr && named.info.st_ino == current->info().st_ino &&
+                          named.info.st_dev == current->info().st_dev;
+  if (current != nullptr && !is_current && IsSameContent(named.info, current->info()) &&
+      HasMark(named.fd.get(), current->mark())) {
+    current->Reopen(named.fd, named.info, named.id);
+    return absl::OkStatus();
+  }
+  // Several may have been at the path since the last look.
+  std::vector<RotatedFile> beside = FindRotatedFiles(named.directory, named.base, {});
+  if (directory_ != named.directory) {
+    for (RotatedFile& file : FindRotatedFiles(directory_, base_, {})) {
+      beside.push_back(std::move(file));
+    }
+  }
+  changed = true;
+  look_again_ = false;
+  size_t index = is_current ? files_.size() - 1 : files_.size();
+  for (const RotatedFile& file : beside) {
+    if (!IsNew(file, &named)) continue;
+    const absl::Status status = Add(file, nullptr, now, index);
+    if (status.ok()) ++index;
+    look_again_ = look_again_ || absl::IsResourceExhausted(status);
+  }
+  directory_ = named.directory;
+  base_ = named.base;
+  if (!look_again_) RememberAll();
+  if (is_current) return absl::OkStatus();
+  for (Tailed& tailed : files_) tailed.replaced = true;
+  const auto back = std::find_if(files_.begin(), files_.end(), [&](const Tailed& tailed) {
+    return tailed.file->id() == named.id;
+  });
+  if (back != files_.end()) {
+    // It was called otherwise in between.
+    std::rotate(back, back + 1, files_.end());
+    files_.back().replaced = false;
+  } else if (files_.size() < kMaxFiles) {  // Else the oldest are read first.
+    AddCurrent(named, 0, now);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileTail::ReadFiles(MonotonicTime now, TailBudget& budget, TailedLines& read) {
+  int restarts = 0;
+  absl::Status first;
+  for (size_t i = 0; i < files_.size() && !budget.used_up(); ++i) {
+    auto change = TailedFile::Change::kNone;
+    absl::Status status = files_[i].file->Read(now, budget, read, change);
+    if (!status.ok()) {
+      first.Update(
+          absl::Status(status.code(), absl::StrCat(options_.path, ": ", status.message())));
+      continue;
+    }
+    if (change == TailedFile::Change::kRestart) {
+      if (++restarts > kMaxRestarts) break;
+      Restart(i, now, budget, read);
+      --i;  // What it begins with, or its copy before that.
+      continue;
+    }
+    if (budget.used_up()) break;
+    TailedFile& file = *files_[i].file;
+    const bool ends = files_[i].replaced && !std::exchange(files_[i].ended, true);
+    if (file.has_remainder() && (ends || now - file.last_growth() >= kRemainderPatience)) {
+      file.TakeRemainder(budget, read);
+    }
+  }
+  return first;
+}
+
+void FileTail::Restart(size_t index, MonotonicTime now, TailBudget& budget, TailedLines& read) {
+  const TailMark mark = files_[index].file->mark();
+  size_t copies = 0;
+  const std::vector<RotatedFile> beside = FindRotatedFiles(directory_, base_, {});
+  const auto add = [&](const TailMark* from) {
+    for (const RotatedFile& copy : beside) {
+      if (!IsNew(copy, nullptr) || !Add(copy, from, now, index + copies).ok()) continue;
+      ++copies;
+      if (from != nullptr) break;
+    }
+  };
+  // One may have what was read; all others are new from their beginning on.
+  if (mark.offset > 0) add(&mark);
+  const bool has_mark = copies > 0;
+  add(nullptr);
+  const bool is_copied = has_mark || (mark.offset == 0 && copies > 0);
+  TailedFile& file = *files_[index + copies].file;
+  if (is_copied) {
+    file.DropRemainder();
+  } else {
+    file.TakeRemainder(budget, read);
+  }
+  const int64_t offset = file.offset();
+  const int64_t lost = file.Restart();
+  RememberAll();
+  if (is_copied) return;
+  gap_ += lost;
+  Log(LogLevel::kWarning,
+      absl::StrCat(options_.path, " was emptied or overwritten; what was appended after byte ",
+                   offset, " and not read by then is lost, ", lost,
+                   " bytes for certain; it is read from its beginning"));
+}
+
+void FileTail::DropEnded(MonotonicTime now) {
+  for (size_t i = 0; i < files_.size();) {
+    const TailedFile& file = *files_[i].file;
+    const bool idle =
+        now - file.last_growth() >= kWatchReplaced && file.backlog() == 0 && !file.has_remainder();
+    const bool is_last = i + 1 == files_.size();
+    const bool is_recent = i + 1 + kWatchedFiles >= files_.size();
+    const bool done = is_last ? file.removed() && missing_since_.has_value() &&
+                                    now - *missing_since_ >= kWatchReplaced
+                              : files_[i].ended && (!is_recent || file.removed());
+    if (idle && done) {
+      files_.erase(files_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
+  }
+}
+
+TailPosition FileTail::Position() const {
+  TailPosition position{.path = options_.path, .directory = directory_, .known = known_};
+  for (const Tailed& tailed : files_) position.files.push_back(tailed.file->mark());
+  return position;
+}
+
+void FileTail::Save(bool at_once) {
+  const absl::Status status = options_.state->Save(options_.context.clock->MonotonicNow(), at_once);
+  if (!status.ok() && !std::exchange(save_failed_, true)) {
+    Log(LogLevel::kWarning,
+        absl::StrCat("its position cannot be stored: ", status.message(),
+                     "; it is tried again, and until then a restart gives lines again"));
+  } else if (status.ok() && std::exchange(save_failed_, false)) {
+    Log(LogLevel::kInfo, "its position is stored again");
+  }
+}
+
+void FileTail::Log(LogLevel level, const std::string& text) const {
+  options_.context.Log(level, "file-tail \"" + options_.component + "\": " + text);
+}
+
 datamanager::SourceFunction MakeFileTail(Attributes& attributes) {
-  return ReadingsFrom(std::make_shared<FileTail>(attributes.RequiredText("path")));
+  const SourceContext& context = attributes.context();
+  FileTailOptions options{.component = attributes.component(),
+                          .path = attributes.RequiredText("path"),
+                          .context = context};
+  const std::string from = attributes.Text("from", "end");
+  if (from != "end" && from != "start") {
+    attributes.Fault("from", "must be \"end\" or \"start\"");
+  }
+  options.from_start = from == "start";
+  const std::string beside =
+      context.config.empty()
+          ? ""
+          : absl::StrCat(context.config, ".state/", FileNameFor(attributes.component()), ".tail");
+  const std::string state = attributes.Text("state", beside);
+  if (!options.path.empty()) attributes.ClaimFile("path", options.path, /*never_swept=*/false);
+  if (state.empty()) {
+    attributes.Fault("state", "must name a file in which the position is kept over restarts");
+  } else if (attributes.ClaimFile("state", state, /*never_swept=*/true)) {
+    absl::StatusOr<std::shared_ptr<TailState>> opened =
+        TailState::Open(state, context.flushed_after);
+    if (opened.ok()) {
+      options.state = *std::move(opened);
+    } else {
+      attributes.Fault("state", absl::StrCat("does not work: ", opened.status().message(),
+                                             "; name a file in a directory that the robot may "
+                                             "write to"));
+    }
+  }
+  return datamanager::ReadingsSource(
+      [tail = std::make_shared<FileTail>(std::move(options))](
+          const CaptureRequest& request, Readings& out) { return tail->Read(request, out); });
 }
 
 }  // namespace robot

@@ -1,8 +1,5 @@
 #include "robot/sources/line_splitter.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace robot {
 namespace {
 
@@ -29,32 +26,29 @@ size_t CharacterLength(std::string_view text) {
 
 }  // namespace
 
-void LineSplitter::Add(std::string_view text, std::vector<std::string>& lines) {
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    const size_t room = longest_ - partial_.size();
-    if (std::min(end, text.size()) > room) {
-      size_t taken = room;
-      // Not in the middle of a character, if it is one.
-      for (int i = 0; i < 3 && taken > 0 && IsContinuation(text[taken]); ++i) --taken;
-      if (taken == 0 && partial_.empty()) taken = room;
-      partial_ += text.substr(0, taken);
-      text.remove_prefix(taken);
-      lines.push_back(std::exchange(partial_, {}));
-    } else if (end == std::string_view::npos) {
-      partial_ += text;
-      return;
-    } else {
-      partial_ += text.substr(0, end);
-      text.remove_prefix(end + 1);
-      if (partial_.ends_with('\r')) partial_.pop_back();
-      lines.push_back(std::exchange(partial_, {}));
-    }
+Line FirstLine(std::string_view text, size_t longest) {
+  const size_t end = text.find('\n');
+  if (end != std::string_view::npos) {
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.size() <= longest) return {.text = line, .taken = end + 1};
+  } else if (text.size() < longest + 2) {
+    return {};  // "\r\n" may follow.
   }
+  size_t taken = longest;
+  // Not in the middle of a character, if it is one.
+  for (int i = 0; i < 3 && taken > 0 && IsContinuation(text[taken]); ++i) --taken;
+  if (taken == 0) taken = longest;
+  return {.text = text.substr(0, taken), .taken = taken};
 }
 
-void LineSplitter::End(std::vector<std::string>& lines) {
-  if (!partial_.empty()) lines.push_back(std::exchange(partial_, {}));
+Line LastLine(std::string_view text, size_t longest) {
+  Line line = FirstLine(text, longest);
+  if (line.taken == 0) {
+    line = {.text = text, .taken = text.size()};
+    if (line.text.ends_with('\r')) line.text.remove_suffix(1);
+  }
+  return line;
 }
 
 std::string WellFormed(std::string_view text, int64_t& replaced) {

@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "datamanager/config.h"
 #include "datamanager/source.h"
+#include "robot/sources/attributes.h"
+#include "robot/sources/source_context.h"
 
 namespace robot {
 
@@ -20,7 +22,12 @@ class RobotSources {
   // Makes sources for `components` and for no others. A component says what it is in its `model`,
   // or in the attribute "model", which goes first. On error, INVALID_ARGUMENT, every fault stands
   // in it, a line each, and nothing has changed. Does not block, except to open files.
-  absl::Status Update(const std::vector<datamanager::ComponentConfig>& components);
+  absl::Status Update(const std::vector<datamanager::ComponentConfig>& components,
+                      const SourceContext& context = {});
+
+  // What the sources of this process gave so far is on the medium: those that keep a position over
+  // restarts need not go back after a boot.
+  static void SetFlushed();
 
   const datamanager::Sources& sources() const { return sources_; }
 
@@ -33,7 +40,12 @@ class RobotSources {
  private:
   using Key = std::pair<std::string, std::string>;  // API and name.
 
-  std::map<Key, datamanager::ComponentConfig> components_;
+  struct Kept {
+    datamanager::ComponentConfig component;
+    std::vector<Claim> claims;
+  };
+
+  std::map<Key, Kept> components_;
   datamanager::Sources sources_;
 };
 

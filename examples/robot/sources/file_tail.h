@@ -1,0 +1,127 @@
+// The new lines of a file, each at least once.
+#ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_FILE_TAIL_H_
+#define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_FILE_TAIL_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "datamanager/source.h"
+#include "robot/sources/rotated_files.h"
+#include "robot/sources/source_context.h"
+#include "robot/sources/tail_state.h"
+#include "robot/sources/tailed_file.h"
+
+namespace robot {
+
+struct FileTailOptions {
+  std::string component;  // For the log.
+  std::string path;
+  bool from_start = false;  // Of the file that is there at the first start of all.
+  std::shared_ptr<TailState> state;
+  SourceContext context;
+};
+
+// Follows a file by its name, over rotations, truncations and restarts. Lines are given to a
+// collector until it has them in its capture file: a line can come twice after a kill, none is left
+// out. What was overwritten before it could be read is counted. A request whose answer is not
+// stored sees the last lines and takes none.
+//
+// The position is where the oldest line that is not stored begins, in each file that is still read:
+// the one at the path, and those that were there before. Thread-safe; one collector reads at a
+// time.
+class FileTail : public std::enable_shared_from_this<FileTail> {
+ public:
+  // How long a line without an end waits for it.
+  static constexpr std::chrono::seconds kRemainderPatience{5};
+  // Files that were replaced are watched as long as they have a name, because a program may keep
+  // one open for a day: so many of the last ones, and of others each for so long after it last
+  // grew.
+  static constexpr size_t kWatchedFiles = 8;
+  static constexpr std::chrono::seconds kWatchReplaced{10};
+  // Files that are read at a time.
+  static constexpr size_t kMaxFiles = 256;
+
+  explicit FileTail(FileTailOptions options) : options_(std::move(options)) {}
+
+  absl::Status Read(const datamanager::CaptureRequest& request, datamanager::Readings& out);
+
+ private:
+  struct Answer {
+    std::vector<std::string> lines;
+    int64_t replaced_bytes = 0;
+    int64_t gap_bytes = 0;
+    int64_t nul_bytes = 0;
+    int64_t backlog_bytes = 0;
+    TailPosition position;  // After it.
+    bool under_way = false;
+  };
+  struct Tailed {
+    std::unique_ptr<TailedFile> file;
+    bool replaced = false;  // Another file is at the path.
+    bool ended = false;     // Its last line was taken, with or without an end.
+  };
+  // The file at the path.
+  struct Named {
+    Fd fd;
+    struct stat info = {};
+    FileId id;
+    std::string directory;
+    std::string base;
+  };
+
+  absl::Status ReadLast(datamanager::Readings& out) const;
+  absl::Status ReadNew(datamanager::MonotonicTime now);
+  void Give(Answer& answer, const datamanager::CaptureRequest& request, datamanager::Readings& out);
+  void OnWritten(const absl::Status& written);
+
+  absl::Status OpenNamed(Named& named) const;
+  // Begins where the state says, or, without one, at the file's end.
+  absl::Status Begin(datamanager::MonotonicTime now);
+  absl::Status Resume(const TailPosition& position, Named* named, datamanager::MonotonicTime now);
+  // Follows the path to another file. `changed`: there are more files to read.
+  absl::Status Follow(datamanager::MonotonicTime now, bool& changed);
+  bool IsTailed(const FileId& id) const;
+  // Whether a rotation has made it since the last look, and nothing was read of it.
+  bool IsNew(const RotatedFile& file, const Named* named) const;
+  void RememberAll();
+  bool IsDirectoryChanged() const;
+  // Reads a file that was replaced, before that at `index`: from `mark` on, or all of it.
+  // NOT_FOUND if it is gone or does not have the mark.
+  absl::Status Add(const RotatedFile& file, const TailMark* mark, datamanager::MonotonicTime now,
+                   size_t index);
+  void AddCurrent(Named& named, int64_t offset, datamanager::MonotonicTime now);
+  // Reads the files in their order.
+  absl::Status ReadFiles(datamanager::MonotonicTime now, TailBudget& budget, TailedLines& read);
+  // The file was emptied, and perhaps written again: reads the copy that a rotation made, if there
+  // is one, and then what it begins with.
+  void Restart(size_t index, datamanager::MonotonicTime now, TailBudget& budget, TailedLines& read);
+  void DropEnded(datamanager::MonotonicTime now);
+  TailPosition Position() const;
+  void Save(bool at_once);
+  void Log(datamanager::LogLevel level, const std::string& text) const;
+
+  const FileTailOptions options_;
+  std::mutex mutex_;
+  bool begun_ = false;
+  std::vector<Tailed> files_;  // The oldest first.
+  std::string directory_;      // Of the file that was at the path last, and what it was called.
+  std::string base_;
+  std::set<FileId> known_;
+  timespec listed_ = {};          // The directory's time, before `known_` was read from it.
+  bool look_again_ = false;       // A file could not be opened.
+  int64_t gap_ = 0;               // Bytes that are lost and not told yet.
+  std::optional<Answer> answer_;  // Until it is written.
+  std::optional<datamanager::MonotonicTime> missing_since_;
+  bool save_failed_ = false;
+};
+
+}  // namespace robot
+
+#endif  // DATAMANAGER_EXAMPLES_ROBOT_SOURCES_FILE_TAIL_H_
