@@ -283,11 +283,12 @@ absl::Status Implementation::CloseParts() {
 
 ManagerStats Implementation::Stats() const {
   ManagerStats stats{.collectors = capture_->Stats(),
-                     .published_files = capture_->keeper().published(),
-                     .recovered_files = capture_->keeper().recovered(),
-                     .unflushed_files = capture_->keeper().unflushed(),
-                     .failed_flushes = capture_->keeper().failed_flushes(),
-                     .lost_files = capture_->keeper().lost(),
+                     .published_files = capture_->keeper().counters().published,
+                     .recovered_files = capture_->keeper().counters().recovered,
+                     .unflushed_files = capture_->keeper().counters().unflushed,
+                     .failed_flushes = capture_->keeper().counters().failed_flushes,
+                     .flush = capture_->keeper().counters().Flush(),
+                     .lost_files = capture_->keeper().counters().lost,
                      .dropped_log_messages = logger_->dropped(),
                      .control = capture_->ControlStats(),
                      .sync = sync_->Stats(),

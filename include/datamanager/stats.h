@@ -200,13 +200,27 @@ struct CaptureControlStats {
   std::string last_error;
 };
 
+// Flushes to the medium, as `durability` asks for. A round flushes all files at once that are due.
+struct FlushStats {
+  uint64_t rounds = 0;
+  uint64_t files = 0;  // Flushed in all rounds; a file counts in each round that flushes it.
+  uint64_t bytes = 0;  // Of these, the bytes that no round before had flushed.
+  uint64_t last_files = 0;
+  uint64_t last_bytes = 0;
+  std::chrono::milliseconds last_duration{0};
+  uint64_t late_rounds = 0;  // Rounds that took longer than durability_interval_millis.
+  // Files that were published without a flush because it hung, and that a later flush makes good.
+  uint64_t outstanding = 0;
+};
+
 struct ManagerStats {
   std::string capture_dir;
   std::vector<CollectorStats> collectors;
   uint64_t published_files = 0;  // Finished files that became visible to sync.
   uint64_t recovered_files = 0;  // Left by a dead process, and published.
   uint64_t unflushed_files = 0;  // Published without the flush to media that `durability` asks for.
-  uint64_t failed_flushes = 0;   // Of files in progress; each is tried again.
+  uint64_t failed_flushes = 0;   // Of files in progress, which are then finished and copied.
+  FlushStats flush;
   // Files whose records are lost: somebody removed them in progress, and they could not be copied.
   uint64_t lost_files = 0;
   uint64_t dropped_log_messages = 0;

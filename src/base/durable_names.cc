@@ -29,13 +29,17 @@ absl::Status DurableNames::Flush(const std::string& directory) {
     if (device.has_value() && *device != info.st_dev) break;
     device = info.st_dev;
     if (ops_.Fsync(fd.get()) != 0) return ErrnoStatus(errno, "flush directory", path);
-    const auto known = durable_.find(path);
-    if (known != durable_.end() && known->second == FileId::Of(info)) break;
+    {
+      MutexLock lock(mutex_);
+      const auto known = durable_.find(path);
+      if (known != durable_.end() && known->second == FileId::Of(info)) break;
+    }
     flushed.emplace_back(path, FileId::Of(info));
     std::string parent = ParentPath(path);
     if (parent == path || parent == ".") break;
     path = std::move(parent);
   }
+  MutexLock lock(mutex_);
   for (auto& [name, id] : flushed) durable_[name] = id;
   return absl::OkStatus();
 }

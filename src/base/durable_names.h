@@ -7,12 +7,13 @@
 
 #include "absl/status/status.h"
 #include "base/file_ops.h"
+#include "base/mutex.h"
 
 namespace datamanager {
 
 // Flushes directories, and of each, once, those above it up to the mount point: whoever made them,
 // in this run or just before a crash, may not have flushed them. Memory grows with the number of
-// directories only. Not thread-safe.
+// directories only. Thread-safe.
 class DurableNames {
  public:
   explicit DurableNames(FileOps& ops) : ops_(ops) {}
@@ -23,7 +24,8 @@ class DurableNames {
  private:
   FileOps& ops_;
   // Whose own entries are durable. One that was removed and made again is another one.
-  std::map<std::string, FileId> durable_;
+  Mutex mutex_;
+  std::map<std::string, FileId> durable_ DM_GUARDED_BY(mutex_);
 };
 
 }  // namespace datamanager

@@ -93,6 +93,8 @@ int FileOps::Syncfs(int fd) {
   return RetryInterrupted([&] { return ::syncfs(fd); });
 }
 
+CommitMethod FileOps::CommitMethodFor(int fd) { return FindCommitMethod(fd); }
+
 int FileOps::RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) {
   const int result = ::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE);
   if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/commit_method.h"
 #include "base/unique_fd.h"
 #include "datamanager/clock.h"
 
@@ -51,6 +52,8 @@ class FileOps {
   virtual int SyncFileRange(int fd, unsigned flags);
   // Makes everything durable that was written to the file system of `fd`.
   virtual int Syncfs(int fd);
+  // Which of these calls the file system of `fd` is to be asked for.
+  virtual CommitMethod CommitMethodFor(int fd);
   // Never overwrites: EEXIST if `to` exists.
   virtual int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to);
   virtual int UnlinkAt(int dir, const char* path);

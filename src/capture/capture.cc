@@ -37,6 +37,8 @@ double FrequencyOf(const config::CollectorSettings& settings) {
 // How long a change by the control sensor waits for collectors, so that one whose source is slow
 // holds up no other: all is done within 200 ms of the answer.
 constexpr std::chrono::milliseconds kOverrideLimit{100};
+// How long a destructor without Close waits for the disk.
+constexpr std::chrono::seconds kDestructorLimit{1};
 // How often the same news of the control sensor is told.
 constexpr std::chrono::minutes kNewsInterval{1};
 
@@ -56,7 +58,7 @@ Capture::Capture(CaptureOptions options, std::shared_ptr<Keeper> keeper)
 
 Capture::~Capture() {
   const MonotonicTime now = options_.clock->MonotonicNow();
-  Close(now, now).IgnoreError();  // Whoever cares has called Close.
+  Close(now, now + kDestructorLimit).IgnoreError();  // A caller that wants the result calls Close.
 }
 
 absl::Status Capture::Check(const config::CaptureConfig& config) const {
@@ -496,13 +498,18 @@ void Capture::AbandonStopping(MonotonicTime deadline) {
 }
 
 absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
+  const uint64_t before = keeper_->handed_over();
   for (const Entry& entry : RunningEntries()) {
     if (stop.stop_requested()) return absl::CancelledError("flush");
     entry.collector->Flush(deadline);
   }
-  if (keeper_->WaitUntilPublished(deadline, stop)) return absl::OkStatus();
-  if (stop.stop_requested()) return absl::CancelledError("flush");
-  return absl::DeadlineExceededError("flush: the disk is slow; open files are published later");
+  absl::Status status = keeper_->WaitUntilPublished(deadline, stop, before);
+  if (status.ok()) return status;
+  if (absl::IsDeadlineExceeded(status)) {
+    return absl::DeadlineExceededError(absl::StrCat("flush: the disk is slow: ", status.message(),
+                                                    "; they are published when they are"));
+  }
+  return Wrap(status, "flush");
 }
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {
@@ -536,7 +543,7 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
   // Its thread has been at it since EndApplying.
   const bool sequences_written = control == nullptr || control->Stop(disk_deadline);
 
-  const bool published = keeper_->WaitUntilPublished(options_.clock->MonotonicNow(), {});
+  const absl::Status published = keeper_->WaitUntilPublished(options_.clock->MonotonicNow(), {});
 
   std::vector<std::string> faults;
   std::vector<std::string> names;
@@ -559,10 +566,11 @@ absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_de
     faults.push_back(absl::StrCat("these sources did not return and were left alone: ",
                                   absl::StrJoin(names, ", ")));
   }
-  if (!published) {
-    faults.push_back(
-        "the disk hangs: the thread that flushes files was left alone; the file it is at is "
-        "recovered by the next run, those behind it were published unflushed");
+  if (absl::IsDeadlineExceeded(published)) {
+    faults.push_back(absl::StrCat("the disk hangs: ", published.message(),
+                                  "; they stay in progress, and the next run recovers them"));
+  } else if (!published.ok()) {
+    faults.push_back(std::string(published.message()));
   }
   if (!sequences_written) {
     faults.push_back("the disk hangs: sequences that are open end with the next run");

@@ -16,12 +16,20 @@ constexpr int kLevels = 3;  // Of directories below the root.
 
 class Walk {
  public:
-  Walk(FileOps& ops, const std::function<bool(const std::string&)>& visit)
-      : ops_(ops), visit_(visit) {}
+  Walk(FileOps& ops, const std::function<void(const std::string&)>& visit,
+       const std::function<bool()>& keep_going)
+      : ops_(ops), visit_(visit), keep_going_(keep_going) {}
 
-  // False: `visit` has had enough.
+  // False: the walk is to end.
   bool Visit(const std::string& path, int level) {
-    if (level > kLevels) return !capture_file::IsInProgress(path) || visit_(path);
+    if (!keep_going_()) {
+      status_ = absl::CancelledError("the walk was ended");
+      return false;
+    }
+    if (level > kLevels) {
+      if (capture_file::IsInProgress(path)) visit_(path);
+      return true;
+    }
     const DirectoryStream stream =
         OpenDirectory(ops_, AT_FDCWD, path.c_str(), level == 0 ? 0 : O_NOFOLLOW);
     if (stream == nullptr) {
@@ -46,15 +54,17 @@ class Walk {
   }
 
   FileOps& ops_;
-  const std::function<bool(const std::string&)>& visit_;
+  const std::function<void(const std::string&)>& visit_;
+  const std::function<bool()>& keep_going_;
   absl::Status status_;
 };
 
 }  // namespace
 
 absl::Status ForEachInProgressFile(FileOps& ops, const std::string& root,
-                                   const std::function<bool(const std::string& path)>& visit) {
-  Walk walk(ops, visit);
+                                   const std::function<void(const std::string& path)>& visit,
+                                   const std::function<bool()>& keep_going) {
+  Walk walk(ops, visit, keep_going);
   walk.Visit(root, 0);
   return walk.status();
 }

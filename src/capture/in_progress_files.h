@@ -11,11 +11,13 @@
 namespace datamanager::capture {
 
 // Calls `visit` with the path of each .prog file where collectors put theirs,
-// <root>/<api>/<resource>/<method>/; returns early when it returns false. Below `root` no link is
-// followed. The first directory that is there but cannot be read is the error; the others are still
-// visited.
+// <root>/<api>/<resource>/<method>/. Below `root` no link is followed. Calls `keep_going` before
+// each entry of a directory, so that it may do something else between them; false ends the walk
+// with CANCELLED. The first directory that is there but cannot be read is the error; the others are
+// still visited. Memory does not grow with what lies there.
 absl::Status ForEachInProgressFile(FileOps& ops, const std::string& root,
-                                   const std::function<bool(const std::string& path)>& visit);
+                                   const std::function<void(const std::string& path)>& visit,
+                                   const std::function<bool()>& keep_going);
 
 }  // namespace datamanager::capture
 

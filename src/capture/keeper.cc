@@ -1,23 +1,18 @@
 #include "capture/keeper.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/durable_names.h"
 #include "base/mutex.h"
-#include "base/repeat_filter.h"
 #include "base/strings.h"
 #include "base/thread.h"
 #include "capture/in_progress_files.h"
+#include "capture/live_files.h"
 #include "capture/sequence_recovery.h"
 #include "capture_file/recovery.h"
 
@@ -26,147 +21,111 @@ namespace {
 
 using capture_file::Writer;
 
-// Each queued file holds a descriptor; a robot's limit is often 1,024.
-constexpr size_t kQueueLimit = 128;
 // Directories that are recovered; sync's figure for former ones, and the one in use.
 constexpr size_t kRootLimit = 9;
-
-// A file that a collector writes.
-struct LiveFile {
-  FileId id;
-  std::function<void()> displaced;
-  uint64_t flushed_size = 0;
-  bool named = false;  // Its name is durable.
-};
+// Recovered files that are flushed together: each holds a descriptor until it is published.
+constexpr size_t kRecoveredTogether = 64;
+// Failures that are remembered for those who wait.
+constexpr size_t kFailuresKept = 64;
+// How long after its last flush a file system may be unmounted, as far as we are concerned.
+constexpr std::chrono::minutes kReleaseAfter{1};
 
 }  // namespace
 
 // Co-owned by the thread, which may outlive the Keeper when the disk hangs.
-struct Keeper::State {
+struct Keeper::State : std::enable_shared_from_this<State> {
   explicit State(KeeperOptions keeper_options)
       : options(std::move(keeper_options)),
         began(options.clock->WallNow()),
-        recoverer(*options.ops, *options.clock),
-        names(*options.ops) {}
+        recoverer(*options.ops, *options.clock) {}
 
   const KeeperOptions options;
   const WallTime began;
-  std::atomic<uint64_t> published{0};
-  std::atomic<uint64_t> recovered{0};
-  std::atomic<uint64_t> unflushed{0};
-  std::atomic<uint64_t> failed_flushes{0};
-  std::atomic<uint64_t> lost{0};
+  KeeperCounters counters;
+  LiveFiles live;
+  std::unique_ptr<GroupFlush> group_flush;  // Set before the thread starts.
 
   Mutex mutex;
   CondVar changed;
-  std::deque<std::unique_ptr<Writer>> queue DM_GUARDED_BY(mutex);
-  uint64_t accepted DM_GUARDED_BY(mutex) = 0;  // Files ever queued.
-  uint64_t done DM_GUARDED_BY(mutex) = 0;      // Of these, files dealt with.
-  std::map<std::string, LiveFile> live DM_GUARDED_BY(mutex);
-  // Finished files that somebody removed, and that could not be copied yet.
-  std::vector<std::unique_ptr<Writer>> removed DM_GUARDED_BY(mutex);
+  std::deque<FinishedFile> queue DM_GUARDED_BY(mutex);
+  // Files whose device hangs.
+  std::vector<FinishedFile> held DM_GUARDED_BY(mutex);
+  // Finished files that were removed, and that could not be copied yet.
+  std::vector<FinishedFile> removed DM_GUARDED_BY(mutex);
+  uint64_t last_ticket DM_GUARDED_BY(mutex) = 0;
+  std::set<uint64_t> unsettled DM_GUARDED_BY(mutex);  // Tickets of files that are not dealt with.
+  std::deque<std::pair<uint64_t, absl::Status>> failures DM_GUARDED_BY(mutex);
   FlushPolicy policy DM_GUARDED_BY(mutex);
   // The last one is captured to; those before it stay until nothing is in progress in them.
   std::vector<std::string> recovery_roots DM_GUARDED_BY(mutex);
   bool closing DM_GUARDED_BY(mutex) = false;
-  bool poked DM_GUARDED_BY(mutex) = false;  // What is due when has changed.
+  bool ended DM_GUARDED_BY(mutex) = false;  // Nothing takes from the queue any more.
+  MonotonicTime close_deadline DM_GUARDED_BY(mutex) = MonotonicTime::max();
+  bool poked DM_GUARDED_BY(mutex) = false;    // What is due when has changed.
+  bool awaited DM_GUARDED_BY(mutex) = false;  // A caller waits for what was handed over.
+  bool back DM_GUARDED_BY(mutex) = false;     // A device that hung does not any more.
   // When what is to be done; never, if there is nothing.
   MonotonicTime look_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
   MonotonicTime flush_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
+  MonotonicTime held_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
   MonotonicTime removed_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
+  MonotonicTime outstanding_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
+  MonotonicTime release_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
   MonotonicTime recovery_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
   Thread thread;  // The Keeper's only.
 
-  RepeatFilter filter DM_GUARDED_BY(mutex);
-
   // The thread's only.
   capture_file::Recoverer recoverer;
-  DurableNames names;
+  std::vector<FinishedFile> recovered;  // To be flushed with the next round.
 
-  enum class Task : uint8_t { kPublish, kLookAtLive, kFlushLive, kRecover, kEnd };
+  enum class Task : uint8_t { kRound, kLook, kRecover, kRelease, kEnd };
 
   void Run();
   Task NextTask();
-  void PublishQueued();
-  std::unique_ptr<Writer> TakeQueued();
-  absl::StatusOr<std::string> Publish(std::unique_ptr<Writer>& file, bool flush, bool copy);
-  void FlushFinished(Writer& file);
-  void GiveUp(std::unique_ptr<Writer> file, const absl::Status& why);
-  void LookAtLive();
-  void FlushLive();
-  absl::Status FlushOne(const std::string& path, LiveFile& file);
+  // What is due at this moment; nullopt: only recovery, or nothing.
+  std::optional<Task> DueNow(MonotonicTime now) DM_REQUIRES(mutex);
+  void EnqueueDue(MonotonicTime now) DM_REQUIRES(mutex);
+  bool LiveFlushIsDue(MonotonicTime now) DM_REQUIRES(mutex);
+  void Look();
+  void Round();
+  void Apply(RoundResult result, bool live, MonotonicTime begin);
+  void Settle(uint64_t ticket, absl::Status status) DM_REQUIRES(mutex);
+  bool KeepGoing();
   void Recover();
   bool RecoverTree(const std::string& root, bool former);
   bool RecoverSequencesIn(const std::string& root);
   bool RecoverOne(const std::string& path);
-  bool IsLive(const std::string& path) {
-    MutexLock lock(mutex);
-    return live.contains(path);
-  }
+  void LeaveInProgress(std::unique_ptr<Writer> file);
 
   MonotonicTime Now() const { return options.clock->MonotonicNow(); }
   void Poke() DM_REQUIRES(mutex) {
     poked = true;
     changed.NotifyAll();
   }
-  void Forget(const std::string& path) {
-    MutexLock lock(mutex);
-    live.erase(path);
-    if (live.empty()) look_due = flush_due = MonotonicTime::max();
-  }
-  // The file behind `path`, by the order of their paths, into which its own is put.
-  std::optional<FileId> NextLive(std::string& path) {
-    MutexLock lock(mutex);
-    const auto next = live.upper_bound(path);
-    if (next == live.end()) return std::nullopt;
-    path = next->first;
-    return next->second.id;
-  }
-  std::map<std::string, LiveFile> LiveFiles() {
-    MutexLock lock(mutex);
-    return live;
-  }
-  // Each file has a name of its own: what failed counts as the same error, not where.
-  void Complain(std::string_view what, const absl::Status& status) {
-    std::optional<std::string> text;
-    {
-      MutexLock lock(mutex);
-      text = filter.Pass(absl::StrCat(ToAbsl(what), " ", static_cast<int>(status.code())),
-                         status.ToString(absl::StatusToStringMode::kWithNoExtraData), Now());
-    }
-    if (text.has_value()) options.logger->Error(*std::move(text));
-  }
-  // Looks soon for what nobody owns any more.
-  void RecoverSoon() {
-    MutexLock lock(mutex);
+  // Looks soon for files that have no owner any more.
+  void RecoverSoon() DM_REQUIRES(mutex) {
     recovery_due = std::min(recovery_due, Now() + options.given_up_delay);
     Poke();
   }
-  // Of finished files.
-  bool WantsFlush() {
-    MutexLock lock(mutex);
-    return policy.durability != Durability::kProcess;
-  }
-  bool Closing() {
-    MutexLock lock(mutex);
-    return closing;
+  void Complain(std::string_view what, const absl::Status& status) {
+    group_flush->Complain(what, status);
   }
 };
 
 void Keeper::State::Run() {
   while (true) {
     switch (NextTask()) {
-      case Task::kPublish:
-        PublishQueued();
+      case Task::kRound:
+        Round();
         break;
-      case Task::kLookAtLive:
-        LookAtLive();
-        break;
-      case Task::kFlushLive:
-        FlushLive();
+      case Task::kLook:
+        Look();
         break;
       case Task::kRecover:
         Recover();
+        break;
+      case Task::kRelease:
+        group_flush->Release();
         break;
       case Task::kEnd:
         return;
@@ -174,203 +133,163 @@ void Keeper::State::Run() {
   }
 }
 
-// Waits for it. What is done now and then comes before the queue, which would else keep it from
-// ever being done, and has the queue published between its steps.
+// Puts back into the queue what is to be tried again.
+void Keeper::State::EnqueueDue(MonotonicTime now) {
+  const auto enqueue = [this](std::vector<FinishedFile>& files, MonotonicTime& due) {
+    mutex.AssertHeld();
+    for (FinishedFile& file : files) queue.push_back(std::move(file));
+    files.clear();
+    due = MonotonicTime::max();
+  };
+  if (closing || removed_due <= now) enqueue(removed, removed_due);
+  if (back || held_due <= now || (closing && close_deadline <= now)) {
+    back = false;
+    enqueue(held, held_due);
+  }
+}
+
+// A file that was begun since the last round is flushed no later than the interval after that.
+bool Keeper::State::LiveFlushIsDue(MonotonicTime now) {
+  if (flush_due > now) return false;
+  const std::optional<MonotonicTime> oldest = live.OldestUnflushed();
+  if (!oldest.has_value()) {
+    flush_due = MonotonicTime::max();
+    return false;
+  }
+  if (*oldest + policy.interval <= now) return true;
+  flush_due = *oldest + policy.interval;
+  return false;
+}
+
+std::optional<Keeper::State::Task> Keeper::State::DueNow(MonotonicTime now) {
+  EnqueueDue(now);
+  if (look_due <= now) {
+    look_due = now + options.look_interval;
+    return Task::kLook;
+  }
+  if (!queue.empty() || LiveFlushIsDue(now) || outstanding_due <= now ||
+      (awaited && !recovered.empty())) {
+    return Task::kRound;
+  }
+  return std::nullopt;
+}
+
+// Waits for it. Recovery comes last: it takes long, and does the rest between its steps.
 Keeper::State::Task Keeper::State::NextTask() {
   MutexLock lock(mutex);
   while (true) {
     const MonotonicTime now = Now();
-    if (closing || removed_due <= now) {
-      for (std::unique_ptr<Writer>& file : removed) {
-        queue.push_back(std::move(file));
-        ++accepted;
+    if (closing) {
+      EnqueueDue(now);
+      if (!queue.empty()) return Task::kRound;
+      if (held.empty()) {
+        ended = true;
+        return Task::kEnd;
       }
-      removed.clear();
-      removed_due = MonotonicTime::max();
-    }
-    if (closing) return queue.empty() ? Task::kEnd : Task::kPublish;
-    if (look_due <= now) {
-      look_due = now + options.look_interval;
-      return Task::kLookAtLive;
-    }
-    if (flush_due <= now) {
-      flush_due = MonotonicTime::max();
-      return Task::kFlushLive;
-    }
-    if (!queue.empty()) return Task::kPublish;
-    if (recovery_due <= now) {
-      recovery_due = MonotonicTime::max();
-      return Task::kRecover;
+    } else {
+      if (const std::optional<Task> due = DueNow(now)) return *due;
+      if (release_due <= now) {
+        release_due = MonotonicTime::max();
+        return Task::kRelease;
+      }
+      if (recovery_due <= now) {
+        recovery_due = MonotonicTime::max();
+        return Task::kRecover;
+      }
     }
     poked = false;
-    changed.WaitUntil(mutex, std::min({look_due, flush_due, removed_due, recovery_due}), [this] {
+    const MonotonicTime next = closing ? close_deadline
+                                       : std::min({look_due, flush_due, held_due, removed_due,
+                                                   outstanding_due, release_due, recovery_due});
+    const bool was_closing = closing;
+    changed.WaitUntil(mutex, next, [this, was_closing] {
       mutex.AssertHeld();
-      return closing || poked || !queue.empty();
+      return closing != was_closing || poked || back || !queue.empty();
     });
   }
 }
 
-std::unique_ptr<Writer> Keeper::State::TakeQueued() {
+// A collector whose file was removed or moved writes data that sync does not find.
+void Keeper::State::Look() {
+  live.LookForDisplaced(*options.ops);
+  if (!live.empty()) return;
   MutexLock lock(mutex);
-  if (queue.empty()) return nullptr;
-  std::unique_ptr<Writer> file = std::move(queue.front());
-  queue.pop_front();
-  return file;
+  if (live.empty()) look_due = MonotonicTime::max();
 }
 
-// A batch is what is queued now. Its files stay in the queue until their turn, so that Close can
-// take them from behind a flush that hangs.
-void Keeper::State::PublishQueued() {
-  size_t batch = 0;
+// Flushes and publishes what is there.
+void Keeper::State::Round() {
+  std::vector<FinishedFile> files = std::exchange(recovered, {});
+  const MonotonicTime begin = Now();
+  FlushPolicy in_force;
+  bool live_too = false;
+  bool last = false;
   {
     MutexLock lock(mutex);
-    batch = queue.size();
+    for (FinishedFile& file : queue) files.push_back(std::move(file));
+    queue.clear();
+    in_force = policy;
+    live_too = LiveFlushIsDue(begin);
+    last = closing && close_deadline <= begin;
+    outstanding_due = MonotonicTime::max();
+    awaited = false;
   }
-  const bool flush = WantsFlush();
-  uint64_t count = 0;
-  std::vector<std::string> hints;
-  std::set<std::string> directories;
-  for (; count < batch; ++count) {
-    std::unique_ptr<Writer> file = TakeQueued();
-    if (file == nullptr) break;
-    const std::string in_progress = file->path();
-    absl::StatusOr<std::string> path = Publish(file, flush, /*copy=*/true);
-    if (path.ok()) {
-      // Closed before the hint, so that its upload does not find it open.
-      file.reset();
-      ++published;
-      directories.insert(ParentPath(*path));
-      // What was moved away is no business of sync's.
-      if (ParentPath(*path) == ParentPath(in_progress)) hints.push_back(*std::move(path));
-    } else {
-      GiveUp(std::move(file), path.status());
+  Apply(group_flush->Run(std::move(files), live_too, in_force, last), live_too, begin);
+}
+
+void Keeper::State::Apply(RoundResult result, bool live_too, MonotonicTime begin) {
+  {
+    MutexLock lock(mutex);
+    for (auto& [ticket, status] : result.settled) Settle(ticket, std::move(status));
+    for (FinishedFile& file : result.again) queue.push_back(std::move(file));
+    for (FinishedFile& file : result.held) {
+      held_due = std::min(held_due, file.handed_over + options.flush_patience);
+      held.push_back(std::move(file));
     }
-    Forget(in_progress);
-  }
-  if (flush) {
-    for (const std::string& directory : directories) {
-      if (absl::Status status = names.Flush(directory); !status.ok()) {
-        Complain("flush directory", status);
+    for (FinishedFile& file : result.removed) {
+      if (!closing) {
+        removed_due = std::min(removed_due, Now() + options.given_up_delay);
+        removed.push_back(std::move(file));
+        continue;
       }
+      ++counters.lost;
+      options.logger->Error(absl::StrCat("the records in ", file.file->path(),
+                                         " are lost: it was removed, and could not be copied"));
     }
-  }
-  {
-    MutexLock lock(mutex);
-    done += count;
+    if (result.recover) RecoverSoon();
+    if (live_too && policy.durability == Durability::kPeriodic) flush_due = begin + policy.interval;
+    if (group_flush->HasOutstanding()) outstanding_due = Now() + options.recovery_interval;
+    release_due = Now() + kReleaseAfter;
     changed.NotifyAll();
   }
   if (options.on_published) {
-    for (const std::string& path : hints) options.on_published(path);
+    for (const std::string& path : result.hints) options.on_published(path);
   }
 }
 
-// Renames a finished file, and before that flushes it, if wanted. One that somebody has removed is
-// copied, if wanted, and replaced by its copy.
-absl::StatusOr<std::string> Keeper::State::Publish(std::unique_ptr<Writer>& file, bool flush,
-                                                   bool copy) {
-  if (flush) FlushFinished(*file);
-  absl::StatusOr<std::string> path = file->Publish();
-  if (path.ok() || !copy || !file->removed()) return path;
-  absl::StatusOr<std::unique_ptr<Writer>> copied = file->CopyRemoved();
-  if (!copied.ok()) return copied.status();
-  options.logger->Warning(
-      absl::StrCat(path.status().message(), "; they are copied to ", (*copied)->path()));
-  file = *std::move(copied);
-  if (flush) FlushFinished(*file);
-  return file->Publish();
-}
-
-// What cannot be flushed is published all the same: it is as good as it will ever be, and the
-// upload that follows reads it back.
-void Keeper::State::FlushFinished(Writer& file) {
-  absl::Status status = file.Flush();
+void Keeper::State::Settle(uint64_t ticket, absl::Status status) {
+  unsettled.erase(ticket);
   if (status.ok()) return;
-  ++unflushed;
-  Complain("flush", status);
+  failures.emplace_back(ticket, std::move(status));
+  if (failures.size() > kFailuresKept) failures.pop_front();
 }
 
-// What could not be published is nobody's now, and recovery publishes it when the disk allows. What
-// has no name, recovery does not find: it is kept, and tried again, as long as there is room.
-void Keeper::State::GiveUp(std::unique_ptr<Writer> file, const absl::Status& why) {
-  Complain("publish", why);
-  if (!file->removed()) {
-    file.reset();
-    RecoverSoon();
-    return;
-  }
-  const std::string path = file->path();
-  {
-    MutexLock lock(mutex);
-    if (!closing && removed.size() < kQueueLimit) {
-      removed.push_back(std::move(file));
-      removed_due = std::min(removed_due, Now() + options.given_up_delay);
-      Poke();
-      return;
-    }
-  }
-  ++lost;
-  options.logger->Error(
-      absl::StrCat("the records in ", path, " are lost: it was removed, and ", why.message()));
-}
-
-// Whoever writes to a file that lost its name would write for nobody.
-// Often, and of every collector's file: without a copy of all that is known of them.
-void Keeper::State::LookAtLive() {
-  std::string path;
-  for (std::optional<FileId> id = NextLive(path); id.has_value(); id = NextLive(path)) {
-    struct stat info {};
-    const bool there = options.ops->Lstat(path.c_str(), &info) == 0;
-    if (there ? FileId::Of(info) == *id : errno != ENOENT && errno != ENOTDIR) continue;
-    std::function<void()> displaced;
+// Between the steps of a recovery. False: it is to end.
+bool Keeper::State::KeepGoing() {
+  while (true) {
+    std::optional<Task> due;
     {
       MutexLock lock(mutex);
-      const auto file = live.find(path);
-      if (file == live.end() || file->second.id != *id) continue;
-      displaced = file->second.displaced;
+      if (closing) return false;
+      due = DueNow(Now());
     }
-    displaced();
-  }
-}
-
-void Keeper::State::FlushLive() {
-  for (auto& [path, file] : LiveFiles()) {
-    PublishQueued();
-    if (Closing()) return;
-    if (absl::Status status = FlushOne(path, file); !status.ok()) {
-      ++failed_flushes;
-      Complain("flush in progress", status);
-      continue;
+    if (!due.has_value()) return true;
+    if (*due == Task::kLook) {
+      Look();
+    } else {
+      Round();
     }
-    MutexLock lock(mutex);
-    const auto entry = live.find(path);
-    if (entry == live.end() || entry->second.id != file.id) continue;
-    entry->second.flushed_size = file.flushed_size;
-    entry->second.named = file.named;
   }
-  MutexLock lock(mutex);
-  if (live.empty() || policy.durability != Durability::kPeriodic) return;
-  flush_due = std::min(flush_due, Now() + policy.interval);
-}
-
-// Flushes a file that has grown, then its name.
-absl::Status Keeper::State::FlushOne(const std::string& path, LiveFile& file) {
-  FileOps& ops = *options.ops;
-  struct stat info {};
-  // Published or displaced since: that is somebody else's to see to.
-  if (ops.Lstat(path.c_str(), &info) != 0 || FileId::Of(info) != file.id) return absl::OkStatus();
-  if (static_cast<uint64_t>(info.st_size) == file.flushed_size) return absl::OkStatus();
-  absl::StatusOr<UniqueFd> fd = OpenFile(ops, path, O_RDONLY);
-  if (absl::IsNotFound(fd.status())) return absl::OkStatus();
-  if (!fd.ok()) return fd.status();
-  if (ops.Fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
-  if (FileId::Of(info) != file.id) return absl::OkStatus();
-  if (ops.Fdatasync(fd->get()) != 0) return ErrnoStatus(errno, "flush", path);
-  if (!file.named) {
-    if (absl::Status status = names.Flush(ParentPath(path)); !status.ok()) return status;
-    file.named = true;
-  }
-  file.flushed_size = static_cast<uint64_t>(info.st_size);
-  return absl::OkStatus();
 }
 
 void Keeper::State::Recover() {
@@ -389,6 +308,7 @@ void Keeper::State::Recover() {
       std::erase(recovery_roots, root);
     }
   }
+  if (!recovered.empty()) Round();
   recoverer.EndPass();
   if (complete) return;
   MutexLock lock(mutex);
@@ -398,32 +318,35 @@ void Keeper::State::Recover() {
 // False: to be looked at again.
 bool Keeper::State::RecoverTree(const std::string& root, bool former) {
   bool complete = RecoverSequencesIn(root);
-  absl::Status status = ForEachInProgressFile(*options.ops, root, [&](const std::string& path) {
-    PublishQueued();
-    if (Closing()) return false;
-    // A collector that was told to end may still write to a former directory.
-    complete = RecoverOne(path) && !(former && IsLive(path)) && complete;
-    return true;
-  });
+  absl::Status status = ForEachInProgressFile(
+      *options.ops, root,
+      [&](const std::string& path) {
+        // A collector that was told to end may still write to a former directory.
+        complete = RecoverOne(path) && !(former && live.Contains(path)) && complete;
+        if (recovered.size() >= kRecoveredTogether) Round();
+      },
+      [this] { return KeepGoing(); });
   if (status.ok()) return complete;
-  Complain("recover", Wrap(status, "recover"));
+  if (!absl::IsCancelled(status)) Complain("recover", Wrap(status, "recover"));
   return false;
 }
 
 // False: to be looked at again.
 bool Keeper::State::RecoverSequencesIn(const std::string& root) {
-  absl::Status status = RecoverSequences(
-      *options.ops, root, {.run_began = began, .ended = [this](const std::string& text) {
-                             options.logger->Info(text);
-                           }});
+  absl::Status status =
+      RecoverSequences(*options.ops, root,
+                       {.run_began = began,
+                        .ended = [this](const std::string& text) { options.logger->Info(text); },
+                        .keep_going = [this] { return KeepGoing(); }});
   if (status.ok()) return true;
-  if (!absl::IsUnavailable(status)) Complain("sequences", Wrap(status, "recover"));
+  if (!absl::IsUnavailable(status) && !absl::IsCancelled(status))
+    Complain("sequences", Wrap(status, "recover"));
   return false;
 }
 
 // False: to be looked at again.
 bool Keeper::State::RecoverOne(const std::string& path) {
-  if (IsLive(path)) return true;
+  if (live.Contains(path)) return true;
   absl::StatusOr<capture_file::Recovery> recovery = recoverer.Recover(path);
   if (!recovery.ok()) {
     Complain(path, Wrap(recovery.status(), "recover"));
@@ -434,29 +357,74 @@ bool Keeper::State::RecoverOne(const std::string& path) {
           ? ""
           : absl::StrCat("; its last ", recovery->cut_bytes, " bytes were no whole record");
   switch (recovery->outcome) {
-    case capture_file::RecoveryOutcome::kPublished:
-      ++recovered;
-      options.logger->Info(absl::StrCat("recovered ", recovery->path,
-                                        ", left in progress by a process that ended", cut));
-      if (options.on_published) options.on_published(recovery->path);
+    case capture_file::RecoveryOutcome::kRecovered: {
+      MutexLock lock(mutex);
+      unsettled.insert(++last_ticket);
+      recovered.push_back({.file = std::move(recovery->file),
+                           .ticket = last_ticket,
+                           .handed_over = Now(),
+                           .recovered = true,
+                           .note = cut});
       return true;
+    }
     case capture_file::RecoveryOutcome::kRemovedEmpty:
       options.logger->Info(
           absl::StrCat("removed ", path, ", left without a record by a process that ended", cut));
       return true;
     case capture_file::RecoveryOutcome::kInUse:
       return false;
-    case capture_file::RecoveryOutcome::kJustWritten:
+    case capture_file::RecoveryOutcome::kJustWritten: {
+      MutexLock lock(mutex);
       RecoverSoon();
       return false;
+    }
     case capture_file::RecoveryOutcome::kNotOurs:
       return true;
   }
   return true;
 }
 
+// Closed, it belongs to the next run. One without a name would be lost: it is copied to where the
+// next run finds it.
+void Keeper::State::LeaveInProgress(std::unique_ptr<Writer> file) {
+  live.Remove(file->path());
+  if (file->removed()) {
+    absl::StatusOr<std::unique_ptr<Writer>> copy = file->CopyRemoved();
+    if (!copy.ok()) {
+      ++counters.lost;
+      options.logger->Error(absl::StrCat("the records in ", file->path(),
+                                         " are lost: it was removed, and ",
+                                         copy.status().message()));
+      return;
+    }
+  }
+  ++counters.left_in_progress;
+}
+
 absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options) {
   auto state = std::make_shared<State>(std::move(options));
+  const KeeperOptions& own = state->options;
+  CommitterOptions committer{.ops = own.ops,
+                             .clock = own.clock,
+                             .patience = own.flush_patience,
+                             .meanwhile_interval = own.look_interval};
+  committer.meanwhile = [raw = state.get()] { raw->live.LookForDisplaced(*raw->options.ops); };
+  // Called by a thread that may outlive the state, which co-owns this thread's committer; what
+  // `on_published` co-owns is what the disk's calls need.
+  committer.recovered = [weak = state->weak_from_this(), alive = own.on_published] {
+    if (const std::shared_ptr<State> there = weak.lock()) {
+      MutexLock lock(there->mutex);
+      there->back = true;
+      there->outstanding_due = there->Now();
+      there->Poke();
+    }
+  };
+  state->group_flush = std::make_unique<GroupFlush>(GroupFlushOptions{.ops = own.ops,
+                                                                      .clock = own.clock,
+                                                                      .logger = own.logger,
+                                                                      .counters = &state->counters,
+                                                                      .live = &state->live,
+                                                                      .committer = committer});
   absl::StatusOr<Thread> thread =
       Thread::Start("dm-keeper", kOwnStackBytes, [state] { state->Run(); });
   if (!thread.ok()) return thread.status();
@@ -476,60 +444,75 @@ void Keeper::SetFlushPolicy(FlushPolicy policy) {
 }
 
 void Keeper::Announce(const Writer& file, std::function<void()> displaced) {
+  const MonotonicTime now = state_->Now();
+  state_->live.Add(file, std::move(displaced), now);
   MutexLock lock(state_->mutex);
-  if (state_->live.empty()) {
-    state_->look_due = state_->Now() + state_->options.look_interval;
-    if (state_->policy.durability == Durability::kPeriodic) {
-      state_->flush_due = state_->Now() + state_->policy.interval;
-    }
-    state_->Poke();
+  bool poke = false;
+  const auto earlier = [&poke](MonotonicTime& due, MonotonicTime time) {
+    if (due != MonotonicTime::max()) return;
+    due = time;
+    poke = true;
+  };
+  earlier(state_->look_due, now + state_->options.look_interval);
+  if (state_->policy.durability == Durability::kPeriodic) {
+    earlier(state_->flush_due, now + state_->policy.interval);
   }
-  state_->live[file.path()] = {.id = file.id(), .displaced = std::move(displaced)};
+  if (poke) state_->Poke();
 }
 
 void Keeper::Publish(std::unique_ptr<Writer> file) {
-  bool closing = false;
+  const bool failed = state_->live.HasFailed(file->path());
+  state_->live.Finish(file->path());
   {
     MutexLock lock(state_->mutex);
-    closing = state_->closing;
-    if (!closing && state_->queue.size() < kQueueLimit) {
-      state_->queue.push_back(std::move(file));
-      ++state_->accepted;
+    if (!state_->ended) {
+      state_->unsettled.insert(++state_->last_ticket);
+      state_->queue.push_back({.file = std::move(file),
+                               .ticket = state_->last_ticket,
+                               .handed_over = state_->Now(),
+                               .flush_failed = failed});
       state_->changed.NotifyAll();
       return;
     }
   }
-  const std::string in_progress = file->path();
-  absl::StatusOr<std::string> path = state_->Publish(file, /*flush=*/false, /*copy=*/closing);
-  if (path.ok()) {
-    file.reset();
-    // Counted only where a flush was asked for.
-    if (state_->WantsFlush()) ++state_->unflushed;
-    ++state_->published;
-    if (state_->options.on_published && ParentPath(*path) == ParentPath(in_progress)) {
-      state_->options.on_published(*path);
-    }
-  } else {
-    state_->GiveUp(std::move(file), path.status());
-  }
-  state_->Forget(in_progress);
+  state_->LeaveInProgress(std::move(file));
 }
 
 void Keeper::Abandon(std::unique_ptr<Writer> file) {
   const std::string path = file->path();
   const bool gone = !file->broken() && !file->has_records() && file->Discard();
   file.reset();
-  state_->Forget(path);
-  if (!gone) state_->RecoverSoon();
+  state_->live.Remove(path);
+  if (gone) return;
+  MutexLock lock(state_->mutex);
+  state_->RecoverSoon();
 }
 
-bool Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
+uint64_t Keeper::handed_over() const {
   MutexLock lock(state_->mutex);
-  const uint64_t target = state_->accepted;
-  return state_->changed.WaitUntil(state_->mutex, stop, deadline, [this, target] {
+  return state_->last_ticket;
+}
+
+absl::Status Keeper::WaitUntilPublished(MonotonicTime deadline, std::stop_token stop,
+                                        uint64_t known) {
+  MutexLock lock(state_->mutex);
+  state_->awaited = true;
+  const uint64_t target = state_->last_ticket;
+  const uint64_t first =
+      state_->unsettled.empty() ? known + 1 : std::min(known + 1, *state_->unsettled.begin());
+  const bool settled = state_->changed.WaitUntil(state_->mutex, stop, deadline, [this, target] {
     state_->mutex.AssertHeld();
-    return state_->done >= target;
+    return state_->unsettled.empty() || *state_->unsettled.begin() > target;
   });
+  for (const auto& [ticket, status] : state_->failures) {
+    if (ticket >= first && ticket <= target) return status;
+  }
+  if (settled) return absl::OkStatus();
+  const size_t left = static_cast<size_t>(
+      std::distance(state_->unsettled.begin(), state_->unsettled.upper_bound(target)));
+  const std::string text = absl::StrCat(left, " finished files are not flushed to the medium yet");
+  if (stop.stop_requested()) return absl::CancelledError(text);
+  return absl::DeadlineExceededError(text);
 }
 
 void Keeper::Recover(const std::string& capture_dir) {
@@ -546,27 +529,21 @@ void Keeper::Close(MonotonicTime deadline) {
   {
     MutexLock lock(state_->mutex);
     state_->closing = true;
+    state_->close_deadline = std::min(state_->close_deadline, deadline);
     state_->changed.NotifyAll();
   }
+  state_->group_flush->EndBy(deadline);
   if (state_->thread.JoinUntil(deadline)) return;
   state_->thread.Detach();
-  // Publish renames at once from here on; so must what still waits behind the hanging flush.
-  std::deque<std::unique_ptr<Writer>> left;
+  std::deque<FinishedFile> left;
   {
     MutexLock lock(state_->mutex);
+    state_->ended = true;
     left.swap(state_->queue);
   }
-  const size_t count = left.size();
-  for (std::unique_ptr<Writer>& file : left) Publish(std::move(file));
-  MutexLock lock(state_->mutex);
-  state_->done += count;
-  state_->changed.NotifyAll();
+  for (FinishedFile& file : left) state_->LeaveInProgress(std::move(file.file));
 }
 
-uint64_t Keeper::published() const { return state_->published; }
-uint64_t Keeper::recovered() const { return state_->recovered; }
-uint64_t Keeper::unflushed() const { return state_->unflushed; }
-uint64_t Keeper::failed_flushes() const { return state_->failed_flushes; }
-uint64_t Keeper::lost() const { return state_->lost; }
+const KeeperCounters& Keeper::counters() const { return state_->counters; }
 
 }  // namespace datamanager::capture

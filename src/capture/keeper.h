@@ -2,20 +2,21 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_KEEPER_H_
 #define DATAMANAGER_SRC_CAPTURE_KEEPER_H_
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "base/logger.h"
+#include "capture/group_flush.h"
 #include "capture_file/writer.h"
 #include "datamanager/clock.h"
-#include "datamanager/config.h"
 
 namespace datamanager::capture {
 
@@ -31,26 +32,19 @@ struct KeeperOptions {
   std::chrono::milliseconds given_up_delay = std::chrono::seconds(1);
   // How often the names of files in progress are looked at.
   std::chrono::milliseconds look_interval{500};
+  // How long a flush may hang before finished files are published without it.
+  std::chrono::milliseconds flush_patience = std::chrono::seconds(10);
 };
 
-// What is flushed to the medium.
-struct FlushPolicy {
-  Durability durability = Durability::kPublished;
-  std::chrono::milliseconds interval{0};  // Of files in progress, with kPeriodic.
-
-  friend bool operator==(const FlushPolicy&, const FlushPolicy&) = default;
-};
-
-// One thread that flushes each finished file to the medium, renames it, and flushes its directory:
-// in this order, so that a power cut never leaves a complete file with holes. Its queue is bounded;
-// beyond, and after Close has waited long enough, files are renamed without a flush, and counted.
+// One thread that flushes finished files to the medium and gives them their final names, all that
+// are there at once (see GroupFlush). With kPeriodic it flushes the files in progress in the same
+// way, so that none of their bytes stays unflushed for longer than the interval. It looks twice a
+// second whether the files in progress still have their names, and recovers what dead processes
+// left behind, in steps between which it does everything else that is due.
 //
-// Between finished files it flushes those in progress, likewise data first and then the name; sees
-// to it that no collector goes on writing into a file that somebody has removed or moved; and
-// recovers what dead processes left behind. A file in progress is opened anew for its flush, by its
-// path and for reading: that holds nobody's lock, stands in the way of no lease for an upload, and
-// whoever renames the file meanwhile need not wait. A finished file waits for the flush of one
-// other file at most, and Publish and Close for none.
+// No number of files makes it publish one unflushed. Only time does: a flush that hangs for
+// `flush_patience`. At the limit of Close, files that were not flushed stay in progress, for the
+// next run to recover.
 //
 // Thread-safe.
 class Keeper {
@@ -68,31 +62,36 @@ class Keeper {
   // `displaced` is called from the keeper's thread, at any time until the file is handed over and
   // perhaps more than once, if it no longer has its name: it is to be finished soon.
   void Announce(const capture_file::Writer& file, std::function<void()> displaced);
-  // Hands over a finished file. Never waits for a flush. One that somebody has removed is copied;
-  // while that fails it is tried again each second, and given up when the keeper closes.
+  // Hands over a finished file; never waits for the disk. A file that was removed is copied; while
+  // that fails it is tried again each second, and given up when the keeper closes. After Close the
+  // file is left in progress.
   void Publish(std::unique_ptr<capture_file::Writer> file);
   // Gives up a file that cannot be published: removes one without a record, leaves a broken one to
   // recovery.
   void Abandon(std::unique_ptr<capture_file::Writer> file);
 
-  // Waits until what was handed over before the call is published. False: not by the deadline, or
-  // not before the stop.
-  bool WaitUntilPublished(MonotonicTime deadline, std::stop_token stop);
+  // How many files have been handed over.
+  uint64_t handed_over() const;
+  // Waits until the files that were handed over before the call are published.
+  //   DEADLINE_EXCEEDED  some are not by the deadline
+  //   CANCELLED          some are not before the stop
+  //   another code       why one of them could not be published; of those that were dealt with
+  //                      before the call, only files behind the first `known` count
+  absl::Status WaitUntilPublished(MonotonicTime deadline, std::stop_token stop, uint64_t known);
+  absl::Status WaitUntilPublished(MonotonicTime deadline, std::stop_token stop) {
+    return WaitUntilPublished(deadline, std::move(stop), handed_over());
+  }
 
   // Has the in-progress files below `capture_dir` recovered: soon, and as long as some are in use
   // by others, again each minute. A directory given before is looked after until nothing in it is
   // in progress.
   void Recover(const std::string& capture_dir);
 
-  // Publishes what is queued, unflushed past `deadline`, and ends the thread. One that the disk
-  // does not let go is left alone.
+  // Flushes and publishes what was handed over, until `deadline`, and ends the thread; what is not
+  // published by then stays in progress. A thread that the disk does not let go is left alone.
   void Close(MonotonicTime deadline);
 
-  uint64_t published() const;
-  uint64_t recovered() const;
-  uint64_t unflushed() const;
-  uint64_t failed_flushes() const;  // Of files in progress.
-  uint64_t lost() const;            // Removed files that could not be copied.
+  const KeeperCounters& counters() const;
 
  private:
   struct State;

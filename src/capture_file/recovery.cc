@@ -59,14 +59,8 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
   if (whole < size && ops_.Ftruncate(claim->fd.get(), static_cast<off_t>(whole)) != 0) {
     return ErrnoStatus(errno, "cut", path);
   }
-  if (ops_.Fdatasync(claim->fd.get()) != 0) return ErrnoStatus(errno, "flush", path);
-  absl::StatusOr<std::string> published = PublishPath(ops_, path);
-  if (!published.ok()) return published.status();
-  if (absl::Status status = SyncDirectory(ops_, ParentPath(*published)); !status.ok()) {
-    return status;
-  }
-  recovery.outcome = RecoveryOutcome::kPublished;
-  recovery.path = *std::move(published);
+  recovery.outcome = RecoveryOutcome::kRecovered;
+  recovery.file = Writer::Adopt(ops_, path, std::move(claim->fd), claim->info, whole);
   return recovery;
 }
 

@@ -6,16 +6,18 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
+#include "capture_file/writer.h"
 #include "datamanager/clock.h"
 
 namespace datamanager::capture_file {
 
 enum class RecoveryOutcome : uint8_t {
-  kPublished,     // Cut after its last whole record that parses, and complete.
+  kRecovered,     // Cut after its last whole record that parses: to be flushed and published.
   kRemovedEmpty,  // It held no record.
   kInUse,         // Somebody has it open, or may have; look again later.
   kJustWritten,   // Perhaps closed only to be renamed; look again in a second.
@@ -24,8 +26,8 @@ enum class RecoveryOutcome : uint8_t {
 
 struct Recovery {
   RecoveryOutcome outcome = RecoveryOutcome::kNotOurs;
-  std::string path;        // Where it is published.
-  uint64_t cut_bytes = 0;  // What was no whole record.
+  std::unique_ptr<Writer> file;  // The recovered file, which holds its lock.
+  uint64_t cut_bytes = 0;        // What was no whole record.
 };
 
 // Recovers in-progress files. Never takes one that another open file description holds, in this

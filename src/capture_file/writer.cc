@@ -86,6 +86,14 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(FileOps& ops, const std::
                                                " names in ", directory, " are taken"));
 }
 
+std::unique_ptr<Writer> Writer::Adopt(FileOps& ops, std::string path, UniqueFd fd,
+                                      const struct stat& info, uint64_t size) {
+  std::unique_ptr<Writer> file(
+      new Writer(ops, std::move(path), std::move(fd), FileId::Of(info), ""));
+  file->size_ = size;
+  return file;
+}
+
 Writer::Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending)
     : ops_(ops),
       path_(std::move(path)),

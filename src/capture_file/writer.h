@@ -2,6 +2,8 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_WRITER_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_WRITER_H_
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +30,11 @@ class Writer {
   // DataCaptureMetadata; it is written with the first record.
   static absl::StatusOr<std::unique_ptr<Writer>> Create(FileOps& ops, const std::string& directory,
                                                         WallTime now, std::string_view metadata);
+
+  // Takes over an in-progress file that was claimed (see ClaimFile): `fd` holds its lock, and
+  // `size` bytes of whole records are in it.
+  static std::unique_ptr<Writer> Adopt(FileOps& ops, std::string path, UniqueFd fd,
+                                       const struct stat& info, uint64_t size);
 
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

@@ -48,6 +48,17 @@ void SetUploads(ValueMap& map, std::string_view key, const UploadStats& stats) {
   out.Set("retries", stats.retries);
 }
 
+void Fill(const FlushStats& stats, ValueMap& out) {
+  out.Set("rounds", stats.rounds);
+  out.Set("files", stats.files);
+  out.Set("bytes", stats.bytes);
+  out.Set("last_files", stats.last_files);
+  out.Set("last_bytes", stats.last_bytes);
+  SetMillis(out, "last_duration_millis", stats.last_duration);
+  out.Set("late_rounds", stats.late_rounds);
+  out.Set("outstanding", stats.outstanding);
+}
+
 void Fill(const CollectorStats& stats, ValueMap& out) {
   out.Set("api", stats.api);
   out.Set("name", stats.name);
@@ -227,6 +238,7 @@ ValueMap ToMap(const ManagerStats& stats) {
   map.Set("recovered_files", stats.recovered_files);
   map.Set("unflushed_files", stats.unflushed_files);
   map.Set("failed_flushes", stats.failed_flushes);
+  Fill(stats.flush, map.Add("flush").SetMap());
   map.Set("lost_files", stats.lost_files);
   map.Set("dropped_log_messages", stats.dropped_log_messages);
   Fill(stats.control, map.Add("control").SetMap());

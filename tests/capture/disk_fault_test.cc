@@ -210,13 +210,14 @@ TEST_F(RealDiskFaultTest, PermissionLostIsWaitedOut) {
   it_.Start();
   ASSERT_TRUE(it_.WaitForCaptured());
   ASSERT_EQ(::chmod(it_.directory().c_str(), 0), 0);
-  it_.Flush();
+  const absl::Status flushed = it_.capture().Flush(testing::PatienceEnds(), {});
+  EXPECT_NE(flushed.ToString().find("Permission denied"), std::string::npos) << flushed;
   EXPECT_TRUE(it_.WaitForDropped());
   EXPECT_EQ(it_.Stats().dropped.permission, it_.Stats().dropped.total());
   ASSERT_EQ(::chmod(it_.directory().c_str(), 0700), 0);
   EXPECT_TRUE(it_.WaitForCaptured());
   // What could not be renamed meanwhile is published too.
-  EXPECT_TRUE(WaitUntil([&] { return it_.capture().keeper().recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return it_.capture().keeper().counters().recovered.load() == 1; }));
   it_.Close();
   it_.ExpectAllKept(capture_dir_);
   EXPECT_EQ(::seteuid(user), 0);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -58,9 +59,12 @@ class KeeperTest : public ::testing::Test {
     std::mutex mutex;
     std::vector<std::string> hints;
     std::atomic<int> displaced{0};
+    milliseconds patience = std::chrono::hours(1);
   };
 
-  KeeperTest() {
+  KeeperTest() : KeeperTest(std::chrono::hours(1)) {}
+  explicit KeeperTest(milliseconds patience) {
+    world_->patience = patience;
     logger_ = *Logger::Create(log_.sink());
     keeper_ = *Keeper::Start({.ops = &world_->ops,
                               .logger = logger_,
@@ -72,7 +76,8 @@ class KeeperTest : public ::testing::Test {
                                   },
                               .recovery_interval = milliseconds(10),
                               .given_up_delay = milliseconds(5),
-                              .look_interval = milliseconds(1)});
+                              .look_interval = milliseconds(1),
+                              .flush_patience = world_->patience});
     WriteFile(Directory() + "/.keep", "");
   }
   ~KeeperTest() override {
@@ -100,7 +105,11 @@ class KeeperTest : public ::testing::Test {
     keeper_->Publish(std::move(file));
     return path;
   }
-  bool AllPublished() { return keeper_->WaitUntilPublished(PatienceEnds(), {}); }
+  // All that was handed over behind the first `known` files.
+  absl::Status WaitUntilPublished(uint64_t known = 0) {
+    return keeper_->WaitUntilPublished(PatienceEnds(), {}, known);
+  }
+  bool AllPublished() { return WaitUntilPublished().ok(); }
   // A file that a dead process left, begun at that second.
   std::string LeaveBehind(int second, const std::string& content = kFile) const {
     const std::string path =
@@ -168,43 +177,86 @@ TEST_F(KeeperTest, FlushesThenRenamesThenFlushesTheDirectory) {
   EXPECT_EQ(FlushesAndRenames(world_->ops).size(), expected.size() + 3);
   EXPECT_EQ(FlushesAndRenames(world_->ops).back(), "flush directory Readings");
   EXPECT_EQ(ReadFile(complete), kFile);
-  EXPECT_EQ(keeper_->published(), 2U);
-  EXPECT_EQ(keeper_->unflushed(), 0U);
+  EXPECT_EQ(keeper_->counters().published.load(), 2U);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
 }
 
-TEST_F(KeeperTest, FlushesADirectoryOnceForABatch) {
+TEST_F(KeeperTest, FlushesAllDataThenRenamesAllThenFlushesEachDirectoryOnce) {
   Publish("Other");
   ASSERT_TRUE(AllPublished());
   const size_t before = FlushesAndRenames(world_->ops).size();
   HangInFlush();
   for (int i = 0; i < 3; ++i) Publish();
   Publish("Other");
+  world_->ops.SetCommitMethod(CommitMethod::kInTurn);
   world_->ops.fdatasync_gate().Open();
   ASSERT_TRUE(AllPublished());
-  int flushes = 0;
-  std::vector<std::string> directories;
+  std::vector<std::string> steps;
   const std::vector<std::string> all = FlushesAndRenames(world_->ops);
   for (const std::string& entry : std::vector(all.begin() + before, all.end())) {
-    if (entry.starts_with("flush directory ")) {
-      directories.push_back(entry.substr(16));
-    } else if (entry.starts_with("flush ")) {
-      ++flushes;
+    const bool directory = entry.starts_with("flush directory ");
+    steps.push_back(directory ? entry : entry.substr(0, entry.find(' ')));
+  }
+  EXPECT_EQ(steps, (std::vector<std::string>{"flush", "rename", "flush directory Readings",
+                                             "flush directory cpu", "flush", "flush", "flush",
+                                             "flush", "rename", "rename", "rename", "rename",
+                                             "flush directory Other", "flush directory Readings"}))
+      << "the first alone, then one group of four";
+  EXPECT_EQ(keeper_->counters().published.load(), 6U);
+  EXPECT_EQ(keeper_->counters().rounds.load(), 3U);
+}
+
+// Far more files than there are threads, or than there were ever places in a queue.
+TEST_F(KeeperTest, FlushesEveryFileOfABatchOfAnySizeBeforeItsName) {
+  HangInFlush();
+  constexpr int kFiles = 400;
+  for (int i = 0; i < kFiles; ++i) Publish("Method" + std::to_string(i % 7));
+  world_->ops.fdatasync_gate().Open();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(keeper_->counters().published.load(), 1U + kFiles);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
+  EXPECT_EQ(keeper_->counters().rounds.load(), 2U);
+  EXPECT_EQ(keeper_->counters().last_files.load(), static_cast<uint64_t>(kFiles));
+  std::set<std::string> flushed;
+  for (const std::string& entry : FlushesAndRenames(world_->ops)) {
+    if (entry.starts_with("rename ")) {
+      EXPECT_TRUE(flushed.contains(entry.substr(7))) << entry;
+    } else if (!entry.starts_with("flush directory ")) {
+      flushed.insert(entry.substr(6));
     }
   }
-  EXPECT_EQ(flushes, 5);
-  EXPECT_EQ(directories, (std::vector<std::string>{"Readings", "cpu", "Other", "Readings"}))
-      << "once for the first alone, then once for each of the others' two";
-  EXPECT_EQ(keeper_->published(), 6U);
+}
+
+TEST_F(KeeperTest, CopiesAFileWhoseFlushFailedAndPublishesTheCopy) {
+  std::unique_ptr<Writer> file = Begin(3);
+  const std::string original = file->path();
+  const std::string content = ReadFile(original);
+  world_->ops.Fail(Call::kFdatasync, EIO, 1);
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  const std::vector<std::string> published = FilesBelow(temp_.path(), ".capture");
+  ASSERT_EQ(published.size(), 1U);
+  EXPECT_EQ(ReadFile(published[0]), content);
+  EXPECT_FALSE(Exists(original)) << "it would be recovered, too";
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U) << "the copy was flushed";
+  const std::vector<std::string> journal = world_->ops.journal();
+  EXPECT_EQ(std::count(journal.begin(), journal.end(), "flush " + Base(original)), 1)
+      << "a second flush of it would say OK, and mean nothing";
+  logger_->Close();
+  EXPECT_EQ(log_.Count("its records are copied to", LogLevel::kWarning), 1U) << log_.Text();
 }
 
 TEST_F(KeeperTest, PublishesWhatItCannotFlush) {
   world_->ops.Fail(Call::kFdatasync, EIO);
-  std::vector<std::string> paths;
-  for (int i = 0; i < 5; ++i) paths.push_back(Publish());
+  for (int i = 0; i < 5; ++i) Publish();
   ASSERT_TRUE(AllPublished());
-  for (const std::string& path : paths) EXPECT_EQ(ReadFile(path), kFile);
-  EXPECT_EQ(keeper_->published(), 5U);
-  EXPECT_EQ(keeper_->unflushed(), 5U);
+  const std::vector<std::string> published = FilesBelow(temp_.path(), ".capture");
+  EXPECT_EQ(published.size(), 5U);
+  for (const std::string& path : published) EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
+  EXPECT_EQ(keeper_->counters().published.load(), 5U);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 5U);
+  EXPECT_EQ(keeper_->counters().outstanding.load(), 0U) << "no later flush brings back what failed";
   logger_->Close();
   EXPECT_EQ(log_.Count("Input/output error", LogLevel::kError), 1U)
       << "each file has a name of its own, and yet it is one error:\n"
@@ -220,71 +272,50 @@ TEST_F(KeeperTest, SaysWhenADirectoryCannotBeFlushed) {
   EXPECT_EQ(log_.Count("flush directory " + Directory(), LogLevel::kError), 1U) << log_.Text();
 }
 
-TEST_F(KeeperTest, PublishesUnflushedWhatTheQueueHasNoRoomFor) {
-  HangInFlush();
-  for (int i = 0; i < 128; ++i) Publish();
-  EXPECT_EQ(keeper_->published(), 0U);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Exists(Publish()));
-  EXPECT_EQ(keeper_->published(), 3U);
-  EXPECT_EQ(keeper_->unflushed(), 3U);
-  EXPECT_EQ(hints().size(), 3U);
-
-  world_->ops.fdatasync_gate().Open();
-  ASSERT_TRUE(AllPublished());
-  EXPECT_EQ(keeper_->published(), 1 + 128 + 3U);
-  EXPECT_EQ(keeper_->unflushed(), 3U);
-  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
-}
-
-TEST_F(KeeperTest, CloseRenamesWhatWaitsBehindAHangingFlush) {
+TEST_F(KeeperTest, CloseLeavesWhatAHangingDiskDoesNotFlushToTheNextRun) {
   HangInFlush();
   std::vector<std::string> waiting;
-  for (int i = 0; i < 3; ++i) waiting.push_back(Publish());
+  for (int i = 0; i < 200; ++i) waiting.push_back(Publish());
   keeper_->Close(In(milliseconds(5)));
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().left_in_progress == 201; }));
+  EXPECT_TRUE(FilesBelow(temp_.path(), ".capture").empty());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(keeper_->WaitUntilPublished(In(milliseconds(1)), {})));
+  world_->ops.fdatasync_gate().Open();
+
+  const std::shared_ptr<Keeper> next = *Keeper::Start(
+      {.logger = logger_, .recovery_interval = milliseconds(5), .given_up_delay = milliseconds(5)});
+  next->Recover(temp_.path());
+  EXPECT_TRUE(WaitUntil([&] { return next->counters().recovered == 201; }));
   for (const std::string& path : waiting) EXPECT_EQ(ReadFile(path), kFile);
-  EXPECT_EQ(keeper_->unflushed(), 3U);
-  EXPECT_EQ(FilesBelow(temp_.path(), ".prog").size(), 1U) << "the one that hangs";
-  EXPECT_TRUE(WaitUntil([&] { return hints().size() == 3; }));
-
-  world_->ops.fdatasync_gate().Open();
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->published() == 4; }));
-  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
-}
-
-TEST_F(KeeperTest, CloseRenamesWhatWaitsInTheSameBatch) {
-  world_->hint_gate.Close();
-  Publish();
-  ASSERT_TRUE(WaitUntil([&] { return world_->hint_gate.waiting() == 1; }));
-  std::vector<std::string> batch;
-  for (int i = 0; i < 3; ++i) batch.push_back(Publish());
-  world_->ops.fdatasync_gate().Close();
-  world_->hint_gate.Open();
-  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
-  keeper_->Close(In(milliseconds(5)));
-  EXPECT_FALSE(Exists(batch[0]));
-  EXPECT_TRUE(Exists(batch[1]));
-  EXPECT_TRUE(Exists(batch[2]));
-  world_->ops.fdatasync_gate().Open();
-  EXPECT_TRUE(WaitUntil([&] { return Exists(batch[0]); }));
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->published() == 4; }));
+  next->Close(PatienceEnds());
 }
 
 TEST_F(KeeperTest, CloseFlushesWhatTheDiskTakesInTime) {
   for (int i = 0; i < 20; ++i) Publish();
   keeper_->Close(PatienceEnds());
-  EXPECT_EQ(keeper_->published(), 20U);
-  EXPECT_EQ(keeper_->unflushed(), 0U);
+  EXPECT_EQ(keeper_->counters().published.load(), 20U);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
   EXPECT_EQ(hints().size(), 20U);
   keeper_->Close(PatienceEnds());
 }
 
-TEST_F(KeeperTest, PublishesAtOnceWhatComesAfterClose) {
+TEST_F(KeeperTest, LeavesInProgressWhatComesAfterClose) {
   keeper_->Close(PatienceEnds());
-  const std::string path = Publish();
+  EXPECT_FALSE(Exists(Publish()));
+  EXPECT_EQ(FilesBelow(temp_.path(), ".prog").size(), 1U);
+  EXPECT_EQ(keeper_->counters().left_in_progress.load(), 1U);
+  EXPECT_TRUE(hints().empty());
+}
+
+TEST_F(KeeperTest, CopiesARemovedFileThatComesAfterClose) {
+  std::unique_ptr<Writer> file = Begin();
+  const std::string path = file->path();
+  keeper_->Close(PatienceEnds());
+  std::filesystem::remove_all(temp_.path());
+  keeper_->Publish(std::move(file));
   EXPECT_EQ(ReadFile(path), kFile);
-  EXPECT_EQ(keeper_->published(), 1U);
-  EXPECT_EQ(keeper_->unflushed(), 1U);
-  EXPECT_EQ(hints(), std::vector{path});
+  EXPECT_EQ(keeper_->counters().lost.load(), 0U);
 }
 
 TEST_F(KeeperTest, HintsAtAFileThatIsClosed) {
@@ -302,33 +333,90 @@ TEST_F(KeeperTest, LeavesToRecoveryWhatItCannotRename) {
   keeper_->Recover(temp_.path());
   world_->ops.Fail(Call::kRename, EIO, 1);
   const std::string path = Publish();
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  const absl::Status waited = WaitUntilPublished();
+  EXPECT_FALSE(waited.ok()) << "those who wait are told why it is not there";
+  EXPECT_NE(waited.message().find("Input/output error"), absl::string_view::npos) << waited;
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   EXPECT_EQ(ReadFile(path), kFile);
-  EXPECT_EQ(keeper_->published(), 0U);
+  EXPECT_EQ(keeper_->counters().published.load(), 0U);
   logger_->Close();
   EXPECT_EQ(log_.Count("publish", LogLevel::kError), 1U) << log_.Text();
 }
 
 TEST_F(KeeperTest, WaitingEndsAtTheDeadlineAndWithTheStop) {
-  EXPECT_TRUE(keeper_->WaitUntilPublished(MonotonicTime::min(), {})) << "there is nothing";
+  EXPECT_TRUE(keeper_->WaitUntilPublished(MonotonicTime::min(), {}).ok()) << "there is nothing";
   HangInFlush();
-  EXPECT_FALSE(keeper_->WaitUntilPublished(In(milliseconds(5)), {}));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(keeper_->WaitUntilPublished(In(milliseconds(5)), {})));
   std::stop_source stop;
   std::thread other([&stop] { stop.request_stop(); });
-  EXPECT_FALSE(keeper_->WaitUntilPublished(PatienceEnds(), stop.get_token()));
+  EXPECT_TRUE(absl::IsCancelled(keeper_->WaitUntilPublished(PatienceEnds(), stop.get_token())));
   other.join();
   world_->ops.fdatasync_gate().Open();
   EXPECT_TRUE(AllPublished());
 }
 
-TEST_F(KeeperTest, WaitingEndsWhenCloseHasPublishedTheRest) {
-  HangInFlush();
+TEST_F(KeeperTest, AFailureIsToldToThoseWhoWaitForThatFileOnly) {
+  world_->ops.Fail(Call::kRename, EACCES, 1);
   Publish();
-  std::thread waiter([&] { EXPECT_FALSE(keeper_->WaitUntilPublished(In(milliseconds(50)), {})); });
-  keeper_->Close(In(milliseconds(5)));
-  waiter.join();  // The one that hangs is not published.
+  EXPECT_FALSE(WaitUntilPublished().ok());
+  const uint64_t known = keeper_->handed_over();
+  Publish();
+  EXPECT_TRUE(WaitUntilPublished(known).ok()) << WaitUntilPublished(known);
+}
+
+// A disk that hangs for a while, which the keeper does not wait for.
+class KeeperOfAHangingDiskTest : public KeeperTest {
+ protected:
+  KeeperOfAHangingDiskTest() : KeeperTest(milliseconds(20)) {}
+};
+
+TEST_F(KeeperOfAHangingDiskTest, PublishesUnflushedAndMakesItGoodLater) {
+  HangInFlush();
+  std::vector<std::string> paths;
+  for (int i = 0; i < 3; ++i) paths.push_back(Publish());
+  ASSERT_TRUE(AllPublished());
+  for (const std::string& path : paths) EXPECT_EQ(ReadFile(path), kFile);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 4U);
+  EXPECT_EQ(keeper_->counters().outstanding.load(), 4U);
+  EXPECT_TRUE(WaitUntil([&] { return hints().size() == 4; }));
+
+  // One is uploaded meanwhile, and needs no flush.
+  std::filesystem::remove(paths[0]);
   world_->ops.fdatasync_gate().Open();
-  EXPECT_TRUE(AllPublished());
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().outstanding == 0; }));
+  const std::vector<std::string> journal = world_->ops.journal();
+  EXPECT_EQ(std::count(journal.begin(), journal.end(), "flush " + Base(paths[0])), 0);
+  for (const std::string& path : {paths[1], paths[2]}) {
+    EXPECT_EQ(std::count(journal.begin(), journal.end(), "flush " + Base(path)), 1) << path;
+  }
+  EXPECT_GT(std::find(journal.begin(), journal.end(), "flush directory Readings"),
+            std::find(journal.begin(), journal.end(), "flush " + Base(paths[2])))
+      << "and their names";
+  logger_->Close();
+  EXPECT_TRUE(log_.Has("is published without a flush: its flush has hung for 20 ms"))
+      << log_.Text();
+}
+
+TEST_F(KeeperOfAHangingDiskTest, TakesNoMoreThreadsThanOneRoundDoes) {
+  HangInFlush();
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 40; ++i) Publish();
+    ASSERT_TRUE(AllPublished());
+  }
+  EXPECT_EQ(world_->ops.fdatasync_gate().waiting(), 1)
+      << "while a device hangs, nothing more is asked of it";
+}
+
+TEST_F(KeeperOfAHangingDiskTest, HangsWithAtMost32Threads) {
+  world_->hint_gate.Close();
+  Publish();
+  ASSERT_TRUE(WaitUntil([&] { return world_->hint_gate.waiting() == 1; }));
+  for (int i = 0; i < 100; ++i) Publish();
+  world_->ops.fdatasync_gate().Close();
+  world_->hint_gate.Open();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 32; }));
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 100U);
 }
 
 TEST_F(KeeperTest, RecoversWhatDeadProcessesLeft) {
@@ -341,13 +429,14 @@ TEST_F(KeeperTest, RecoversWhatDeadProcessesLeft) {
   WriteFile(too_high, kFile);
 
   keeper_->Recover(temp_.path());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2 && !Exists(empty); }));
+  EXPECT_TRUE(
+      WaitUntil([&] { return keeper_->counters().recovered.load() == 2 && !Exists(empty); }));
   EXPECT_EQ(ReadFile(capture_file::CompletePath(whole)), kFile);
   EXPECT_EQ(ReadFile(capture_file::CompletePath(torn)), kFile);
   EXPECT_EQ(ReadFile(foreign), "notes");
   EXPECT_EQ(ReadFile(too_high), kFile) << "no collector's file lies there";
   EXPECT_TRUE(WaitUntil([&] { return hints().size() == 2; }));
-  EXPECT_EQ(keeper_->published(), 0U);
+  EXPECT_EQ(keeper_->counters().published.load(), 0U);
   keeper_->Close(PatienceEnds());
   logger_->Close();
   EXPECT_EQ(log_.Count("its last 5 bytes were no whole record", LogLevel::kInfo), 1U)
@@ -364,7 +453,7 @@ TEST_F(KeeperTest, ComesBackForWhatIsInUse) {
   ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(Call::kLock) >= 2; }));
   EXPECT_TRUE(Exists(path));
   owner.Reset();
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile);
 }
 
@@ -374,7 +463,7 @@ TEST_F(KeeperTest, GoesToAnotherDirectoryWhenTold) {
   keeper_->Recover(nothing_here.path() + "/not/there");
   LeaveBehind(1);
   keeper_->Recover(temp_.path());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
 }
 
 TEST_F(KeeperTest, LooksAfterAFormerDirectoryUntilNothingIsInProgressThere) {
@@ -388,7 +477,7 @@ TEST_F(KeeperTest, LooksAfterAFormerDirectoryUntilNothingIsInProgressThere) {
   const int looks = world_->ops.Count(Call::kLock);
   ASSERT_TRUE(WaitUntil([&] { return world_->ops.Count(Call::kLock) >= looks + 2; }));
   owner.Reset();
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile);
 }
 
@@ -398,7 +487,8 @@ TEST_F(KeeperTest, LeavesLiveFilesAlone) {
   for (int pass = 1; pass <= 2; ++pass) {
     LeaveBehind(pass);
     keeper_->Recover(temp_.path());
-    ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() == static_cast<uint64_t>(pass); }));
+    ASSERT_TRUE(WaitUntil(
+        [&] { return keeper_->counters().recovered.load() == static_cast<uint64_t>(pass); }));
   }
   EXPECT_TRUE(Exists(live->path()));
   EXPECT_EQ(world_->ops.Count(Call::kLock), locks + 2) << "it was not even looked at";
@@ -407,7 +497,7 @@ TEST_F(KeeperTest, LeavesLiveFilesAlone) {
 TEST_F(KeeperTest, RecoversABrokenFileWhileItSleeps) {
   LeaveBehind(1);
   keeper_->Recover(temp_.path());
-  ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   // Nothing is due any more: only the broken file itself can wake the keeper.
   std::unique_ptr<Writer> file = Begin(2);
   world_->ops.CutWrites(2);
@@ -416,7 +506,7 @@ TEST_F(KeeperTest, RecoversABrokenFileWhileItSleeps) {
   ASSERT_TRUE(file->broken());
   const std::string path = file->path();
   keeper_->Abandon(std::move(file));
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 2; }));
   EXPECT_EQ(ReadFile(capture_file::CompletePath(path)), kFile + std::string(kRecord));
 }
 
@@ -437,10 +527,10 @@ TEST_F(KeeperTest, FollowsNoLinks) {
   for (uint64_t pass = 1; pass <= 2; ++pass) {
     LeaveBehind(static_cast<int>(pass));
     keeper_->Recover(temp_.path());
-    ASSERT_TRUE(WaitUntil([&] { return keeper_->recovered() >= pass; }));
+    ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() >= pass; }));
   }
   EXPECT_EQ(ReadFile(theirs), kFile);
-  EXPECT_EQ(keeper_->recovered(), 2U);
+  EXPECT_EQ(keeper_->counters().recovered.load(), 2U);
 }
 
 TEST_F(KeeperTest, RecoversThroughALinkToTheCaptureDirectory) {
@@ -448,16 +538,33 @@ TEST_F(KeeperTest, RecoversThroughALinkToTheCaptureDirectory) {
   std::filesystem::create_directory_symlink(temp_.path(), links.path() + "/capture");
   LeaveBehind(1);
   keeper_->Recover(links.path() + "/capture");
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
 }
 
 TEST_F(KeeperTest, SaysWhatItCannotRecoverAndTriesAgain) {
   world_->ops.Fail(Call::kRename, EIO, 3);
   const std::string path = LeaveBehind(1);
   keeper_->Recover(temp_.path());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   logger_->Close();
-  EXPECT_EQ(log_.Count("recover: publish " + path, LogLevel::kError), 1U) << log_.Text();
+  EXPECT_EQ(log_.Count("publish " + path, LogLevel::kError), 1U) << log_.Text();
+}
+
+// At the boot after a power cut there may be thousands.
+TEST_F(KeeperTest, FlushesFilesInProgressBetweenTheStepsOfARecovery) {
+  for (int i = 1; i <= 400; ++i) LeaveBehind(i);
+  keeper_->SetFlushPolicy({.durability = Durability::kPeriodic, .interval = milliseconds(1)});
+  const std::unique_ptr<Writer> live = Begin();
+  const std::string flush = "flush " + Base(live->path());
+  keeper_->Recover(temp_.path());
+  ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 400; }));
+  const std::vector<std::string> journal = world_->ops.journal();
+  const auto flushed = std::find(journal.begin(), journal.end(), flush);
+  ASSERT_NE(flushed, journal.end());
+  EXPECT_GT(std::count_if(flushed, journal.end(),
+                          [](const std::string& entry) { return entry.starts_with("rename "); }),
+            300)
+      << "before most of them were recovered";
 }
 
 TEST_F(KeeperTest, PublishesWhileItRecovers) {
@@ -465,7 +572,7 @@ TEST_F(KeeperTest, PublishesWhileItRecovers) {
   keeper_->Recover(temp_.path());
   for (int i = 0; i < 50; ++i) Publish();
   EXPECT_TRUE(AllPublished());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 50; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 50; }));
   EXPECT_EQ(FilesBelow(temp_.path(), ".capture").size(), 100U);
 }
 
@@ -547,16 +654,20 @@ TEST_F(KeeperOfLiveFilesTest, AreFlushedFromTheNextPeriodOnWhenThePolicyChanges)
   EXPECT_EQ(Flushes(file->path()), 1);
 }
 
-TEST_F(KeeperOfLiveFilesTest, AreOpenedForReadingAndStandInNobodysWay) {
+TEST_F(KeeperOfLiveFilesTest, AreNotOpenedForTheirFlush) {
   FlushEvery(milliseconds(1));
-  world_->ops.fdatasync_gate().Close();
+  const std::unique_ptr<Writer> file = Begin();
+  world_->ops.Fail(Call::kOpen, EMFILE, FaultyFileOps::kAlways, Base(file->path()));
+  EXPECT_TRUE(WaitUntil([&] { return Flushes(file->path()) == 1; }));
+}
+
+TEST_F(KeeperOfLiveFilesTest, AreClosedWhenTheyArePublished) {
+  FlushEvery(milliseconds(1));
   std::unique_ptr<Writer> file = Begin();
-  const std::string path = file->path();
-  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
-  // The keeper has the file open, and hangs. Somebody publishes it, as Close does.
-  ASSERT_TRUE(file->Append(kRecord).ok());
-  const std::string complete = *file->Publish();
-  file.reset();
+  const std::string complete = capture_file::CompletePath(file->path());
+  ASSERT_TRUE(WaitUntil([&] { return Flushes(file->path()) == 1; }));
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
   const UniqueFd upload(::open(complete.c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(FileOps::System().TryLock(upload.get()), 0);
   if (FileOps::System().TryLease(upload.get(), F_RDLCK) != 0) {
@@ -564,55 +675,69 @@ TEST_F(KeeperOfLiveFilesTest, AreOpenedForReadingAndStandInNobodysWay) {
   }
 }
 
-TEST_F(KeeperOfLiveFilesTest, AFlushThatHangsDelaysNeitherPublishNorClose) {
+TEST_F(KeeperOfLiveFilesTest, AFlushThatHangsDelaysNoAppendAndNoClose) {
   FlushEvery(milliseconds(1));
   world_->ops.fdatasync_gate().Close();
   std::unique_ptr<Writer> live = Begin();
   ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
   for (int i = 0; i < 128; ++i) Publish();
-  EXPECT_EQ(keeper_->published(), 0U);
-  EXPECT_TRUE(Exists(Publish())) << "unflushed, since the queue is full";
-  EXPECT_EQ(keeper_->unflushed(), 1U);
   EXPECT_TRUE(live->Append(kRecord).ok());
   keeper_->Publish(std::move(live));
   keeper_->Close(In(milliseconds(5)));
-  EXPECT_EQ(keeper_->published(), 130U);
-  EXPECT_EQ(keeper_->unflushed(), 130U);
-  EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty());
+  EXPECT_EQ(keeper_->counters().published.load(), 0U);
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
+  EXPECT_EQ(FilesBelow(temp_.path(), ".prog").size(), 129U);
 }
 
-TEST_F(KeeperOfLiveFilesTest, FinishedOnesWaitForOneFlushAtMost) {
+TEST_F(KeeperOfLiveFilesTest, AreFlushedTogetherAndWithTheFinishedOnes) {
   FlushEvery(std::chrono::hours(1));
   std::vector<std::unique_ptr<Writer>> live;
   for (int i = 0; i < 3; ++i) live.push_back(Begin(1, "Other"));
-  world_->ops.fdatasync_gate().Close();
+  HangInFlush();
+  Publish();
   FlushEvery(milliseconds(1));
-  ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
-  const std::string path = Publish();
-  const std::string name = Base(path).substr(0, Base(path).find(".capture")) + ".prog";
+  const uint64_t before = keeper_->counters().rounds;
   world_->ops.fdatasync_gate().Open();
   ASSERT_TRUE(AllPublished());
   ASSERT_TRUE(WaitUntil([&] {
     return std::all_of(live.begin(), live.end(),
                        [&](const auto& file) { return Flushes(file->path()) == 1; });
   }));
-  std::vector<std::string> flushes;
-  for (const std::string& entry : FlushesAndRenames(world_->ops)) {
-    if (entry.starts_with("flush 2")) flushes.push_back(entry);
-  }
-  ASSERT_EQ(flushes.size(), 4U);
-  EXPECT_EQ(flushes[1], "flush " + name);
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().rounds >= before + 2; }));
 }
 
-TEST_F(KeeperOfLiveFilesTest, AFailedFlushIsCountedAndTriedAgain) {
-  world_->ops.Fail(Call::kFdatasync, EIO, 3);
+TEST_F(KeeperOfLiveFilesTest, ANewFileIsNotFlushedBeforeItsFirstBytesAreAnIntervalOld) {
+  FlushEvery(std::chrono::seconds(1));
+  std::unique_ptr<Writer> first = Begin();
+  ASSERT_TRUE(WaitUntil([&] { return Flushes(first->path()) == 1; }));
+  // Another takes its place just before the next round: the promise for its bytes begins with it.
+  const auto round = std::chrono::steady_clock::now();
+  ASSERT_TRUE(
+      WaitUntil([&] { return std::chrono::steady_clock::now() - round > milliseconds(500); }));
+  keeper_->Publish(std::move(first));
+  ASSERT_TRUE(AllPublished());
+  const auto begun = std::chrono::steady_clock::now();
+  const std::unique_ptr<Writer> second = Begin();
+  ASSERT_TRUE(WaitUntil([&] { return Flushes(second->path()) == 1; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, milliseconds(900));
+}
+
+TEST_F(KeeperOfLiveFilesTest, OneWhoseFlushFailedIsFinishedAndCopied) {
+  world_->ops.Fail(Call::kFdatasync, EIO, 1);
   FlushEvery(milliseconds(1));
-  const std::unique_ptr<Writer> file = Begin();
-  EXPECT_TRUE(WaitUntil([&] { return Flushes(file->path()) == 4; }));
-  EXPECT_EQ(keeper_->failed_flushes(), 3U);
-  EXPECT_EQ(keeper_->unflushed(), 0U) << "which counts published ones";
-  logger_->Close();
-  EXPECT_EQ(log_.Count("Input/output error", LogLevel::kError), 1U) << log_.Text();
+  std::unique_ptr<Writer> file = Begin(2);
+  const std::string content = ReadFile(file->path());
+  const std::string path = file->path();
+  ASSERT_TRUE(WaitUntil([&] { return world_->displaced > 0; })) << "its collector is told";
+  EXPECT_EQ(keeper_->counters().failed_flushes.load(), 1U);
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(Flushes(path), 1) << "a second flush of it would say OK, and mean nothing";
+  const std::vector<std::string> published = FilesBelow(temp_.path(), ".capture");
+  ASSERT_EQ(published.size(), 1U);
+  EXPECT_EQ(ReadFile(published[0]), content);
+  EXPECT_FALSE(Exists(path));
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U);
 }
 
 TEST_F(KeeperOfLiveFilesTest, NothingIsFlushedWhereOnlyTheProcessMayDie) {
@@ -623,8 +748,7 @@ TEST_F(KeeperOfLiveFilesTest, NothingIsFlushedWhereOnlyTheProcessMayDie) {
   EXPECT_TRUE(Exists(path));
   EXPECT_EQ(FlushesAndRenames(world_->ops).size(), 1U) << "the rename";
   keeper_->Close(PatienceEnds());
-  EXPECT_TRUE(Exists(Publish()));
-  EXPECT_EQ(keeper_->unflushed(), 0U) << "none was asked for";
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 0U) << "none was asked for";
 }
 
 TEST_F(KeeperOfLiveFilesTest, AreReportedWhenTheyLoseTheirName) {
@@ -647,15 +771,15 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsCopied) {
   keeper_->Publish(std::move(file));
   ASSERT_TRUE(AllPublished());
   EXPECT_EQ(ReadFile(complete), content);
-  EXPECT_EQ(keeper_->published(), 1U);
-  EXPECT_EQ(keeper_->lost(), 0U);
+  EXPECT_EQ(keeper_->counters().published.load(), 1U);
+  EXPECT_EQ(keeper_->counters().lost.load(), 0U);
   EXPECT_EQ(FilesBelow(temp_.path()).size(), 1U);
   // In this order: the copy's data, its name, its directories.
   std::vector<std::string> journal = FlushesAndRenames(world_->ops);
   const std::string name = Base(complete).substr(0, Base(complete).find(".capture")) + ".prog";
   std::vector<std::string> expected{"flush " + name, "rename " + name};
   AddPathTo(expected, Directory());
-  ASSERT_GT(journal.size(), expected.size());
+  ASSERT_GE(journal.size(), expected.size());
   journal.erase(journal.begin(), journal.end() - static_cast<std::ptrdiff_t>(expected.size()));
   EXPECT_EQ(journal, expected);
   logger_->Close();
@@ -666,7 +790,7 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsCopied) {
 TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsKeptUntilItCanBeCopied) {
   for (const auto& [call, error] : {std::pair(Call::kOpen, EMFILE), std::pair(Call::kMkdir, EACCES),
                                     std::pair(Call::kWrite, ENOSPC)}) {
-    const uint64_t published = keeper_->published();
+    const uint64_t published = keeper_->counters().published.load();
     std::unique_ptr<Writer> file = Begin(3);
     const std::string content = ReadFile(file->path());
     const std::string complete = capture_file::CompletePath(file->path());
@@ -676,14 +800,14 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneIsKeptUntilItCanBeCopied) {
     keeper_->Publish(std::move(file));
     ASSERT_TRUE(
         WaitUntil([&, failing = call] { return world_->ops.Count(failing) >= before + 3; }));
-    EXPECT_EQ(keeper_->published(), published);
+    EXPECT_EQ(keeper_->counters().published.load(), published);
     EXPECT_TRUE(FilesBelow(temp_.path(), ".capture").empty());
     world_->ops.Heal();
-    ASSERT_TRUE(WaitUntil([&] { return keeper_->published() == published + 1; }));
+    ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().published.load() == published + 1; }));
     EXPECT_EQ(ReadFile(complete), content);
     EXPECT_TRUE(FilesBelow(temp_.path(), ".prog").empty()) << "nothing is left of failed copies";
   }
-  EXPECT_EQ(keeper_->lost(), 0U);
+  EXPECT_EQ(keeper_->counters().lost.load(), 0U);
 }
 
 TEST_F(KeeperOfLiveFilesTest, ARemovedOneThatCannotBeCopiedIsLostAtTheEndAndCounted) {
@@ -692,10 +816,10 @@ TEST_F(KeeperOfLiveFilesTest, ARemovedOneThatCannotBeCopiedIsLostAtTheEndAndCoun
   std::filesystem::remove_all(temp_.path());
   world_->ops.Fail(Call::kMkdir, EROFS);
   keeper_->Publish(std::move(file));
-  ASSERT_TRUE(AllPublished());
-  EXPECT_EQ(keeper_->lost(), 0U);
+  EXPECT_FALSE(AllPublished());
+  EXPECT_EQ(keeper_->counters().lost.load(), 0U);
   keeper_->Close(PatienceEnds());
-  EXPECT_EQ(keeper_->lost(), 1U);
+  EXPECT_EQ(keeper_->counters().lost.load(), 1U);
   logger_->Close();
   EXPECT_EQ(log_.Count("the records in " + path + " are lost", LogLevel::kError), 1U)
       << log_.Text();
@@ -720,11 +844,11 @@ TEST_F(KeeperTest, ComesBackForADirectoryThatItMayNotRead) {
   world_->ops.Fail(Call::kReadDirectory, EACCES, 2);
   const std::string path = LeaveBehind(1);
   keeper_->Recover(temp_.path());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   world_->ops.Fail(Call::kOpen, EACCES, 2, "Readings");
   LeaveBehind(2);
   keeper_->Recover(temp_.path());
-  EXPECT_TRUE(WaitUntil([&] { return keeper_->recovered() == 2; }));
+  EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 2; }));
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ class OneSensor {
     EXPECT_EQ(stats.ticks_due, stats.captured + stats.missed + stats.failed);
     EXPECT_EQ(stats.failed, stats.dropped.total());
     EXPECT_EQ(stats.captured + stats.failed, static_cast<uint64_t>(sensor_.calls()));
-    EXPECT_EQ(capture_->keeper().lost(), 0U);
+    EXPECT_EQ(capture_->keeper().counters().lost.load(), 0U);
   }
 
   capture::Capture& capture() { return *capture_; }

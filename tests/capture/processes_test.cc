@@ -108,7 +108,7 @@ TEST_F(ProcessesTest, ShareADirectoryWithoutStealingLosingOrMerging) {
   // A new file whose lock recovery held for an instant is left to it, empty.
   keeper_->Recover(directory_);
   EXPECT_TRUE(WaitUntil([&] { return FilesBelow(directory_, ".prog").empty(); }));
-  EXPECT_EQ(keeper_->recovered(), 0U) << "nobody has died";
+  EXPECT_EQ(keeper_->counters().recovered.load(), 0U) << "nobody has died";
   ExpectEachRunWhole();
 }
 

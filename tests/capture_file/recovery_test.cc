@@ -97,15 +97,27 @@ class RecoveryTest : public ::testing::Test {
   }
   // What the tests write is an hour old.
   RecoveryTest() { clock_.StepWall(std::chrono::hours(1)); }
-  Recovery Recover(const std::string& path) {
+  // What became of it, and where it is published as the keeper does it.
+  struct Recovered : Recovery {
+    std::string path;
+  };
+  Recovered Recover(const std::string& path) {
     absl::StatusOr<Recovery> recovery = recoverer_.Recover(path);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
+    if (recovery.ok() && recovery->outcome == RecoveryOutcome::kInUse) {
+      // Where the file system has no leases, the age tells.
+      clock_.Advance(std::chrono::minutes(5));
+      recovery = recoverer_.Recover(path);
+    }
     if (!recovery.ok()) return {};
-    // Where the file system has no leases, the age tells.
-    if (recovery->outcome != RecoveryOutcome::kInUse) return *recovery;
-    clock_.Advance(std::chrono::minutes(5));
-    recovery = recoverer_.Recover(path);
-    return recovery.ok() ? *recovery : Recovery{};
+    Recovered recovered{*std::move(recovery), ""};
+    if (recovered.file == nullptr) return recovered;
+    EXPECT_TRUE(recovered.file->Flush().ok());
+    absl::StatusOr<std::string> published = recovered.file->Publish();
+    EXPECT_TRUE(published.ok()) << published.status();
+    if (published.ok()) recovered.path = *published;
+    recovered.file = nullptr;
+    return recovered;
   }
   bool HasLeases() const {
     WriteFile(temp_.path() + "/lease", "");
@@ -126,27 +138,19 @@ class RecoveryTest : public ::testing::Test {
 };
 
 TEST_F(RecoveryTest, PublishesWhatAProcessLeftBehind) {
-  const Recovery recovery = Recover(Leave(TabularFile(3)));
-  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+  const Recovered recovery = Recover(Leave(TabularFile(3)));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
   EXPECT_EQ(recovery.path, complete_);
   EXPECT_EQ(recovery.cut_bytes, 0U);
   EXPECT_EQ(FilesBelow(temp_.path()), std::vector{complete_});
   EXPECT_EQ(ReadFile(complete_), TabularFile(3));
 }
 
-TEST_F(RecoveryTest, FlushesBeforeAndAfterTheRename) {
-  Recover(Leave(TabularFile(1)));
-  const std::string name(BaseName(in_progress_));
-  EXPECT_EQ(ops_.journal(),
-            (std::vector<std::string>{"flush " + name, "rename " + name,
-                                      "flush directory " + std::string(BaseName(temp_.path()))}));
-}
-
 TEST_F(RecoveryTest, CutsATornTailOff) {
   for (const std::string& tail : {Frame(TabularRecord(9)).substr(0, 10), std::string(5000, '\0'),
                                   std::string("\xff\xff\xff"), Frame("no record")}) {
-    const Recovery recovery = Recover(Leave(TabularFile(2) + tail));
-    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+    const Recovered recovery = Recover(Leave(TabularFile(2) + tail));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
     EXPECT_EQ(recovery.cut_bytes, tail.size());
     EXPECT_EQ(ReadFile(complete_), TabularFile(2));
     ::unlink(complete_.c_str());
@@ -158,8 +162,8 @@ TEST_F(RecoveryTest, CutsBeforeARecordWithZerosInside) {
   const std::string record = Frame(TabularRecord(9));
   for (const size_t begin : {size_t{3}, record.size() / 2, record.size() - 12}) {
     const std::string zeroed = record.substr(0, begin) + std::string(record.size() - begin, '\0');
-    const Recovery recovery = Recover(Leave(TabularFile(2) + zeroed + Frame(TabularRecord(2))));
-    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished) << begin;
+    const Recovered recovery = Recover(Leave(TabularFile(2) + zeroed + Frame(TabularRecord(2))));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered) << begin;
     EXPECT_EQ(ReadFile(complete_), TabularFile(2)) << begin;
     ::unlink(complete_.c_str());
   }
@@ -169,7 +173,7 @@ TEST_F(RecoveryTest, RemovesWhatHoldsNoRecord) {
   for (const std::string& content :
        {std::string(), Frame(TestMetadata()), Frame(TestMetadata()) + std::string(100, '\0'),
         Frame(TestMetadata()) + Frame(TabularRecord(0)).substr(0, 12), std::string(4096, '\0')}) {
-    const Recovery recovery = Recover(Leave(content));
+    const Recovered recovery = Recover(Leave(content));
     EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRemovedEmpty);
     EXPECT_EQ(recovery.cut_bytes, content.size());
     EXPECT_TRUE(FilesBelow(temp_.path()).empty());
@@ -183,8 +187,8 @@ TEST_F(RecoveryTest, PublishesGarbageWholeForSyncToSetAside) {
   for (const std::string& garbage :
        {noise, std::string("\nsomebody's notes, under a name of ours\n"),
         Frame(TestMetadata()).substr(0, 20)}) {
-    const Recovery recovery = Recover(Leave(garbage));
-    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+    const Recovered recovery = Recover(Leave(garbage));
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
     EXPECT_EQ(recovery.cut_bytes, 0U);
     EXPECT_EQ(ReadFile(complete_), garbage);
     ::unlink(complete_.c_str());
@@ -193,8 +197,8 @@ TEST_F(RecoveryTest, PublishesGarbageWholeForSyncToSetAside) {
 
 TEST_F(RecoveryTest, MovesOnFromATakenName) {
   WriteFile(complete_, "somebody's");
-  const Recovery recovery = Recover(Leave(TabularFile(1)));
-  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kPublished);
+  const Recovered recovery = Recover(Leave(TabularFile(1)));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
   EXPECT_EQ(recovery.path,
             temp_.path() + "/" + CompleteName(kStart + std::chrono::microseconds(1)));
   EXPECT_EQ(ReadFile(recovery.path), TabularFile(1));
@@ -208,7 +212,7 @@ TEST_F(RecoveryTest, LeavesALockedFileToItsOwner) {
     EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
     EXPECT_EQ(ReadFile(in_progress_), TabularFile(3));
   }
-  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kRecovered);
 }
 
 TEST_F(RecoveryTest, LeavesAnOpenFileToAnOwnerThatTakesNoLock) {
@@ -219,7 +223,7 @@ TEST_F(RecoveryTest, LeavesAnOpenFileToAnOwnerThatTakesNoLock) {
     EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
     EXPECT_EQ(ReadFile(in_progress_), TabularFile(3));
   }
-  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kRecovered);
 }
 
 TEST_F(RecoveryTest, LeavesAFileThatIsWrittenInThisProcess) {
@@ -229,7 +233,7 @@ TEST_F(RecoveryTest, LeavesAFileThatIsWrittenInThisProcess) {
   ASSERT_TRUE((*writer)->Append(Frame(TabularRecord(0))).ok());
   EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kInUse);
   writer->reset();
-  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+  EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kRecovered);
   EXPECT_EQ(ReadFile(complete_), TabularFile(1));
 }
 
@@ -241,7 +245,7 @@ TEST_F(RecoveryTest, LeavesAFileThatMayHaveBeenClosedToBeRenamed) {
     EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kJustWritten);
     EXPECT_EQ(ReadFile(in_progress_), TabularFile(1));
     clock_.Advance(std::chrono::milliseconds(200));
-    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kRecovered);
     ::unlink(complete_.c_str());
   }
 }
@@ -266,7 +270,7 @@ TEST_F(RecoveryWithoutLeasesTest, WaitsFiveMinutesFromWhenItSawAFileFirst) {
   clock_.Advance(std::chrono::minutes(4));
   EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
   clock_.Advance(std::chrono::minutes(1));
-  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+  EXPECT_EQ(Look(), RecoveryOutcome::kRecovered);
 }
 
 TEST_F(RecoveryWithoutLeasesTest, DoesNotBelieveTheWallClock) {
@@ -277,7 +281,7 @@ TEST_F(RecoveryWithoutLeasesTest, DoesNotBelieveTheWallClock) {
     EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "old by a clock that may have jumped";
     clock_.StepWall(-10 * age);
     clock_.Advance(std::chrono::minutes(5));
-    EXPECT_EQ(Look(), RecoveryOutcome::kPublished) << "from the future, perhaps";
+    EXPECT_EQ(Look(), RecoveryOutcome::kRecovered) << "from the future, perhaps";
     ::unlink(complete_.c_str());
   }
 }
@@ -292,7 +296,7 @@ TEST_F(RecoveryWithoutLeasesTest, TheLockAloneTellsOfItsOwner) {
   }
   EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "the first look at a file that may be anybody's";
   clock_.Advance(std::chrono::minutes(5));
-  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+  EXPECT_EQ(Look(), RecoveryOutcome::kRecovered);
 }
 
 TEST_F(RecoveryWithoutLeasesTest, AFileThatChangesIsInUse) {
@@ -305,7 +309,7 @@ TEST_F(RecoveryWithoutLeasesTest, AFileThatChangesIsInUse) {
     EXPECT_EQ(Look(), RecoveryOutcome::kInUse);
   }
   clock_.Advance(std::chrono::minutes(5));
-  EXPECT_EQ(Look(), RecoveryOutcome::kPublished);
+  EXPECT_EQ(Look(), RecoveryOutcome::kRecovered);
 }
 
 TEST_F(RecoveryWithoutLeasesTest, ForgetsWhatItDoesNotMeet) {
@@ -352,8 +356,7 @@ TEST_F(RecoveryTest, AFileThatIsGoneIsNobodysFault) {
 }
 
 TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
-  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate,
-                          Call::kFdatasync, Call::kRename}) {
+  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate}) {
     const std::string content = TabularFile(2) + "torn";
     Leave(content);
     ops_.Fail(call, EIO);
@@ -363,7 +366,7 @@ TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
         << recovery.status();
     EXPECT_EQ(ReadFile(in_progress_).substr(0, TabularFile(2).size()), TabularFile(2));
     ops_.Heal();
-    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kPublished);
+    EXPECT_EQ(Recover(in_progress_).outcome, RecoveryOutcome::kRecovered);
     EXPECT_EQ(ReadFile(complete_), TabularFile(2));
     ::unlink(complete_.c_str());
   }

@@ -46,6 +46,7 @@ class CloseTest : public World {
     server_->SetFaults({});
     MakeManager();
     ASSERT_TRUE(IsOk(Reconfigure()));
+    ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); })) << "they are recovered";
     ASSERT_TRUE(IsOk(SyncAll()));
     ExpectArrivedOnce(name);
     EXPECT_EQ(OnDisk(), std::vector<std::string>{});
@@ -223,10 +224,9 @@ TEST_F(CloseTest, ADiskThatHangsIsSaidAndHoldsUpNothing) {
   EXPECT_TRUE(Has(result.ToString(), "the disk hangs"));
   sync.join();
   EXPECT_TRUE(HasCode(absl::StatusCode::kCancelled, synced));
-  EXPECT_EQ(OnDisk(".prog").size(), 1U) << "the one whose flush hangs";
-  EXPECT_GT(manager_->Stats().unflushed_files, 0U);
+  EXPECT_GE(OnDisk(".prog").size(), 2U) << "for the next run to recover";
+  EXPECT_EQ(manager_->Stats().unflushed_files, 0U);
   disk.fdatasync_gate().Open();
-  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
   ExpectTheNextRunUploads("cpu");
   ExpectArrivedOnce("memory");
 }
@@ -247,10 +247,10 @@ TEST_F(CloseTest, ACollectorWhoseWriteHangsIsNamed) {
   EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
   EXPECT_TRUE(Has(result.ToString(), "rdk:component:sensor/cpu Readings"));
   disk.write_gate().Open();
-  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
   config_.capture_disabled = true;
   MakeManager();
   ASSERT_TRUE(IsOk(Reconfigure()));
+  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); })) << "it is recovered";
   ASSERT_TRUE(IsOk(SyncAll()));
   EXPECT_GE(ReceivedBy("cpu").size(), captured);
 }
@@ -316,7 +316,6 @@ TEST_F(CloseTest, WithEverythingAtOnce) {
   EXPECT_TRUE(absl::IsCancelled(synced) || absl::IsFailedPrecondition(synced)) << synced;
   disk.fdatasync_gate().Open();
   gate_->Open();
-  ASSERT_TRUE(WaitUntil([&] { return OnDisk(".prog").empty(); }));
   ExpectTheNextRunUploads("cpu");
   EXPECT_EQ(ReceivedBy("stuck"), UpTo(Returned("stuck")));
 }

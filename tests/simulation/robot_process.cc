@@ -49,10 +49,15 @@ RobotProcess::~RobotProcess() {
 bool RobotProcess::Recover() {
   const int before = options_.disk->listings();
   keeper_->Recover(options_.capture_directory);
-  return options_.disk->WaitForListing(before);
+  const bool listed = options_.disk->WaitForListing(before);
+  Rest();
+  return listed;
 }
 
-void RobotProcess::Rest() { EXPECT_TRUE(keeper_->WaitUntilPublished(PatienceEnds(), {})); }
+void RobotProcess::Rest() {
+  // Where the disk fails, files are not published.
+  EXPECT_FALSE(absl::IsDeadlineExceeded(keeper_->WaitUntilPublished(PatienceEnds(), {})));
+}
 
 capture::Output& RobotProcess::OutputOf(const std::string& collector) {
   std::shared_ptr<capture::Output>& output = outputs_[collector];

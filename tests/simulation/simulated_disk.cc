@@ -245,6 +245,11 @@ void SimulatedDisk::Disguise(struct stat* result) {
 }
 
 int SimulatedDisk::Fstat(int fd, struct stat* result) {
+  if (PathOf(fd).ends_with(".prog")) {
+    MutexLock lock(mutex_);
+    ++looks_;
+    changed_.NotifyAll();
+  }
   return Do(Call::kFstat, [&] {
     const int failed = FileOps::Fstat(fd, result);
     if (failed == 0) Disguise(result);
@@ -253,11 +258,6 @@ int SimulatedDisk::Fstat(int fd, struct stat* result) {
 }
 
 int SimulatedDisk::LstatAt(int dir, const char* path, struct stat* result) {
-  {
-    MutexLock lock(mutex_);
-    ++looks_;
-    changed_.NotifyAll();
-  }
   return Do(Call::kLstat, [&] {
     const int failed = FileOps::LstatAt(dir, path, result);
     if (failed == 0) Disguise(result);

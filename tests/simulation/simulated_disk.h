@@ -90,7 +90,7 @@ class SimulatedDisk final : public FileOps {
   // False: no more of them in time.
   bool WaitForListing(int before) DM_EXCLUDES(mutex_);
 
-  // How often a name has been looked at with LstatAt.
+  // How often a file in progress has been looked at with Fstat.
   int looks() const DM_EXCLUDES(mutex_);
   // False: not so often in time.
   bool WaitForLooks(int looks) DM_EXCLUDES(mutex_);
@@ -106,6 +106,8 @@ class SimulatedDisk final : public FileOps {
   int Ftruncate(int fd, off_t size) override;
   int Fdatasync(int fd) override;
   int Fsync(int fd) override;
+  // As a file system in memory, so that the calls come in the same order each time.
+  CommitMethod CommitMethodFor(int) override { return CommitMethod::kInTurn; }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override;
   int UnlinkAt(int dir, const char* path) override;
   int MkdirAt(int dir, const char* path, mode_t mode) override;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <functional>
 #include <list>
@@ -32,6 +33,8 @@ class FaultyFileOps final : public FileOps {
     kFtruncate,
     kFdatasync,
     kFsync,
+    kSyncFileRange,
+    kSyncfs,
     kRename,
     kUnlink,
     kMkdir,
@@ -63,7 +66,10 @@ class FaultyFileOps final : public FileOps {
     faults_.clear();
   }
 
-  // Closed, it holds every Fdatasync.
+  // How files are said to be committed, whatever file system they lie on.
+  void SetCommitMethod(CommitMethod method) { commit_method_ = method; }
+
+  // Closed, it holds every Fdatasync and Syncfs.
   Gate& fdatasync_gate() { return fdatasync_gate_; }
   // Closed, it holds every write.
   Gate& write_gate() { return write_gate_; }
@@ -126,10 +132,18 @@ class FaultyFileOps final : public FileOps {
     if (Fails(Call::kFsync, PathOf(fd))) return -1;
     return 0;
   }
-  int Syncfs(int) override {
-    Note("flush file system");
+  int SyncFileRange(int fd, unsigned flags) override {
+    if (Fails(Call::kSyncFileRange, PathOf(fd))) return -1;
+    (void)flags;
     return 0;
   }
+  int Syncfs(int fd) override {
+    Note("flush file system");
+    fdatasync_gate_.Pass();
+    if (Fails(Call::kSyncfs, PathOf(fd))) return -1;
+    return 0;
+  }
+  CommitMethod CommitMethodFor(int) override { return commit_method_; }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
     Note(absl::StrCat("rename ", Base(from)));
     if (Fails(Call::kRename, from)) return -1;
@@ -204,6 +218,7 @@ class FaultyFileOps final : public FileOps {
     return fails;
   }
 
+  std::atomic<CommitMethod> commit_method_{CommitMethod::kEach};
   Gate fdatasync_gate_;
   Gate write_gate_;
   mutable std::mutex mutex_;
