@@ -146,6 +146,16 @@ TEST_F(BenchTest, UploadTabularFiles) {
   EXPECT_THROW(Run(&UploadTabularFiles, ops), Broken);
 }
 
+TEST_F(BenchTest, DiskWear) {
+  try {
+    EXPECT_EQ(Ids(Run(&DiskWear)), "P12 P12 P12 P12 P12 P12 P12 P12 ");
+  } catch (const Skipped& reason) {
+    GTEST_SKIP() << reason.what();
+  }
+  LosesAWrite ops;
+  EXPECT_THROW(Run(&DiskWear, ops), Broken);
+}
+
 TEST_F(BenchTest, Footprint) { EXPECT_EQ(Ids(Run(&Footprint)), "P13 P13 "); }
 
 TEST_F(BenchTest, BacklogTimeCurve) {

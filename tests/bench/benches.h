@@ -32,6 +32,9 @@ std::vector<Row> Memory(const Settings& settings);
 std::vector<Row> Idle(const Settings& settings);
 // P11: upload tabular files, against requests that are there already, and against parsing.
 std::vector<Row> UploadTabularFiles(const Settings& settings);
+// P12: what is written to a disk, and how often it is flushed, against files that no flush is asked
+// for. Throws Skipped where no file system can be mounted.
+std::vector<Row> DiskWear(const Settings& settings);
 // P13: the size of the robot, and its start.
 std::vector<Row> Footprint(const Settings& settings);
 // P13: a clean build. No row if it is not said of what.

@@ -119,9 +119,11 @@ class WatchedClock final : public Clock {
   mutable std::vector<std::unique_ptr<Watched>> watched_;
 };
 
-size_t CountRecords(const std::string& directory) {
+}  // namespace
+
+CapturedFiles LookAtFiles(const std::string& directory) {
   FileOps& ops = FileOps::System();
-  size_t count = 0;
+  CapturedFiles files;
   for (const std::string& path : testing::FilesBelow(directory, ".capture")) {
     const absl::StatusOr<UniqueFd> fd = OpenFile(ops, path, O_RDONLY);
     struct stat info {};
@@ -132,14 +134,13 @@ size_t CountRecords(const std::string& directory) {
       const auto record = reader->Next();
       Require(record.ok(), "a file cannot be read");
       if (!record->has_value()) break;
-      ++count;
+      ++files.records;
     }
     Require(reader->torn().ok(), "a file is torn");
+    files.bytes += static_cast<uint64_t>(info.st_size);
   }
-  return count;
+  return files;
 }
-
-}  // namespace
 
 Work RunCollectors(const Settings& settings, const Load& load) {
   const testing::TempDir directory(settings.directory);
@@ -185,7 +186,7 @@ Work RunCollectors(const Settings& settings, const Load& load) {
             "a tick is neither captured nor missed");
     captured += stats.captured;
   }
-  Require(work.lateness.size() == captured && CountRecords(directory.path()) == captured,
+  Require(work.lateness.size() == captured && LookAtFiles(directory.path()).records == captured,
           "a record is missing on the disk");
   return work;
 }

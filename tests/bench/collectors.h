@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tests/bench/settings.h"
@@ -24,6 +26,13 @@ struct Work {
 // Collectors of a reading with six values. Throws Broken if a tick is neither captured nor counted
 // as missed, or a record is missing on the disk.
 Work RunCollectors(const Settings& settings, const Load& load);
+
+// What lies in the capture files below a directory. Throws Broken unless each is whole.
+struct CapturedFiles {
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+};
+CapturedFiles LookAtFiles(const std::string& directory);
 
 // Threads that sleep until the same ticks. With `write`, each appends as many bytes as a collector.
 Work RunThreads(const Settings& settings, const Load& load, bool write);

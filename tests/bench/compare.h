@@ -20,6 +20,11 @@ class Broken : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+// What a run needs is not to be had here: there is nothing to measure.
+class Skipped : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 // Throws Broken with `what` unless it is true.
 void Require(bool holds, std::string_view what);
 

@@ -1,5 +1,7 @@
 // Runs the benches and prints their table.
-//   bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--brief]
+//   bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--file-system TYPE]
+//         [--brief]
+// --file-system is what P12 measures on: ext4, xfs or btrfs.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -61,7 +63,8 @@ struct Options {
 
 int Usage() {
   std::fputs(
-      "usage: bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--brief]\n",
+      "usage: bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] "
+      "[--file-system TYPE] [--brief]\n",
       stderr);
   return 2;
 }
@@ -82,6 +85,7 @@ constexpr Bench kBenches[] = {{"P1", &Encode},
                               {"P9", &Memory},
                               {"P10", &Idle},
                               {"P11", &UploadTabularFiles},
+                              {"P12", &DiskWear},
                               {"P13", &Footprint},
                               {"P13-build", &CleanBuild}};
 
@@ -100,6 +104,8 @@ int Main(const Options& options) {
       for (Row& row : bench.run(options.settings)) rows.push_back(std::move(row));
       std::fputs(Table({rows.begin() + static_cast<std::ptrdiff_t>(before), rows.end()}).c_str(),
                  stderr);
+    } catch (const Skipped& reason) {
+      std::fprintf(stderr, "%s is skipped: %s\n", bench.id, reason.what());
     } catch (const std::exception& error) {
       ++broken;
       rows.push_back(
@@ -134,6 +140,8 @@ int main(int argc, char** argv) {
       options.only = absl::StrSplit(value(), ',');
     } else if (argument == "--directory") {
       options.settings.directory = value();
+    } else if (argument == "--file-system") {
+      options.settings.file_system = value();
     } else if (argument == "--source") {
       options.settings.source = value();
     } else {

@@ -1,0 +1,20 @@
+// The log of a recording disk: what the program that serves it writes, and the tests read.
+#ifndef DATAMANAGER_TESTS_SUPPORT_DISK_LOG_H_
+#define DATAMANAGER_TESTS_SUPPORT_DISK_LOG_H_
+
+#include <cstdint>
+
+namespace datamanager::testing {
+
+// Before each entry; `length` bytes follow. In the machine's byte order: the log outlives no test.
+struct DiskLogHeader {
+  enum Kind : uint64_t { kWrite = 1, kFlush = 2 };
+  uint64_t kind = kWrite;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+static_assert(sizeof(DiskLogHeader) == 24);
+
+}  // namespace datamanager::testing
+
+#endif  // DATAMANAGER_TESTS_SUPPORT_DISK_LOG_H_
