@@ -20,6 +20,9 @@ struct Change {
     kMkdir,          // path
     kSyncFile,       // object
     kSyncDirectory,  // path
+    kWriteBack,      // object
+    kCommit,
+    kSyncAll,
   };
   Kind kind;
   uint64_t object = 0;

@@ -23,12 +23,17 @@ std::string DirectoryOf(const Change& change) {
   return ParentPath(change.kind == Kind::kRename ? change.to : change.path);
 }
 
-bool IsOfContents(const Change& change) {
-  return change.kind == Kind::kWrite || change.kind == Kind::kTruncate;
-}
-
 bool IsFlush(const Change& change) {
-  return change.kind == Kind::kSyncFile || change.kind == Kind::kSyncDirectory;
+  switch (change.kind) {
+    case Kind::kSyncFile:
+    case Kind::kSyncDirectory:
+    case Kind::kWriteBack:
+    case Kind::kCommit:
+    case Kind::kSyncAll:
+      return true;
+    default:
+      return false;
+  }
 }
 
 class Replay {
@@ -69,6 +74,9 @@ class Replay {
         break;
       case Kind::kSyncFile:
       case Kind::kSyncDirectory:
+      case Kind::kWriteBack:
+      case Kind::kCommit:
+      case Kind::kSyncAll:
         break;
     }
   }
@@ -143,6 +151,9 @@ std::vector<Misfortune> MisfortunesOf(const Change& change) {
       return {Misfortune::kLost, Misfortune::kLate};
     case Kind::kSyncFile:
     case Kind::kSyncDirectory:
+    case Kind::kWriteBack:
+    case Kind::kCommit:
+    case Kind::kSyncAll:
       break;
   }
   return {};
@@ -152,16 +163,37 @@ std::vector<size_t> Unflushed(const std::vector<Change>& changes, size_t count) 
   std::vector<size_t> unflushed;
   std::set<uint64_t> files;
   std::set<std::string> directories;  // Whose names are flushed.
+  bool committed = false;
   for (size_t i = count; i-- > 0;) {
     const Change& change = changes[i];
-    if (change.kind == Kind::kSyncFile) {
-      files.insert(change.object);
-    } else if (change.kind == Kind::kSyncDirectory) {
-      directories.insert(change.path);
-    } else if (IsOfContents(change)) {
-      if (!files.contains(change.object)) unflushed.push_back(i);
-    } else if (!directories.contains(DirectoryOf(change))) {
-      unflushed.push_back(i);
+    switch (change.kind) {
+      case Kind::kSyncFile:
+        files.insert(change.object);
+        break;
+      case Kind::kSyncDirectory:
+        directories.insert(change.path);
+        break;
+      case Kind::kCommit:
+        committed = true;
+        break;
+      case Kind::kWriteBack:
+        if (committed) files.insert(change.object);
+        break;
+      case Kind::kSyncAll:
+        std::reverse(unflushed.begin(), unflushed.end());
+        return unflushed;
+      case Kind::kWrite:
+        if (!files.contains(change.object)) unflushed.push_back(i);
+        break;
+      case Kind::kTruncate:
+        if (!committed && !files.contains(change.object)) unflushed.push_back(i);
+        break;
+      case Kind::kCreate:
+      case Kind::kRename:
+      case Kind::kUnlink:
+      case Kind::kMkdir:
+        if (!committed && !directories.contains(DirectoryOf(change))) unflushed.push_back(i);
+        break;
     }
   }
   std::reverse(unflushed.begin(), unflushed.end());

@@ -5,7 +5,11 @@
 //
 //   Flushed are
 //   - the writes and truncations of a file before an fdatasync of it;
-//   - the names made, moved into and removed from a directory before an fsync of it.
+//   - the names made, moved into and removed from a directory before an fsync of it;
+//   - everything before a syncfs;
+//   - on a disk with a journal, at each commit of it: the names and truncations before, and the
+//     writes to a file before a write-back that came before the commit. A write-back alone
+//     (sync_file_range) flushes nothing.
 //   A flush of a file is none of its name, and one of a directory none of its own, though ext4
 //   makes it one.
 //

@@ -51,6 +51,23 @@ TEST(Medium, KeepsWhatIsFlushed) {
   EXPECT_EQ(Unflushed(kChanges, 9), Indices({7}));
 }
 
+TEST(Medium, KeepsWhatACommitOfTheJournalFollows) {
+  using Indices = std::vector<size_t>;
+  const std::vector<Change> changes = {
+      {.kind = Kind::kCreate, .object = 1, .path = "/t/a"},                // 0
+      {.kind = Kind::kWrite, .object = 1, .offset = 0, .data = "abcd"},    // 1
+      {.kind = Kind::kWriteBack, .object = 1},                             // 2
+      {.kind = Kind::kWrite, .object = 1, .offset = 4, .data = "efgh"},    // 3
+      {.kind = Kind::kCommit},                                             // 4
+      {.kind = Kind::kRename, .object = 1, .path = "/t/a", .to = "/t/b"},  // 5
+      {.kind = Kind::kSyncAll},                                            // 6
+  };
+  EXPECT_EQ(Unflushed(changes, 4), Indices({0, 1, 3}));
+  EXPECT_EQ(Unflushed(changes, 5), Indices({3}));
+  EXPECT_EQ(Unflushed(changes, 6), Indices({3, 5}));
+  EXPECT_EQ(Unflushed(changes, 7), Indices());
+}
+
 TEST(Medium, WithoutMisfortunesIsAsTheDiskWas) {
   EXPECT_EQ(After(2), "d/a.prog=");
   EXPECT_EQ(After(4), "d/a.prog=abcdefgh");

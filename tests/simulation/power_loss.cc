@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <cstdio>
@@ -11,11 +12,13 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "capture_file/file_name.h"
+#include "capture_file/format.h"
 #include "tests/support/files.h"
 #include "tests/support/wait_until.h"
 
@@ -31,6 +34,21 @@ struct State {
 
   friend auto operator<=>(const State&, const State&) = default;
 };
+
+std::string Describe(const Recording& recording, const State& state) {
+  constexpr const char* kKinds[] = {"create",     "write",  "truncate",   "rename",
+                                    "unlink",     "mkdir",  "flush file", "flush directory",
+                                    "write back", "commit", "flush all"};
+  constexpr const char* kMisfortuneNames[] = {"lost", "late", "zeroed", "half zeroed", "torn"};
+  std::string text = absl::StrCat("after ", state.count, " changes");
+  for (const auto& [index, misfortune] : state.misfortunes) {
+    const Change& change = recording.changes()[index];
+    absl::StrAppend(&text, "; ", index, " (", kKinds[static_cast<size_t>(change.kind)], " of ",
+                    change.object, " ", change.path, ") is ",
+                    kMisfortuneNames[static_cast<size_t>(misfortune)]);
+  }
+  return text;
+}
 
 class Surveyor {
  public:
@@ -117,7 +135,7 @@ class Surveyor {
     if (outcome.altered > 0) ++survey_.states_with_altered;
     if (outcome.broken.empty() || survey_.broken_states++ > 0) return;
     survey_.broken = outcome.broken;
-    survey_.broken.push_back(Describe(state));
+    survey_.broken.push_back(Describe(recording_, state));
   }
 
   struct Outcome {
@@ -179,20 +197,6 @@ class Surveyor {
     return outcome;
   }
 
-  std::string Describe(const State& state) const {
-    constexpr const char* kKinds[] = {"create", "write", "truncate",   "rename",
-                                      "unlink", "mkdir", "flush file", "flush directory"};
-    constexpr const char* kMisfortuneNames[] = {"lost", "late", "zeroed", "half zeroed", "torn"};
-    std::string text = absl::StrCat("after ", state.count, " changes");
-    for (const auto& [index, misfortune] : state.misfortunes) {
-      const Change& change = recording_.changes()[index];
-      absl::StrAppend(&text, "; ", index, " (", kKinds[static_cast<size_t>(change.kind)], " of ",
-                      change.object, " ", change.path, ") is ",
-                      kMisfortuneNames[static_cast<size_t>(misfortune)]);
-    }
-    return text;
-  }
-
   const Recording& recording_;
   const size_t goal_;
   std::vector<Moment> moments_;      // By the number of changes.
@@ -207,7 +211,91 @@ class Surveyor {
   Survey survey_ DM_GUARDED_BY(mutex_);
 };
 
+// The records of a file, and whether it consists of nothing but whole ones.
+bool ReadFrames(const Ledger& ledger, const std::string& bytes, std::vector<std::string>& ids) {
+  const char* at = bytes.data();
+  const char* const end = at + bytes.size();
+  for (bool metadata = true; at != end; metadata = false) {
+    uint64_t size = 0;
+    at = capture_file::ReadVarint(at, end, &size);
+    if (at == nullptr || size == 0 || size > static_cast<uint64_t>(end - at)) return false;
+    if (!metadata) {
+      ids.push_back(ledger.IdOf(std::string(at, size)));
+      if (ids.back().empty()) {
+        ids.pop_back();
+        return false;
+      }
+    }
+    at += size;
+  }
+  return !bytes.empty();
+}
+
+State DrawInBatch(const Recording& recording, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  State state{.count = random() % (recording.batch_end() + 1)};
+  const std::vector<size_t> unflushed = Unflushed(recording.changes(), state.count);
+  if (unflushed.empty()) return state;
+  const bool few = random() % 2 == 0;
+  const size_t many = few ? 1 + random() % kMisfortunes : (unflushed.size() + 1) / 2;
+  for (size_t i = 0; i < many; ++i) {
+    const size_t change = unflushed[random() % unflushed.size()];
+    const std::vector<Misfortune> possible = MisfortunesOf(recording.changes()[change]);
+    state.misfortunes[change] = possible[random() % possible.size()];
+  }
+  return state;
+}
+
+std::vector<std::string> BrokenInBatch(const Recording& recording, const State& state) {
+  const Image image =
+      AfterPowerCut(recording.begin(), recording.changes(), state.count, state.misfortunes);
+  std::vector<std::string> broken;
+  std::unordered_map<std::string, int> found;
+  for (const auto& [path, object] : image.names) {
+    const bool complete = capture_file::IsComplete(path);
+    if (!complete && !capture_file::IsInProgress(path)) continue;
+    const auto contents = image.contents.find(object);
+    std::vector<std::string> ids;
+    const bool whole = ReadFrames(recording.ledger(),
+                                  contents == image.contents.end() ? "" : contents->second, ids);
+    // One was damaged before.
+    if (complete && !whole && !recording.begin().names.contains(path)) {
+      broken.push_back("torn: " + path);
+    }
+    for (const std::string& id : ids) {
+      if (++found[id] == 2) broken.push_back("twice: " + id);
+    }
+  }
+  for (const std::string& id : recording.Promised(state.count)) {
+    if (!found.contains(id)) broken.push_back("lost or altered: " + id);
+  }
+  return broken;
+}
+
 }  // namespace
+
+Survey SurveyBatch(const Recording& recording, size_t samples, uint64_t first_seed) {
+  Mutex mutex;
+  Survey survey;
+  std::atomic<uint64_t> next{0};
+  const auto work = [&] {
+    for (uint64_t i = next++; i < samples; i = next++) {
+      const State state = DrawInBatch(recording, first_seed + i);
+      std::vector<std::string> broken = BrokenInBatch(recording, state);
+      MutexLock lock(mutex);
+      ++survey.tried;
+      if (broken.empty() || survey.broken_states++ > 0) continue;
+      survey.broken = std::move(broken);
+      survey.broken.push_back(
+          absl::StrCat("seed ", first_seed + i, ": ", Describe(recording, state)));
+    }
+  };
+  std::vector<std::jthread> others(std::max(std::thread::hardware_concurrency(), 1U) - 1);
+  for (std::jthread& other : others) other = std::jthread(work);
+  work();
+  others.clear();
+  return survey;
+}
 
 Recording::Recording(const Options& options) {
   for (const std::string& id : scenario_.ledger().acknowledged()) published_[id] = 0;
@@ -222,8 +310,14 @@ Recording::Recording(const Options& options) {
   scenario_.OnStored([this](const testing::UploadCall& call) {
     stored_.emplace_back(scenario_.disk().change_count(), call);
   });
+  scenario_.disk().SetCommitMethod(options.commit_method);
   scenario_.Start();
-  scenario_.Run(options.rounds);
+  if (options.batch > 0) {
+    scenario_.RunBatch(options.batch);
+  } else {
+    scenario_.Run(options.rounds);
+  }
+  batch_end_ = scenario_.disk().change_count();
   EXPECT_TRUE(scenario_.Drain());
   scenario_.End();
   EXPECT_EQ(scenario_.BrokenRules(), std::vector<std::string>());
@@ -266,6 +360,11 @@ Survey SurveyStates(const Recording& recording, size_t goal) {
 }
 
 void Print(const Survey& survey) {
+  if (survey.distinct == 0) {  // Those of a batch are not told apart.
+    std::printf("power loss of a batch: %zu states tried, %zu with a broken rule\n", survey.tried,
+                survey.broken_states);
+    return;
+  }
   std::printf(
       "power loss: %zu states tried, %zu distinct, %zu with a broken rule; in %zu of them %zu "
       "records that were not flushed have zeros inside\n",

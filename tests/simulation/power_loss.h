@@ -3,6 +3,7 @@
 #define DATAMANAGER_TESTS_SIMULATION_POWER_LOSS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,8 @@ class Recording {
  public:
   struct Options {
     int rounds = 1;
+    int batch = 0;  // Of so many collectors, in place of the rounds: see Scenario::RunBatch.
+    CommitMethod commit_method = CommitMethod::kInTurn;
     Durability durability = Durability::kPublished;
     Flaws flaws;
     Flaws flaws_of_live_flushes;
@@ -38,6 +41,8 @@ class Recording {
   // Of these, whether only a flush of a file in progress stands for it.
   bool OnlyFlushed(const std::string& id, size_t count) const;
   std::vector<testing::UploadCall> Stored(size_t count) const;
+  // How many changes there were when all was published, and nothing uploaded yet.
+  size_t batch_end() const { return batch_end_; }
 
  private:
   using Promises = std::map<std::string, size_t>;  // By how many changes.
@@ -48,6 +53,7 @@ class Recording {
   mutable Scenario scenario_{base_.path(), ClosedLogger()};
   Promises published_;
   Promises flushed_;
+  size_t batch_end_ = 0;
   std::vector<std::pair<size_t, testing::UploadCall>> stored_;
 };
 
@@ -66,6 +72,13 @@ struct Survey {
 // set aside as it was, once; nothing is there twice; the server can read what it is sent. A state
 // counts as distinct by what is on the disk, what is promised, and what is stored.
 Survey SurveyStates(const Recording& recording, size_t goal);
+
+// Looks at `samples` states of the medium up to the end of a batch, each drawn by a seed of its own
+// from `first_seed` on: the disk after any change, and then a few of the unflushed changes, or
+// about half of them, with any misfortunes. No process is started on them, so that there can be
+// many. Rules: each published file is whole; what is promised is in a file as it was; nothing is
+// there twice.
+Survey SurveyBatch(const Recording& recording, size_t samples, uint64_t first_seed = 1);
 
 // A line for the log of a test.
 void Print(const Survey& survey);

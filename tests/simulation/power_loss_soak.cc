@@ -1,6 +1,8 @@
 // What PowerLoss looks at, for minutes.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "tests/simulation/power_loss.h"
 
 namespace datamanager::simulation {
@@ -22,6 +24,22 @@ TEST(PowerLossSoak, LeavesWhatWasPromised) { ExpectThatNoneBreaksARule({.rounds 
 
 TEST(PowerLossSoak, LeavesWhatWasFlushedInProgress) {
   ExpectThatNoneBreaksARule({.rounds = 30, .durability = Durability::kPeriodic});
+}
+
+// Batches of 300 files, by each way to make them durable.
+TEST(PowerLossSoak, LeavesWhatWasPromisedInBatches) {
+  constexpr size_t kSamples = 100000;
+  for (const CommitMethod method :
+       {CommitMethod::kInTurn, CommitMethod::kEach, CommitMethod::kAnchor, CommitMethod::kWhole}) {
+    for (const Durability durability : {Durability::kPublished, Durability::kPeriodic}) {
+      const Survey survey = SurveyBatch(
+          Recording({.batch = 300, .commit_method = method, .durability = durability}), kSamples);
+      Print(survey);
+      EXPECT_EQ(survey.tried, kSamples);
+      EXPECT_EQ(survey.broken_states, 0U);
+      for (const std::string& rule : survey.broken) ADD_FAILURE() << rule;
+    }
+  }
 }
 
 }  // namespace

@@ -90,6 +90,13 @@ void RobotProcess::FinishAll() {
   for (const auto& [collector, output] : outputs_) Finish(collector);
 }
 
+void RobotProcess::FinishTogether() {
+  options_.disk->HoldFlushes();
+  for (const auto& [collector, output] : outputs_) output->Finish(PatienceEnds());
+  options_.disk->ReleaseFlushes();
+  Rest();
+}
+
 void RobotProcess::FlushLive() {
   const size_t live = testing::FilesBelow(options_.capture_directory, ".prog").size();
   if (live == 0) return;

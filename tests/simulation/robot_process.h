@@ -61,6 +61,8 @@ class RobotProcess {
   absl::Status Append(const std::string& collector, const Record& record, bool binary = false);
   void Finish(const std::string& collector);
   void FinishAll();
+  // The same in one batch: the keeper begins none of them until it has them all.
+  void FinishTogether();
   // As with kPeriodic, once: flushes the files in progress.
   void FlushLive();
   // A pass over everything there is, and a try for each file that waits for one.

@@ -26,7 +26,6 @@ using testing::WriteFile;
 
 constexpr std::string_view kGarbage = "\x7f this is no record";
 constexpr std::string_view kEarlier = "an earlier one";
-const char* const kCollectors[] = {"a", "b", "cam", "old"};
 const char* const kNotes = "two lines ";
 const char* const kMoreNotes = "and a third";
 
@@ -122,7 +121,7 @@ std::vector<std::string> Waiting(const Places& places) {
       waiting.push_back(entry->path().string());
     }
   };
-  for (const char* const collector : kCollectors) add(places.CollectorDirectory(collector));
+  for (const std::string& collector : places.collectors) add(places.CollectorDirectory(collector));
   add(places.files);
   return waiting;
 }
@@ -234,6 +233,24 @@ void Scenario::Run(int rounds) {
     value("a", 7);
     FlushLive();
   }
+}
+
+void Scenario::RunBatch(int collectors) {
+  EXPECT_TRUE(process_->Recover());
+  Rest();
+  for (int i = 0; i < collectors; ++i) places_.collectors.push_back(absl::StrCat("s", i));
+  clock_.Set(RoundBegin(0));
+  for (int number = 1; number <= 2; ++number) {
+    for (int i = 0; i < collectors; ++i) {
+      const std::string collector = absl::StrCat("s", i);
+      const Record record = TabularRecord(collector, number);
+      ledger_.Add(record);
+      if (process_->Append(collector, record).ok()) ledger_.Acknowledge(record.id);
+    }
+    FlushLive();
+  }
+  process_->FinishTogether();
+  Rest();
 }
 
 bool Scenario::Drain() {

@@ -25,6 +25,7 @@ struct Places {
   explicit Places(const std::string& base) : captured(base + "/captured"), files(base + "/files") {}
   std::string captured;
   std::string files;
+  std::vector<std::string> collectors{"a", "b", "cam", "old"};
 
   std::string CollectorDirectory(const std::string& collector) const;
 };
@@ -102,6 +103,9 @@ class Scenario {
 
   // Everything that a process does, `rounds` times; it stays alive.
   void Run(int rounds);
+  // As many sensors have a record each, and another after a flush of the files in progress; then,
+  // after one more flush, all their files are published in one batch.
+  void RunBatch(int collectors);
   // Uploads what there is, in as few passes as it takes; false if something stays.
   bool Drain();
 
@@ -118,7 +122,7 @@ class Scenario {
     if (look_) look_();
   }
 
-  const Places places_;
+  Places places_;
   const std::shared_ptr<Logger> logger_;
   SimulatedDisk disk_;
   SimulatedClock clock_;

@@ -30,8 +30,9 @@ std::string Absolute(int dir, const char* path) {
 
 std::string_view CallName(Call call) {
   constexpr std::string_view kNames[] = {
-      "open",  "create", "write",  "pread", "fstat", "lstat", "access",  "ftruncate", "fdatasync",
-      "fsync", "rename", "unlink", "mkdir", "flock", "lease", "readdir", "statvfs"};
+      "open",      "create",    "write", "pread",           "fstat",  "lstat",  "access",
+      "ftruncate", "fdatasync", "fsync", "sync_file_range", "syncfs", "rename", "unlink",
+      "mkdir",     "flock",     "lease", "readdir",         "statvfs"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -47,6 +48,8 @@ const std::vector<int>& ErrorsOf(Call call) {
       {Call::kFtruncate, {EIO, EROFS}},
       {Call::kFdatasync, {EIO, ENOSPC, EDQUOT, EROFS}},
       {Call::kFsync, {EIO, ENOSPC, EROFS}},
+      {Call::kSyncFileRange, {EIO, ENOSPC, EINVAL, ENOSYS}},
+      {Call::kSyncfs, {EIO, ENOSPC}},
       {Call::kRename, {EACCES, EIO, ENOSPC, EROFS, EDQUOT, EINTR}},
       {Call::kUnlink, {EACCES, EIO, EROFS, EINTR}},
       {Call::kMkdir, {EACCES, EIO, ENOSPC, EROFS, EDQUOT, EINTR}},
@@ -146,6 +149,40 @@ uint64_t SimulatedDisk::ObjectOf(int fd) {
   return ObjectOf(info.st_ino);
 }
 
+void SimulatedDisk::HoldFlushes() {
+  MutexLock lock(mutex_);
+  flushes_are_held_ = true;
+}
+
+void SimulatedDisk::ReleaseFlushes() {
+  MutexLock lock(mutex_);
+  flushes_are_held_ = false;
+  changed_.NotifyAll();
+}
+
+void SimulatedDisk::WaitForRelease() {
+  MutexLock lock(mutex_);
+  changed_.WaitUntil(mutex_, testing::PatienceEnds(), [this] {
+    mutex_.AssertHeld();
+    return !flushes_are_held_;
+  });
+}
+
+bool SimulatedDisk::IsUnnamed(uint64_t object) const {
+  MutexLock lock(mutex_);
+  return unnamed_.contains(object);
+}
+
+void SimulatedDisk::NoteSizeOfUnnamed(uint64_t object) {
+  MutexLock lock(mutex_);
+  unnamed_[object] = true;
+}
+
+bool SimulatedDisk::TakeSizeOfUnnamed(uint64_t object) {
+  MutexLock lock(mutex_);
+  return std::exchange(unnamed_[object], false);
+}
+
 int SimulatedDisk::listings() const {
   MutexLock lock(mutex_);
   return listings_;
@@ -187,7 +224,8 @@ void SimulatedDisk::EndListing() {
 
 int SimulatedDisk::OpenAt(int dir, const char* path, int flags, mode_t mode) {
   const bool create = (flags & O_CREAT) != 0;
-  const int fd = Do(create ? Call::kCreate : Call::kOpen,
+  const bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;
+  const int fd = Do(create || unnamed ? Call::kCreate : Call::kOpen,
                     [&] { return FileOps::OpenAt(dir, path, flags, mode); });
   const int error = errno;
   if (fd >= 0 && create && recording_) {
@@ -196,6 +234,13 @@ int SimulatedDisk::OpenAt(int dir, const char* path, int flags, mode_t mode) {
     Note({.kind = Change::Kind::kCreate,
           .object = NewObject(info.st_ino),
           .path = Absolute(dir, path)});
+  }
+  if (fd >= 0 && unnamed && recording_) {
+    struct stat info {};
+    FileOps::Fstat(fd, &info);
+    const uint64_t object = NewObject(info.st_ino);
+    MutexLock lock(mutex_);
+    unnamed_[object] = false;
   }
   if (fd < 0 && root_ == path) EndListing();
   if (fd < 0 && flaws_.leaks_descriptors) static_cast<void>(::dup(STDERR_FILENO));
@@ -272,8 +317,11 @@ int SimulatedDisk::AccessAt(int dir, const char* path, int mode) {
 int SimulatedDisk::Ftruncate(int fd, off_t size) {
   return Do(Call::kFtruncate, [&] {
     if (flaws_.drops_truncations) return 0;
+    const off_t before = ::lseek(fd, 0, SEEK_END);
     const int failed = FileOps::Ftruncate(fd, size);
-    if (failed == 0 && recording_) {
+    if (failed == 0 && recording_ && IsUnnamed(ObjectOf(fd))) {
+      if (size != before) NoteSizeOfUnnamed(ObjectOf(fd));
+    } else if (failed == 0 && recording_) {
       Note({.kind = Change::Kind::kTruncate,
             .object = ObjectOf(fd),
             .offset = static_cast<uint64_t>(size)});
@@ -283,9 +331,16 @@ int SimulatedDisk::Ftruncate(int fd, off_t size) {
 }
 
 int SimulatedDisk::Fdatasync(int fd) {
+  WaitForRelease();
   return Do(Call::kFdatasync, [&] {
-    if (recording_ && !flaws_.drops_data_flushes) {
-      Note({.kind = Change::Kind::kSyncFile, .object = ObjectOf(fd)});
+    if (!recording_) return 0;
+    const uint64_t object = ObjectOf(fd);
+    if (IsUnnamed(object)) {
+      if (TakeSizeOfUnnamed(object) && !flaws_.drops_commits) {
+        Note({.kind = Change::Kind::kCommit});
+      }
+    } else if (!flaws_.drops_data_flushes) {
+      Note({.kind = Change::Kind::kSyncFile, .object = object});
     }
     return 0;
   });
@@ -296,6 +351,26 @@ int SimulatedDisk::Fsync(int fd) {
     if (recording_ && !flaws_.drops_directory_flushes) {
       Note({.kind = Change::Kind::kSyncDirectory, .path = PathOf(fd)});
     }
+    return 0;
+  });
+}
+
+int SimulatedDisk::SyncFileRange(int fd, unsigned flags) {
+  constexpr unsigned kWriteAndWait =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  WaitForRelease();
+  return Do(Call::kSyncFileRange, [&] {
+    if (recording_ && flags == kWriteAndWait && !flaws_.drops_data_flushes) {
+      Note({.kind = Change::Kind::kWriteBack, .object = ObjectOf(fd)});
+    }
+    return 0;
+  });
+}
+
+int SimulatedDisk::Syncfs(int) {
+  WaitForRelease();
+  return Do(Call::kSyncfs, [&] {
+    if (recording_ && !flaws_.drops_commits) Note({.kind = Change::Kind::kSyncAll});
     return 0;
   });
 }

@@ -26,6 +26,8 @@ enum class Call : uint8_t {
   kFtruncate,
   kFdatasync,
   kFsync,
+  kSyncFileRange,
+  kSyncfs,
   kRename,
   kUnlink,
   kMkdir,
@@ -57,14 +59,16 @@ struct Fault {
 struct Flaws {
   bool drops_directory_flushes = false;
   bool drops_data_flushes = false;
+  bool drops_commits = false;  // Of the journal, and of the whole file system.
   bool drops_truncations = false;
   bool hides_changes = false;      // A file looks for ever as when it was first looked at.
   bool leaks_descriptors = false;  // By every failed open.
 };
 
 // The real file system below a directory, which should lie in memory. Flushes to the medium are
-// only noted. Thread-safe, except Plan and Record, which come first, and SetFlaws, which comes
-// while nobody calls.
+// only noted. It has a journal, as ext4 and XFS have: an fdatasync of a file without a name whose
+// size has changed since the last one commits it. Thread-safe, except Plan, Record and
+// SetCommitMethod, which come first, and SetFlaws, which comes while nobody calls.
 class SimulatedDisk final : public FileOps {
  public:
   // `root` is the directory whose listings are counted.
@@ -72,6 +76,7 @@ class SimulatedDisk final : public FileOps {
 
   void Plan(Fault fault) { fault_ = fault; }
   void SetFlaws(Flaws flaws) { flaws_ = flaws; }
+  void SetCommitMethod(CommitMethod method) { commit_method_ = method; }
   // Faults are over, and calls no longer counted.
   void Heal() DM_EXCLUDES(mutex_);
   // The calls until Heal, in their order.
@@ -83,6 +88,10 @@ class SimulatedDisk final : public FileOps {
   const std::vector<Change>& changes() const { return changes_; }
   size_t change_count() const DM_EXCLUDES(mutex_);
   const Image& recorded_from() const { return recorded_from_; }
+
+  // Flushes of files wait for ReleaseFlushes.
+  void HoldFlushes() DM_EXCLUDES(mutex_);
+  void ReleaseFlushes() DM_EXCLUDES(mutex_);
 
   // How many listings of the root have come to an end, for whatever reason. A recovery of the tree
   // ends with one.
@@ -106,8 +115,9 @@ class SimulatedDisk final : public FileOps {
   int Ftruncate(int fd, off_t size) override;
   int Fdatasync(int fd) override;
   int Fsync(int fd) override;
-  // As a file system in memory, so that the calls come in the same order each time.
-  CommitMethod CommitMethodFor(int) override { return CommitMethod::kInTurn; }
+  int SyncFileRange(int fd, unsigned flags) override;
+  int Syncfs(int fd) override;
+  CommitMethod CommitMethodFor(int) override { return commit_method_; }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override;
   int UnlinkAt(int dir, const char* path) override;
   int MkdirAt(int dir, const char* path, mode_t mode) override;
@@ -123,16 +133,23 @@ class SimulatedDisk final : public FileOps {
   template <typename Effect>
   auto Do(Call call, Effect effect) -> decltype(effect());
   bool IsRoot(int fd);
+  void WaitForRelease() DM_EXCLUDES(mutex_);
   void EndListing() DM_EXCLUDES(mutex_);
   void Note(Change change) DM_EXCLUDES(mutex_);
   uint64_t ObjectOf(int fd) DM_EXCLUDES(mutex_);
   uint64_t ObjectOf(ino_t inode) DM_EXCLUDES(mutex_);
   uint64_t NewObject(ino_t inode) DM_EXCLUDES(mutex_);
+  // Whether it has no name; a change of its size is remembered until a flush.
+  bool IsUnnamed(uint64_t object) const DM_EXCLUDES(mutex_);
+  void NoteSizeOfUnnamed(uint64_t object) DM_EXCLUDES(mutex_);
+  bool TakeSizeOfUnnamed(uint64_t object) DM_EXCLUDES(mutex_);
   void Disguise(struct stat* result) DM_EXCLUDES(mutex_);
 
   const std::string root_;
   Fault fault_;
   Flaws flaws_;
+  // As of a file system in memory, so that the calls come in the same order each time.
+  CommitMethod commit_method_ = CommitMethod::kInTurn;
   bool recording_ = false;
   Image recorded_from_;
 
@@ -142,9 +159,11 @@ class SimulatedDisk final : public FileOps {
   std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
   int listings_ DM_GUARDED_BY(mutex_) = 0;
   int looks_ DM_GUARDED_BY(mutex_) = 0;
+  bool flushes_are_held_ DM_GUARDED_BY(mutex_) = false;
   // Inodes are reused; objects are not.
   std::map<ino_t, uint64_t> objects_ DM_GUARDED_BY(mutex_);
   uint64_t next_object_ DM_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, bool> unnamed_ DM_GUARDED_BY(mutex_);  // Whether its size has changed.
   std::map<ino_t, struct stat> first_looks_ DM_GUARDED_BY(mutex_);
   std::vector<Change> changes_;  // Guarded by mutex_ while somebody writes.
 };
