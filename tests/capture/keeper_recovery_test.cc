@@ -1,0 +1,185 @@
+// Files in progress are flushed on time, however long recovery takes.
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "capture/keeper.h"
+#include "capture_file/file_name.h"
+#include "capture_file/sequence.h"
+#include "tests/support/files.h"
+#include "tests/support/gate.h"
+#include "tests/support/log_capture.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
+
+namespace datamanager::capture {
+namespace {
+
+using capture_file::Writer;
+using testing::WaitUntil;
+using testing::WriteFile;
+
+// A SensorData with one byte of payload, and its length.
+constexpr std::string_view kRecord = "\x03\x1a\x01x";
+// A file with that record, after empty metadata.
+const std::string kFile = std::string(1, '\0') + std::string(kRecord);
+
+constexpr int kLeftBehind = 400;
+// How many of their flushes come before a file is written, and how many may come before that file
+// is flushed.
+constexpr int kFlushedBefore = 10;
+constexpr int kFlushedAtMost = 150;
+
+// A disk on which one directory's listing has no end, and on which the flushes of files that a
+// process left behind hang after a while. Flushes are only noted.
+class SlowDisk final : public FileOps {
+ public:
+  void MakeEndless(const std::string& directory) {
+    struct stat info {};
+    ASSERT_EQ(::stat(directory.c_str(), &info), 0);
+    endless_ = FileId::Of(info);
+  }
+  // Flushes below this directory wait: the next one after kFlushedBefore for Go, the next one after
+  // kFlushedAtMost for End.
+  void SetSlow(std::string directory) {
+    slow_ = std::move(directory);
+    go_.Close();
+    end_.Close();
+  }
+  void SetWatched(const std::string& path) { watched_ = path; }
+  void Go() { go_.Open(); }
+  void End() {
+    ended_ = true;
+    go_.Open();
+    end_.Open();
+  }
+
+  int listed() const { return listed_; }
+  // Flushes of the watched file, and of those that are slow.
+  int watched_flushes() const { return watched_flushes_; }
+  int slow_flushes() const { return slow_flushes_; }
+
+  const dirent* ReadDirectory(DIR* directory) override {
+    struct stat info {};
+    if (ended_ || ::fstat(::dirfd(directory), &info) != 0 || !(FileId::Of(info) == endless_)) {
+      return FileOps::ReadDirectory(directory);
+    }
+    static thread_local dirent entry;
+    const std::string name =
+        capture_file::CompleteName(WallTime(std::chrono::seconds(1767341045 + ++listed_)));
+    std::strncpy(entry.d_name, name.c_str(), sizeof entry.d_name - 1);
+    entry.d_type = DT_REG;
+    return &entry;
+  }
+
+  int Fdatasync(int fd) override {
+    char path[4096];
+    const ssize_t size = ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), path, sizeof(path));
+    const std::string_view name(path, size < 0 ? 0 : static_cast<size_t>(size));
+    if (!slow_.empty() && name.starts_with(slow_)) {
+      const int number = ++slow_flushes_;
+      if (number > kFlushedBefore) go_.Pass();
+      if (number > kFlushedAtMost) end_.Pass();
+    }
+    if (name == watched_) ++watched_flushes_;
+    return 0;
+  }
+  int Fsync(int) override { return 0; }
+  CommitMethod CommitMethodFor(int) override { return CommitMethod::kInTurn; }
+
+ private:
+  FileId endless_;
+  std::string slow_;
+  std::string watched_;
+  testing::Gate go_;
+  testing::Gate end_;
+  std::atomic<bool> ended_{false};
+  std::atomic<int> listed_{0};
+  std::atomic<int> watched_flushes_{0};
+  std::atomic<int> slow_flushes_{0};
+};
+
+class KeeperRecoveryTest : public ::testing::Test {
+ protected:
+  std::string Directory(const std::string& name) const {
+    return temp_.path() + "/rdk_component_sensor/" + name + "/Readings";
+  }
+
+  // Recovers, and when that has begun writes a file; expects that it is flushed again and again.
+  void ExpectFlushesWhileRecovering() {
+    std::filesystem::create_directories(Directory("live"));
+    const std::unique_ptr<Writer> file =
+        *Writer::Create(disk_, Directory("live"), std::chrono::system_clock::now(), "");
+    disk_.SetWatched(file->path());
+    const std::shared_ptr<Keeper> keeper =
+        *Keeper::Start({.ops = &disk_, .logger = *Logger::Create(log_.sink())});
+    keeper->SetFlushPolicy(
+        {.durability = Durability::kPeriodic, .interval = std::chrono::milliseconds(1)});
+    keeper->Recover(temp_.path());
+    EXPECT_TRUE(WaitUntil([&] { return disk_.listed() > 0 || disk_.slow_flushes() > 0; }));
+    keeper->Announce(*file, [] {});
+    for (int flush = 1; flush <= 3 && !HasFailure(); ++flush) {
+      const int before = disk_.watched_flushes();
+      EXPECT_TRUE(file->Append(kRecord).ok());
+      disk_.Go();
+      EXPECT_TRUE(WaitUntil([&] { return disk_.watched_flushes() > before; })) << "flush " << flush;
+    }
+    disk_.End();
+    keeper->Close(testing::PatienceEnds());
+  }
+
+  const testing::TempDir temp_{testing::MemoryDirectory()};
+  testing::LogCapture log_;
+  SlowDisk disk_;
+};
+
+TEST_F(KeeperRecoveryTest, FlushesWhileADirectoryIsListed) {
+  std::filesystem::create_directories(Directory("other"));
+  disk_.MakeEndless(Directory("other"));
+  ExpectFlushesWhileRecovering();
+}
+
+TEST_F(KeeperRecoveryTest, FlushesWhileFilesOfASequenceAreLookedFor) {
+  std::filesystem::create_directories(Directory("other"));
+  WriteFile(absl::StrCat(capture_file::SequencesDirectory(temp_.path()),
+                         "/01234567-89ab-cdef-0123-456789abcdef",
+                         std::string(capture_file::kOpenSequenceSuffix)),
+            capture_file::ToText({.start = std::chrono::system_clock::now(),
+                                  .resources = {{.name = "other", .method = "Readings"}}}));
+  disk_.MakeEndless(Directory("other"));
+  ExpectFlushesWhileRecovering();
+}
+
+TEST_F(KeeperRecoveryTest, FlushesWhileSequencesAreListed) {
+  const std::string sequences = capture_file::SequencesDirectory(temp_.path());
+  std::filesystem::create_directories(sequences);
+  disk_.MakeEndless(sequences);
+  ExpectFlushesWhileRecovering();
+}
+
+TEST_F(KeeperRecoveryTest, FlushesBeforeAllThatWasLeftBehindIsRecovered) {
+  for (int i = 0; i < kLeftBehind; ++i) {
+    const std::string path =
+        Directory("other") + "/" +
+        capture_file::InProgressName(WallTime(std::chrono::seconds(1767341045 + i)));
+    WriteFile(path, kFile);
+    // Long enough ago.
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1));
+  }
+  disk_.SetSlow(Directory("other"));
+  ExpectFlushesWhileRecovering();
+}
+
+}  // namespace
+}  // namespace datamanager::capture
