@@ -64,7 +64,7 @@ class Variant {
       : directory_(settings.directory) {
     testing::FileSystem file_system = testing::DefaultFileSystem(settings.file_system);
     // btrfs needs room for what it has not freed yet.
-    file_system.bytes = kDiskBytes;
+    if (!settings.brief) file_system.bytes = kDiskBytes;
     Mount(file_system);
     const LogSink silent = [](const LogEntry&) {};
     DataManagerOptions options{.logger = silent};
@@ -273,6 +273,7 @@ std::vector<Row> DiskWear(const Settings& settings) {
       sized.duration = std::chrono::milliseconds(200);
     }
     for (Row& row : WearOf(settings, sized)) rows.push_back(std::move(row));
+    if (settings.brief) break;  // The other differs only in its numbers.
   }
   return rows;
 }
