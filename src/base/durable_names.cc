@@ -13,7 +13,7 @@
 namespace datamanager {
 
 absl::Status DurableNames::Flush(const std::string& directory) {
-  std::vector<std::pair<std::string, FileId>> flushed;
+  std::vector<std::pair<std::string, Directory>> flushed;
   std::optional<dev_t> device;
   std::string path = directory;
   while (true) {
@@ -29,18 +29,19 @@ absl::Status DurableNames::Flush(const std::string& directory) {
     if (device.has_value() && *device != info.st_dev) break;
     device = info.st_dev;
     if (ops_.Fsync(fd.get()) != 0) return ErrnoStatus(errno, "flush directory", path);
+    Directory found{.id = FileId::Of(info), .incarnation = ops_.Incarnation(fd.get())};
     {
       MutexLock lock(mutex_);
       const auto known = durable_.find(path);
-      if (known != durable_.end() && known->second == FileId::Of(info)) break;
+      if (known != durable_.end() && !found.incarnation.empty() && known->second == found) break;
     }
-    flushed.emplace_back(path, FileId::Of(info));
+    flushed.emplace_back(path, std::move(found));
     std::string parent = ParentPath(path);
     if (parent == path || parent == ".") break;
     path = std::move(parent);
   }
   MutexLock lock(mutex_);
-  for (auto& [name, id] : flushed) durable_[name] = id;
+  for (auto& [name, found] : flushed) durable_[name] = std::move(found);
   return absl::OkStatus();
 }
 

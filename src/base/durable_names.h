@@ -12,8 +12,9 @@
 namespace datamanager {
 
 // Flushes directories, and of each, once, those above it up to the mount point: whoever made them,
-// in this run or just before a crash, may not have flushed them. Memory grows with the number of
-// directories only. Thread-safe.
+// in this run or just before a crash, may not have flushed them. A directory that was removed and
+// made again is another one, even if it got the inode number of the first. Memory grows with the
+// number of directories only. Thread-safe.
 class DurableNames {
  public:
   explicit DurableNames(FileOps& ops) : ops_(ops) {}
@@ -22,10 +23,17 @@ class DurableNames {
   absl::Status Flush(const std::string& directory);
 
  private:
+  struct Directory {
+    FileId id;
+    std::string incarnation;  // Empty: not known, so its own name is flushed each time.
+
+    friend bool operator==(const Directory&, const Directory&) = default;
+  };
+
   FileOps& ops_;
-  // Whose own entries are durable. One that was removed and made again is another one.
   Mutex mutex_;
-  std::map<std::string, FileId> durable_ DM_GUARDED_BY(mutex_);
+  // Whose own entries are durable.
+  std::map<std::string, Directory> durable_ DM_GUARDED_BY(mutex_);
 };
 
 }  // namespace datamanager

@@ -17,6 +17,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/exclusive_rename.h"
+#include "base/file_size_signal.h"
+#include "base/process_locks.h"
 #include "base/strings.h"
 
 namespace datamanager {
@@ -34,10 +37,34 @@ WallTime ToWallTime(const timespec& time) {
       std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
 }
 
+// After a flush that failed with errno.
+int FlushAll(FileOps& ops, int fd) {
+  if (!IsUnsupported(errno)) return -1;
+  // Where nothing can be flushed, an error would only stop what else can be done.
+  return ops.Syncfs(fd) == 0 || IsUnsupported(errno) || errno == EPERM ? 0 : -1;
+}
+
 }  // namespace
 
+bool LacksLock(int error) {
+  // ENOLCK: the server of a network file system has no lock manager. EBADF: NFS and SMB lock for
+  // writing only what is open for writing.
+  return IsUnsupported(error) || error == ENOLCK || error == EBADF;
+}
+
+bool IsUnsupported(int error) {
+  return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == ENOTTY;
+}
+
 int FileOps::OpenAt(int dir, const char* path, int flags, mode_t mode) {
-  return RetryInterrupted([&] { return ::openat(dir, path, flags | O_CLOEXEC, mode); });
+  const int opened = RetryInterrupted([&] { return ::openat(dir, path, flags | O_CLOEXEC, mode); });
+  const int fd = AboveStandardStreams(opened);
+  // The caller is told that it has no file: none may be left.
+  if (fd < 0 && opened >= 0 && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) {
+    ::unlinkat(dir, path, 0);
+    errno = EMFILE;
+  }
+  return fd;
 }
 
 int FileOps::OpenWithoutLinks(const char* path, int flags) {
@@ -47,7 +74,7 @@ int FileOps::OpenWithoutLinks(const char* path, int flags) {
   const auto fd = static_cast<int>(
       RetryInterrupted([&] { return ::syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)); }));
   // Kernels before 5.6, and sandboxes that do not know the call.
-  if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
+  if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return AboveStandardStreams(fd);
   return OpenStepByStep(path, flags);
 }
 
@@ -77,11 +104,15 @@ int FileOps::Ftruncate(int fd, off_t size) {
   return RetryInterrupted([&] { return ::ftruncate(fd, size); });
 }
 
-int FileOps::Fdatasync(int fd) {
+int FileOps::Fdatasync(int fd) { return FdatasyncOnly(fd) == 0 ? 0 : FlushAll(*this, fd); }
+
+int FileOps::Fsync(int fd) { return FsyncOnly(fd) == 0 ? 0 : FlushAll(*this, fd); }
+
+int FileOps::FdatasyncOnly(int fd) {
   return RetryInterrupted([&] { return ::fdatasync(fd); });
 }
 
-int FileOps::Fsync(int fd) {
+int FileOps::FsyncOnly(int fd) {
   return RetryInterrupted([&] { return ::fsync(fd); });
 }
 
@@ -96,18 +127,28 @@ int FileOps::Syncfs(int fd) {
 CommitMethod FileOps::CommitMethodFor(int fd) { return FindCommitMethod(fd); }
 
 int FileOps::RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) {
-  const int result = ::renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE);
-  if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
-  // A file system without the flag: a hard link never replaces either.
-  if (::linkat(from_dir, from, to_dir, to, 0) != 0) return -1;
-  return ::unlinkat(from_dir, from, 0);
+  const int result = RenameAt(from_dir, from, to_dir, to, RENAME_NOREPLACE);
+  // Sandboxes refuse what they do not know with EPERM; if it has another reason, so does what
+  // follows.
+  if (result == 0 || (!IsUnsupported(errno) && errno != EPERM)) return result;
+  return RenameOntoPlaceholder(*this, from_dir, from, to_dir, to);
+}
+
+int FileOps::RenameAt(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
+  if (flags == 0) return ::renameat(from_dir, from, to_dir, to);
+  return ::renameat2(from_dir, from, to_dir, to, flags);
 }
 
 int FileOps::UnlinkAt(int dir, const char* path) { return ::unlinkat(dir, path, 0); }
 
 int FileOps::MkdirAt(int dir, const char* path, mode_t mode) { return ::mkdirat(dir, path, mode); }
 
-int FileOps::TryLock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
+int FileOps::TryLock(int fd) {
+  const int result = Flock(fd);
+  return result == 0 || !LacksLock(errno) ? result : ProcessLocks::Take(fd);
+}
+
+int FileOps::Flock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
 
 int FileOps::TryLease(int fd, int type) {
   // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
@@ -128,6 +169,24 @@ int FileOps::Statvfs(const char* path, struct statvfs* result) {
   return RetryInterrupted([&] { return ::statvfs(path, result); });
 }
 
+std::string FileOps::Incarnation(int fd) {
+  std::string incarnation;
+  // The inode number together with its generation.
+  alignas(file_handle) char buffer[sizeof(file_handle) + MAX_HANDLE_SZ] = {};
+  auto* const handle = reinterpret_cast<file_handle*>(buffer);
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  int mount = 0;
+  if (::name_to_handle_at(fd, "", handle, &mount, AT_EMPTY_PATH) == 0) {
+    incarnation.assign(buffer, sizeof(file_handle) + handle->handle_bytes);
+  }
+  struct statx info {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &info) == 0 &&
+      (info.stx_mask & STATX_BTIME) != 0) {
+    absl::StrAppend(&incarnation, " ", info.stx_btime.tv_sec, ".", info.stx_btime.tv_nsec);
+  }
+  return incarnation;
+}
+
 FileOps& FileOps::System() {
   // Never destroyed: a thread that was left alone may outlive main().
   static auto* const ops = new FileOps;
@@ -142,8 +201,8 @@ int OpenStepByStep(const char* path, int flags) {
   UniqueFd fd;
   for (const std::string& name : names) {
     const int step = &name == &names.back() ? flags : O_PATH | O_DIRECTORY;
-    fd = UniqueFd(RetryInterrupted(
-        [&] { return ::openat(fd.get(), name.c_str(), step | O_NOFOLLOW | O_CLOEXEC); }));
+    fd = UniqueFd(AboveStandardStreams(RetryInterrupted(
+        [&] { return ::openat(fd.get(), name.c_str(), step | O_NOFOLLOW | O_CLOEXEC); })));
     if (!fd.valid()) return -1;
   }
   return fd.Release();
@@ -187,6 +246,16 @@ absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* 
           absl::StrCat("read: the file ends ", size - done, " bytes too early"));
     }
     done += static_cast<size_t>(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteAll(FileOps& ops, int fd, std::string_view bytes) {
+  const FileSizeSignalBlocked no_signal;
+  while (!bytes.empty()) {
+    const ssize_t written = ops.Write(fd, bytes.data(), bytes.size());
+    if (written < 0) return absl::ErrnoToStatus(errno, "write");
+    bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
 }

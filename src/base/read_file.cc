@@ -13,7 +13,7 @@ namespace datamanager {
 namespace {
 
 absl::StatusOr<UniqueFd> Open(const std::string& path, int flags) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  UniqueFd fd(AboveStandardStreams(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
   return fd;
 }

@@ -1,10 +1,14 @@
-// A file descriptor with one owner.
+// File descriptors: one that has an owner, and where a new one may lie.
 #ifndef DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 #define DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
+
+#include "base/process_locks.h"
 
 namespace datamanager {
 
@@ -27,12 +31,26 @@ class UniqueFd {
   int Release() { return std::exchange(fd_, -1); }
   // Nothing that we rely on is left to close(2): what must reach the disk was flushed before.
   void Reset() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    if (fd_ < 0) return;
+    ProcessLocks::Release(fd_);
+    ::close(std::exchange(fd_, -1));
   }
 
  private:
   int fd_ = -1;
 };
+
+// Moves a descriptor that was just opened above those of the standard streams, and closes the old
+// one. A process that was started with a standard stream closed gets that number for the next file
+// that it opens, and whatever prints to the stream then writes into that file. -1 passes through;
+// -1 with EMFILE if there is no other number.
+inline int AboveStandardStreams(int fd) {
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  ::close(fd);
+  if (moved < 0) errno = EMFILE;
+  return moved;
+}
 
 }  // namespace datamanager
 

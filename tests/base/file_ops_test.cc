@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/read_file.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -44,6 +46,66 @@ TEST_F(FileOpsTest, OpensForThisProcessOnly) {
   const UniqueFd fd(ops_.Open(Path("file").c_str(), O_RDWR | O_CREAT, 0600));
   ASSERT_TRUE(fd.valid());
   EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+// While it lives, the process has no standard stream of that number.
+class ClosedStream {
+ public:
+  explicit ClosedStream(int fd) : fd_(fd), kept_(::fcntl(fd, F_DUPFD_CLOEXEC, 10)) {
+    if (kept_ >= 0) ::close(fd);
+  }
+  ClosedStream(const ClosedStream&) = delete;
+  ClosedStream& operator=(const ClosedStream&) = delete;
+  ~ClosedStream() {
+    if (kept_ < 0) return;
+    ::dup2(kept_, fd_);
+    ::close(kept_);
+  }
+
+ private:
+  const int fd_;
+  const int kept_;
+};
+
+TEST_F(FileOpsTest, NothingGetsTheDescriptorOfAClosedStandardStream) {
+  WriteFile(Path("file"), "text");
+  for (int stream = 0; stream <= 2; ++stream) {
+    const ClosedStream closed(stream);
+    const auto above = [](int fd) { return UniqueFd(fd).get() > 2; };
+    EXPECT_TRUE(above(ops_.Open(Path("file").c_str(), O_RDWR, 0))) << stream;
+    EXPECT_TRUE(above(ops_.Open(Path("file").c_str(), O_PATH, 0))) << stream;
+    EXPECT_TRUE(above(ops_.OpenWithoutLinks(Path("file").c_str(), O_RDONLY))) << stream;
+    EXPECT_TRUE(above(OpenStepByStep(Path("file").c_str(), O_RDONLY))) << stream;
+    const DirectoryStream directory = OpenDirectory(ops_, AT_FDCWD, temp_.path().c_str(), 0);
+    ASSERT_NE(directory, nullptr);
+    EXPECT_GT(::dirfd(directory.get()), 2);
+    EXPECT_EQ(*datamanager::ReadFile(Path("file"), 100), "text");
+    EXPECT_EQ(::fcntl(stream, F_GETFD), -1) << "nothing takes its place either";
+  }
+}
+
+TEST_F(FileOpsTest, AMovedDescriptorKeepsItsLockAndStaysWithThisProcess) {
+  const ClosedStream closed(2);
+  const UniqueFd fd(ops_.Open(Path("file").c_str(), O_RDWR | O_CREAT | O_EXCL, 0600));
+  ASSERT_GT(fd.get(), 2);
+  EXPECT_NE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
+  ASSERT_EQ(ops_.TryLock(fd.get()), 0);
+  const UniqueFd other(ops_.Open(Path("file").c_str(), O_RDWR, 0));
+  EXPECT_EQ(ops_.TryLock(other.get()), -1);
+}
+
+TEST_F(FileOpsTest, WithoutADescriptorAboveTheStandardStreamsNoFileIsMade) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const ClosedStream closed(2);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int fd = ops_.Open(Path("file").c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+  const int error = errno;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(fd, -1);
+  EXPECT_EQ(error, EMFILE);
+  EXPECT_FALSE(Exists(Path("file")));
 }
 
 TEST_F(FileOpsTest, OpenFileFollowsNoLinkAndWaitsForNobody) {

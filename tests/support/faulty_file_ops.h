@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -50,10 +51,16 @@ class FaultyFileOps final : public FileOps {
     const std::lock_guard lock(mutex_);
     faults_.push_back({.call = call, .error = error, .times = times, .suffix = std::move(suffix)});
   }
-  // The next `times` writes store only their first `bytes` bytes, as on a disk that fills up.
+  // The next `times` writes store only their first `bytes` bytes.
   void CutWrites(size_t bytes, int times = 1) {
     const std::lock_guard lock(mutex_);
     faults_.push_back({.call = Call::kWrite, .cut = true, .bytes = bytes, .times = times});
+  }
+  // The same, and the write that follows each of them fails, as on a disk that fills up.
+  void FillUp(size_t bytes, int times = 1, int error = ENOSPC) {
+    const std::lock_guard lock(mutex_);
+    faults_.push_back(
+        {.call = Call::kWrite, .error = error, .cut = true, .bytes = bytes, .times = times});
   }
   // Changes what every volume says of itself.
   void SetVolume(std::function<void(struct statvfs&)> volume) {
@@ -64,6 +71,7 @@ class FaultyFileOps final : public FileOps {
   void Heal() {
     const std::lock_guard lock(mutex_);
     faults_.clear();
+    refusal_ = 0;
   }
 
   // How files are said to be committed, whatever file system they lie on.
@@ -144,6 +152,9 @@ class FaultyFileOps final : public FileOps {
     return 0;
   }
   CommitMethod CommitMethodFor(int) override { return commit_method_; }
+  // Of a probe, which tells more than it keeps.
+  int FdatasyncOnly(int fd) override { return Fails(Call::kFdatasync, PathOf(fd)) ? -1 : 0; }
+  int FsyncOnly(int fd) override { return Fails(Call::kFsync, PathOf(fd)) ? -1 : 0; }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
     Note(absl::StrCat("rename ", Base(from)));
     if (Fails(Call::kRename, from)) return -1;
@@ -206,13 +217,20 @@ class FaultyFileOps final : public FileOps {
   bool Fails(Call call, std::string_view path, size_t* cut = nullptr) {
     const std::lock_guard lock(mutex_);
     ++counts_[call];
+    if (const int error = call == Call::kWrite ? std::exchange(refusal_, 0) : 0; error != 0) {
+      errno = error;
+      return true;
+    }
     const auto fault = std::find_if(faults_.begin(), faults_.end(), [&](const Fault& candidate) {
       return candidate.call == call && path.ends_with(candidate.suffix);
     });
     if (fault == faults_.end()) return false;
     const bool fails = !fault->cut;
     const int error = fault->error;
-    if (fault->cut) *cut = std::min(*cut, fault->bytes);
+    if (fault->cut) {
+      *cut = std::min(*cut, fault->bytes);
+      refusal_ = error;
+    }
     if (fault->times > 0 && --fault->times == 0) faults_.erase(fault);
     if (fails) errno = error;
     return fails;
@@ -223,6 +241,7 @@ class FaultyFileOps final : public FileOps {
   Gate write_gate_;
   mutable std::mutex mutex_;
   std::list<Fault> faults_;
+  int refusal_ = 0;  // What the next write fails with.
   std::function<void(struct statvfs&)> volume_;
   std::map<Call, int> counts_;
   std::vector<std::string> journal_;
