@@ -20,6 +20,7 @@
 #include "datamanager/clock.h"
 #include "datamanager/value.h"
 #include "json/json.h"
+#include "standard_streams.h"
 #include "viam/app/datasync/v1/data_sync.pb.h"
 
 namespace {
@@ -197,6 +198,7 @@ bool PrintFile(const std::string& path, Mode mode) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  OpenClosedStandardStreams();
   Mode mode = Mode::kText;
   std::vector<std::string> paths;
   for (int i = 1; i < argc; ++i) {

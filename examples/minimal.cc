@@ -1,5 +1,7 @@
 // The smallest embedding: captures the load average ten times a second until Enter is pressed.
 //   minimal DIRECTORY [https://HOST:PORT]
+#include <fcntl.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,6 +15,9 @@ int Fail(const absl::Status& status) {
 }
 
 int main(int argc, char** argv) {
+  for (int fd = 0; fd <= 2; ++fd) {  // No file may get a closed stream's number.
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR);
+  }
   dm::Config config;
   config.capture_dir = argc > 1 ? argv[1] : "";  // Empty: ~/.viam/capture.
   config.collectors.push_back({.api = "rdk:component:sensor",

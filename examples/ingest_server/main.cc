@@ -9,6 +9,7 @@
 
 #include "ingest_server/options.h"
 #include "ingest_server/server.h"
+#include "standard_streams.h"
 
 namespace {
 
@@ -34,6 +35,7 @@ void Reload(ingest::IngestServer& server) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  OpenClosedStandardStreams();
   absl::StatusOr<ingest::Options> options =
       ingest::ParseOptions(std::vector<std::string>(argv + 1, argv + argc));
   if (!options.ok()) return Fail(options.status(), kWrongUsage);

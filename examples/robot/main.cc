@@ -7,8 +7,10 @@
 #include "robot/options.h"
 #include "robot/robot.h"
 #include "robot/signals.h"
+#include "standard_streams.h"
 
 int main(int argc, char** argv) {
+  OpenClosedStandardStreams();
   robot::Signals signals;
   // A line at a time, also into a pipe.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);

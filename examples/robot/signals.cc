@@ -9,8 +9,10 @@ Signals::Signals() : waiting_thread_(::pthread_self()) {
   ::sigemptyset(&set_);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, kWake}) ::sigaddset(&set_, number);
   ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  // A reader of our output that goes away must not end capture.
+  // Neither a reader of our output that goes away nor a log file that has its largest size may end
+  // capture.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 int Signals::WaitUntil(std::chrono::steady_clock::time_point deadline) {
