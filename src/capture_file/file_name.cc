@@ -25,6 +25,7 @@ std::string Segment(std::string_view text) {
 // time is broken down by the C library, which takes a lock for it.
 constexpr std::string_view kStampShape = "YYYY-MM-DDTHH_MM_SS.uuuuuu";
 constexpr std::string_view kZoneShape = "+HH_MM";
+constexpr size_t kSecondAt = 17;
 
 // The last `digits` decimal digits.
 void PutDigits(uint32_t number, size_t digits, char* at) {
@@ -62,7 +63,7 @@ void AppendShown(const Shown& shown, std::string& out) {
   PutDigits(shown.day, 2, text + 8);
   PutDigits(shown.hour, 2, text + 11);
   PutDigits(shown.minute, 2, text + 14);
-  PutDigits(shown.second, 2, text + 17);
+  PutDigits(shown.second, 2, text + kSecondAt);
   PutDigits(shown.micros, 6, text + 20);
   out.append(text, sizeof(text));
 }
@@ -76,27 +77,48 @@ void AppendZone(int64_t minutes, std::string& out) {
   out.append(text, sizeof(text));
 }
 
+// Without a suffix.
+void AppendStamp(const CompleteStamp& stamp, std::string& out) {
+  const bool zulu = stamp.zone_minutes == CompleteStamp::kZulu;
+  const std::chrono::sys_time<std::chrono::microseconds> local(
+      std::chrono::microseconds(stamp.micros) +
+      std::chrono::minutes(zulu ? 0 : stamp.zone_minutes));
+  const auto day = std::chrono::floor<std::chrono::days>(local);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(local - day);
+  AppendShown({.year = static_cast<uint32_t>(static_cast<int>(date.year())),
+               .month = static_cast<unsigned>(date.month()),
+               .day = static_cast<unsigned>(date.day()),
+               .hour = static_cast<uint32_t>(time.hours().count()),
+               .minute = static_cast<uint32_t>(time.minutes().count()),
+               .second = static_cast<uint32_t>(time.seconds().count()),
+               .micros = static_cast<uint32_t>(time.subseconds().count())},
+              out);
+  if (zulu) {
+    out += 'Z';
+  } else {
+    AppendZone(stamp.zone_minutes, out);
+  }
+}
+
+// The local time is computed from the offset in the name, and not taken from the C library: where
+// the zone's offset has seconds, as before standard time, or where the zone database counts leap
+// seconds ("right/..."), that time and an offset in whole minutes would name another instant.
 std::string Stamp(WallTime start) {
   const auto since_epoch = std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch());
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
-  const auto time = static_cast<time_t>(seconds.count());
+  const auto time =
+      static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since_epoch).count());
   struct tm local {};
   localtime_r(&time, &local);
+  CompleteStamp shown{.micros = since_epoch.count(), .zone_minutes = CompleteStamp::kZulu};
+  constexpr decltype(local.tm_gmtoff) kMostMinutes = 99 * 60 + 59;
+  const auto minutes = local.tm_gmtoff / 60;
+  if (minutes != 0 && std::abs(minutes) <= kMostMinutes) {
+    shown.zone_minutes = static_cast<int16_t>(minutes);
+  }
   std::string stamp;
   stamp.reserve(kStampShape.size() + kZoneShape.size() + kCompleteSuffix.size());
-  AppendShown({.year = static_cast<uint32_t>(local.tm_year + 1900),
-               .month = static_cast<uint32_t>(local.tm_mon + 1),
-               .day = static_cast<uint32_t>(local.tm_mday),
-               .hour = static_cast<uint32_t>(local.tm_hour),
-               .minute = static_cast<uint32_t>(local.tm_min),
-               .second = static_cast<uint32_t>(local.tm_sec),
-               .micros = static_cast<uint32_t>((since_epoch - seconds).count())},
-              stamp);
-  if (local.tm_gmtoff == 0) {
-    stamp += 'Z';
-  } else {
-    AppendZone(local.tm_gmtoff / 60, stamp);
-  }
+  AppendStamp(shown, stamp);
   return stamp;
 }
 
@@ -121,7 +143,7 @@ std::optional<CompleteStamp> ReadStamp(std::string_view text) {
   if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != '_' || at[16] != '_' ||
       at[19] != '.' || !ReadDigits(at, 4, shown.year) || !ReadDigits(at + 5, 2, shown.month) ||
       !ReadDigits(at + 8, 2, shown.day) || !ReadDigits(at + 11, 2, shown.hour) ||
-      !ReadDigits(at + 14, 2, shown.minute) || !ReadDigits(at + 17, 2, shown.second) ||
+      !ReadDigits(at + 14, 2, shown.minute) || !ReadDigits(at + kSecondAt, 2, shown.second) ||
       !ReadDigits(at + 20, 6, shown.micros)) {
     return std::nullopt;
   }
@@ -129,8 +151,9 @@ std::optional<CompleteStamp> ReadStamp(std::string_view text) {
   const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(shown.year)),
                                          std::chrono::month(shown.month),
                                          std::chrono::day(shown.day));
+  // A leap second is the first second of the next minute.
   if (!zone.has_value() || !date.ok() || shown.hour > 23 || shown.minute > 59 ||
-      shown.second > 59) {
+      shown.second > 60) {
     return std::nullopt;
   }
   const int offset = *zone == CompleteStamp::kZulu ? 0 : *zone;
@@ -208,8 +231,10 @@ std::optional<CompleteStamp> ParseComplete(std::string_view base_name) {
   if (!IsComplete(base_name)) return std::nullopt;
   base_name.remove_suffix(kCompleteSuffix.size());
   const std::optional<CompleteStamp> stamp = ReadStamp(base_name);
+  if (!stamp.has_value()) return std::nullopt;
+  if (base_name.substr(kSecondAt, 2) == "60") return std::nullopt;
   // "-00_00", which is not what would be made of it, and "+01_75".
-  if (stamp.has_value() && stamp->zone_minutes != CompleteStamp::kZulu &&
+  if (stamp->zone_minutes != CompleteStamp::kZulu &&
       (base_name.ends_with("-00_00") || base_name[base_name.size() - 2] > '5')) {
     return std::nullopt;
   }
@@ -217,26 +242,7 @@ std::optional<CompleteStamp> ParseComplete(std::string_view base_name) {
 }
 
 void AppendCompleteName(const CompleteStamp& stamp, std::string& out) {
-  const bool zulu = stamp.zone_minutes == CompleteStamp::kZulu;
-  const std::chrono::sys_time<std::chrono::microseconds> local(
-      std::chrono::microseconds(stamp.micros) +
-      std::chrono::minutes(zulu ? 0 : stamp.zone_minutes));
-  const auto day = std::chrono::floor<std::chrono::days>(local);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss time(local - day);
-  AppendShown({.year = static_cast<uint32_t>(static_cast<int>(date.year())),
-               .month = static_cast<unsigned>(date.month()),
-               .day = static_cast<unsigned>(date.day()),
-               .hour = static_cast<uint32_t>(time.hours().count()),
-               .minute = static_cast<uint32_t>(time.minutes().count()),
-               .second = static_cast<uint32_t>(time.seconds().count()),
-               .micros = static_cast<uint32_t>(time.subseconds().count())},
-              out);
-  if (zulu) {
-    out += 'Z';
-  } else {
-    AppendZone(stamp.zone_minutes, out);
-  }
+  AppendStamp(stamp, out);
   out += kCompleteSuffix;
 }
 
@@ -276,6 +282,17 @@ bool IsDatasetInProgress(std::string_view base_name) {
   if (dot == std::string_view::npos || dot + 1 == base_name.size()) return false;
   return base_name.find_first_not_of("0123456789", dot + 1) == std::string_view::npos &&
          IsDatasetUpload(base_name.substr(0, dot));
+}
+
+bool IsRemovedWhileOpen(std::string_view base_name) {
+  constexpr size_t kFewestDigits = 16;
+  for (const std::string_view prefix : {".fuse_hidden", ".nfs"}) {
+    if (!base_name.starts_with(prefix)) continue;
+    const std::string_view digits = base_name.substr(prefix.size());
+    return digits.size() >= kFewestDigits &&
+           digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  }
+  return false;
 }
 
 std::string FailedPath(std::string_view root, std::string_view path) {

@@ -44,6 +44,10 @@
 //
 //   stamp = YYYY-MM-DDTHH_MM_SS.uuuuuu(Z | (+|-)HH_MM)         local time and its offset from UTC
 //
+// A stamp names one instant, and reads back as that in every zone. Where the zone's offset is no
+// whole number of minutes, the stamp has the whole minutes and the local time that belongs to them.
+// 60 for a second, a leap second, is read and never written.
+//
 // ':' becomes '_' in the segments that are made here, and in no other part of the path.
 // Example: /data/rdk_component_sensor/cpu/Readings/2026-01-02T03_04_05.000006-05_00.capture
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FILE_NAME_H_
@@ -121,6 +125,11 @@ std::string DatasetInProgressName(std::string_view upload_name, int attempt);
 // Whether the name was made here.
 bool IsDatasetUpload(std::string_view base_name);
 bool IsDatasetInProgress(std::string_view base_name);
+
+// Whether a file system gives this name to a file that was removed while a process had it open:
+// FUSE's .fuse_hidden<digits>, NFS's .nfs<digits>. It goes when the last one closes it; one that is
+// left over by a crash of the file system was removed all the same.
+bool IsRemovedWhileOpen(std::string_view base_name);
 
 // Where a file below `root` is set aside.
 std::string FailedPath(std::string_view root, std::string_view path);

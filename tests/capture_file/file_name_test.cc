@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/file_ops.h"
+#include "tests/support/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace datamanager::capture_file {
 namespace {
@@ -91,6 +93,98 @@ TEST(FileNameTest, WhatIsBuiltIsParsed) {
       EXPECT_EQ(ParseStamp(CompleteName(start)), start) << zone << CompleteName(start);
     }
   }
+}
+
+// A zone of one kind of time, as the database has it, with a leap second at the end of 2016 if
+// wanted (RFC 8536, version 1).
+class ZoneFile {
+ public:
+  ZoneFile(int32_t offset, bool leap_second) : path_(directory_.path() + "/zone") {
+    std::string text = "TZif" + std::string(16, '\0');
+    for (const uint32_t count : {0, 0, leap_second ? 1 : 0, 0, 1, 4}) Append(text, count);
+    Append(text, static_cast<uint32_t>(offset));
+    text += std::string(2, '\0') + std::string("ABC\0", 4);
+    if (leap_second) {
+      Append(text, kLeapSecond);
+      Append(text, 1);
+    }
+    testing::WriteFile(path_, text);
+  }
+  std::string name() const { return ":" + path_; }
+
+  static constexpr uint32_t kLeapSecond = 1483228800;  // 2016-12-31T23:59:60Z.
+
+ private:
+  static void Append(std::string& text, uint32_t number) {
+    for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(number >> shift);
+  }
+
+  const testing::TempDir directory_;
+  const std::string path_;
+};
+
+TEST(FileNameTest, AnOffsetWithSecondsIsWrittenInWholeMinutesAndReadsBack) {
+  // As Amsterdam had until 1937, as New York and Manila had, and less than a minute.
+  for (const int32_t offset : {1172, -17762, -57360 - 8, 30, -30, 59, -61, 359 * 60 + 59}) {
+    const ZoneFile zone(offset, false);
+    const TimeZone scope(zone.name());
+    struct tm local {};
+    const time_t at = 1767341045;
+    ASSERT_EQ(localtime_r(&at, &local)->tm_gmtoff, offset) << "the zone file is read";
+    EXPECT_EQ(ParseStamp(InProgressName(kWinter)), kWinter) << InProgressName(kWinter);
+    EXPECT_TRUE(ParseComplete(CompleteName(kWinter)).has_value()) << CompleteName(kWinter);
+  }
+  const ZoneFile amsterdam(1172, false);
+  const TimeZone scope(amsterdam.name());
+  EXPECT_EQ(InProgressName(kWinter), "2026-01-02T08_23_05.000000+00_19.prog");
+}
+
+TEST(FileNameTest, ALeapSecondReadsBackAsItself) {
+  const ZoneFile zone(0, true);
+  const TimeZone scope(zone.name());
+  const time_t leap = ZoneFile::kLeapSecond;
+  struct tm local {};
+  ASSERT_EQ(localtime_r(&leap, &local)->tm_sec, 60) << "the zone file is read";
+  for (int64_t second = leap - 2; second <= leap + 2; ++second) {
+    const WallTime start{seconds(second)};
+    EXPECT_EQ(ParseStamp(InProgressName(start)), start) << InProgressName(start);
+    EXPECT_TRUE(ParseComplete(CompleteName(start)).has_value()) << CompleteName(start);
+  }
+}
+
+TEST(FileNameTest, ALeapSecondInANameIsTheNextMinutesFirst) {
+  const std::string name = "2016-12-31T23_59_60.500000Z";
+  EXPECT_EQ(ParseStamp(name + ".prog"), WallTime(seconds(1483228800)) + microseconds(500000));
+  EXPECT_FALSE(ParseComplete(name + ".capture").has_value()) << "it would not be made again";
+  EXPECT_FALSE(ParseStamp("2016-12-31T23_59_61.500000Z.prog").has_value());
+}
+
+// Those with leap seconds included, where the system has them.
+TEST(FileNameTest, StampsReadBackInEveryZoneOfTheDatabaseAtEachKindOfItsTime) {
+  const std::string database = "/usr/share/zoneinfo";
+  std::vector<WallTime> times = {kWinter, kSummer, WallTime(seconds(ZoneFile::kLeapSecond)),
+                                 WallTime(seconds(ZoneFile::kLeapSecond + 27))};
+  // From the first year in which nanoseconds count on, a little more than ten years apart.
+  for (auto time = WallTime::min() + hours(24 * 366); time < WallTime::max() - hours(24 * 366 * 11);
+       time += hours(24 * 366 * 10 + 1009) + nanoseconds(123456789)) {
+    times.push_back(std::chrono::floor<microseconds>(time));
+  }
+  size_t zones = 0;
+  for (const std::string& path : testing::FilesBelow(database)) {
+    if (testing::ReadFile(path).rfind("TZif", 0) != 0) continue;
+    ++zones;
+    const TimeZone scope(":" + path);
+    for (const WallTime time : times) {
+      ASSERT_EQ(ParseStamp(InProgressName(time)), time) << path << " " << InProgressName(time);
+      const std::string complete = CompleteName(time);
+      const auto stamp = ParseComplete(complete);
+      ASSERT_TRUE(stamp.has_value()) << path << " " << complete;
+      std::string again;
+      AppendCompleteName(*stamp, again);
+      ASSERT_EQ(again, complete) << path;
+    }
+  }
+  if (zones == 0) GTEST_SKIP() << "no " << database << "; the tests before make zones of their own";
 }
 
 TEST(FileNameTest, ANameMeansTheSameInEveryZone) {
