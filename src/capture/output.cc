@@ -1,7 +1,12 @@
 #include "capture/output.h"
 
+#include <sys/resource.h>
+
+#include <cerrno>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
 #include "capture/drop_cause.h"
 
 namespace datamanager::capture {
@@ -30,6 +35,9 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   }
   if (file != nullptr) status = file->Append(head, tail);
   if (full != nullptr) HandOver(std::move(full));
+  if (file != nullptr && !file->broken() && ErrnoOf(status) == EFBIG) {
+    status = AppendToSmallerFile(file, metadata, head, tail);
+  }
   // It may be this file only that takes no more.
   if (file != nullptr && !status.ok() && file->has_records() &&
       CauseOf(status) != DropCause::kDiskFull) {
@@ -57,6 +65,27 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   MutexLock lock(mutex_);
   EndWriting();
   return status;
+}
+
+absl::Status Output::AppendToSmallerFile(std::unique_ptr<capture_file::Writer>& file,
+                                         std::string_view metadata, std::string_view head,
+                                         std::string_view tail) {
+  if (file->has_records()) {
+    absl::StatusOr<std::unique_ptr<capture_file::Writer>> created = NewFile(metadata);
+    if (!created.ok()) return created.status();
+    HandOver(std::exchange(file, *std::move(created)));
+    absl::Status status = file->Append(head, tail);
+    if (ErrnoOf(status) != EFBIG) return status;
+  }
+  rlimit limit{};
+  const bool limited = ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return DiskError(
+      EFBIG,
+      absl::StrCat("a record of ", head.size() + tail.size(), " bytes does not fit into a file of ",
+                   limited ? absl::StrCat("the ", limit.rlim_cur, " bytes that RLIMIT_FSIZE allows")
+                           : "the largest size that the file system allows",
+                   "; write it to"),
+      options_.directory);
 }
 
 void Output::EndWriting() {

@@ -38,7 +38,9 @@ class Output : public std::enable_shared_from_this<Output> {
 
   // Appends a record to the open file, or to a new one if there is none or it is full; a full one
   // is handed to the keeper, and so is this one if `finish` is set. Where no new one can be made, a
-  // full one goes on growing. One that takes no record, though the disk has room, is finished.
+  // full one goes on growing. One that takes no record, though the disk has room, is finished; one
+  // that cannot grow, because it has the largest size that a file may have, at once, and the record
+  // goes into a new one.
   // `metadata` is what a new file starts with; `head` and `tail` are the record's frame.
   // FAILED_PRECONDITION once closed.
   absl::Status Append(std::string_view metadata, std::string_view head, std::string_view tail,
@@ -51,6 +53,11 @@ class Output : public std::enable_shared_from_this<Output> {
 
  private:
   absl::StatusOr<std::unique_ptr<capture_file::Writer>> NewFile(std::string_view metadata);
+  // After EFBIG: finishes `file`, and puts a new one in its place to which it appends the record.
+  // EFBIG again says how large the record is, and what is allowed.
+  absl::Status AppendToSmallerFile(std::unique_ptr<capture_file::Writer>& file,
+                                   std::string_view metadata, std::string_view head,
+                                   std::string_view tail);
   void EndWriting() DM_REQUIRES(mutex_);
   void HandOver(std::unique_ptr<capture_file::Writer> file);
   void TakeAndPublish(MonotonicTime deadline, bool close) DM_EXCLUDES(mutex_);

@@ -1,7 +1,6 @@
 #include "capture_file/copy.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,16 +13,6 @@ constexpr uint64_t kChunkBytes = 64 << 10;
 constexpr size_t kBlockBytes = 4096;
 // A record may well end with some zeros: fewer than these at the file's end mean nothing.
 constexpr size_t kLeastZeros = 64;
-
-absl::Status WriteAll(FileOps& ops, int to, const char* data, size_t size) {
-  while (size > 0) {
-    const ssize_t count = ops.Write(to, data, size);
-    if (count < 0) return absl::ErrnoToStatus(errno, "write");
-    data += count;
-    size -= static_cast<size_t>(count);
-  }
-  return absl::OkStatus();
-}
 
 // Reads `size` bytes, or zeros in place of what cannot be read, block by block.
 absl::Status ReadBlocks(FileOps& ops, int fd, uint64_t offset, size_t size, char* out) {
@@ -61,7 +50,7 @@ absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, i
   while (size > 0) {
     const size_t part = std::min<uint64_t>(size, chunk.size());
     absl::Status status = ReadExactly(ops, from, static_cast<off_t>(offset), part, chunk.data());
-    if (status.ok()) status = WriteAll(ops, to, chunk.data(), part);
+    if (status.ok()) status = WriteAll(ops, to, {chunk.data(), part});
     if (!status.ok()) return status;
     offset += part;
     size -= part;
@@ -76,7 +65,7 @@ absl::Status CopyReadableBytes(FileOps& ops, int from, uint64_t size, int to) {
     const size_t part = std::min<uint64_t>(size - offset, chunk.size());
     loss.Update(ReadBlocks(ops, from, offset, part, chunk.data()));
     loss.Update(LookForLostBlocks(chunk.data(), part, offset));
-    absl::Status written = WriteAll(ops, to, chunk.data(), part);
+    absl::Status written = WriteAll(ops, to, {chunk.data(), part});
     if (!written.ok()) return written;
   }
   return loss;

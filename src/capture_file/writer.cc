@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -25,6 +26,9 @@ constexpr int kNameAttempts = 10000;
 
 // Below this a copy into one buffer is cheaper than a second iovec.
 constexpr size_t kCopyLimit = 16 << 10;
+
+// What the kernel adds to the path of an open file that has lost its name.
+constexpr std::string_view kDeleted = " (deleted)";
 
 bool Exists(FileOps& ops, const std::string& path) {
   struct stat info {};
@@ -118,15 +122,33 @@ absl::Status Writer::Append(std::string_view head, std::string_view tail) {
                            {const_cast<char*>(tail.data()), tail.size()}};
     written = ops_.Writev(fd_->get(), parts, 3);
   }
-  if (written == static_cast<ssize_t>(total)) {
+  int error = written < 0 ? errno : 0;
+  if (written >= 0 && written < static_cast<ssize_t>(total)) {
+    error = WriteRemainder(static_cast<size_t>(written), head, tail);
+  }
+  if (error == 0) {
     size_ += total;
     pending_.clear();
     return absl::OkStatus();
   }
-  // A disk that fills up cuts a write short before it refuses the next one.
-  const int error = written < 0 ? errno : ENOSPC;
   if (written > 0 && ops_.Ftruncate(fd_->get(), static_cast<off_t>(size_)) != 0) broken_ = true;
   return DiskError(error, "write record to", path_);
+}
+
+int Writer::WriteRemainder(size_t done, std::string_view head, std::string_view tail) {
+  std::string_view parts[] = {pending_, head, tail};
+  for (std::string_view& part : parts) {
+    const size_t skipped = std::min(done, part.size());
+    part.remove_prefix(skipped);
+    done -= skipped;
+    while (!part.empty()) {
+      const ssize_t written = ops_.Write(fd_->get(), part.data(), part.size());
+      if (written < 0) return errno;
+      if (written == 0) return ENOSPC;
+      part.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+  return 0;
 }
 
 absl::Status Writer::Flush() {
@@ -148,22 +170,30 @@ absl::StatusOr<std::string> Writer::CurrentPath() const {
     return absl::ErrnoToStatus(errno, "look for it");
   }
   if (removed()) return absl::NotFoundError("it was removed while records were in it");
-  char moved[PATH_MAX];
-  const ssize_t size =
-      ::readlink(absl::StrCat("/proc/self/fd/", fd_->get()).c_str(), moved, sizeof(moved));
-  if (size > 0) {
-    std::string path(moved, static_cast<size_t>(size));
-    if (ops_.Lstat(path.c_str(), &named) == 0 && FileId::Of(named) == id_) {
-      if (IsInProgress(BaseName(path))) return path;
-      return absl::FailedPreconditionError(absl::StrCat("somebody has renamed it to ", path));
-    }
+  const std::string path = LinkedPath();
+  if (!path.empty() && ops_.Lstat(path.c_str(), &named) == 0 && FileId::Of(named) == id_) {
+    if (IsInProgress(BaseName(path))) return path;
+    return absl::FailedPreconditionError(absl::StrCat("somebody has renamed it to ", path));
   }
   return absl::FailedPreconditionError("somebody has moved it away");
 }
 
+std::string Writer::LinkedPath() const {
+  char path[PATH_MAX];
+  const ssize_t size =
+      ::readlink(absl::StrCat("/proc/self/fd/", fd_->get()).c_str(), path, sizeof(path));
+  return size > 0 ? std::string(path, static_cast<size_t>(size)) : std::string();
+}
+
 bool Writer::removed() const {
   struct stat info {};
-  return ops_.Fstat(fd_->get(), &info) == 0 && info.st_nlink == 0;
+  if (ops_.Fstat(fd_->get(), &info) != 0) return false;
+  if (info.st_nlink == 0) return true;
+  // Over FUSE and NFS a file that is removed while it is open goes on under a hidden name until it
+  // is closed, and counts that as a link.
+  if (ops_.Lstat(path_.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR)) return false;
+  const std::string path = LinkedPath();
+  return std::string_view(path).ends_with(kDeleted) || IsRemovedWhileOpen(BaseName(path));
 }
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {

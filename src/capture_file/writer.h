@@ -40,8 +40,9 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   // Appends a record whose frame (length prefix and message) is `head` followed by `tail`. A write
-  // that fails or is cut short leaves the file as it was before. If even that fails, the file is
-  // broken: it can only be destroyed, and recovery cuts and publishes it.
+  // that is cut short is gone on with: what stands in its way, a full disk or the largest size of a
+  // file, only the next write tells. One that fails leaves the file as it was before. If even that
+  // fails, the file is broken: it can only be destroyed, and recovery cuts and publishes it.
   absl::Status Append(std::string_view head, std::string_view tail = {});
 
   // Bytes in the file, what the next Append adds for the metadata included.
@@ -90,6 +91,11 @@ class Writer {
  private:
   Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending);
 
+  // Writes what a short write has left, and returns the errno of what stands in the way; 0 once the
+  // record is whole.
+  int WriteRemainder(size_t done, std::string_view head, std::string_view tail);
+  // What the kernel calls the open file; empty if it does not say.
+  std::string LinkedPath() const;
   // Under which in-progress name the file is.
   absl::StatusOr<std::string> CurrentPath() const;
   // Copies what can be read to `to`. DATA_LOSS: it is not the whole records that were written.

@@ -49,15 +49,6 @@ std::string DigestOf(std::string_view head, std::string_view contents) {
       absl::string_view(reinterpret_cast<const char*>(digest.data()), kDigestBytes));
 }
 
-absl::Status WriteAll(FileOps& ops, int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ops.Write(fd, bytes.data(), bytes.size());
-    if (written < 0) return ErrnoStatus(errno, "write", path);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<DatasetFile> DatasetFile::Make(std::string_view contents, const UploadLabels& labels,
@@ -110,7 +101,9 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
     FileOps& ops, int directory, const std::string& path,
     const std::function<void()>& about_to_name) const {
   struct stat info {};
-  if (ops.LstatAt(directory, name_.c_str(), &info) == 0) return std::nullopt;
+  // An empty one only reserves the name (exclusive_rename.h), and what is renamed there is the
+  // same.
+  if (ops.LstatAt(directory, name_.c_str(), &info) == 0 && info.st_size > 0) return std::nullopt;
   UniqueFd out;
   std::string in_progress;
   for (int attempt = 0; !out.valid(); ++attempt) {
@@ -130,8 +123,9 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
       out.Reset();
     }
   }
-  absl::Status status = WriteAll(ops, out.get(), head_, in_progress);
-  if (status.ok()) status = WriteAll(ops, out.get(), contents_, in_progress);
+  absl::Status status = WriteAll(ops, out.get(), head_);
+  if (status.ok()) status = WriteAll(ops, out.get(), contents_);
+  status = Wrap(status, in_progress);
   if (status.ok() && ops.Fdatasync(out.get()) != 0) {
     status = ErrnoStatus(errno, "flush", in_progress);
   }

@@ -859,7 +859,7 @@ TEST_F(CollectorTest, LogsWhatASourceThrowsWhenItIsTold) {
 TEST_F(CollectorTest, AFullDiskCostsTheRecordsThatItHasNoRoomFor) {
   Start();
   ASSERT_TRUE(WaitForCaptured(5));
-  ops_.CutWrites(7, 20);
+  ops_.FillUp(7, 20);
   ASSERT_TRUE(WaitForFailed(20));
   ASSERT_TRUE(WaitForCaptured(5));
   ops_.Fail(Call::kWrite, EIO, 20);
@@ -890,7 +890,7 @@ TEST_F(CollectorTest, BeginsAnotherFileWhereOneCannotBeCutBack) {
   Start();
   ASSERT_TRUE(WaitForCaptured(5));
   ops_.Fail(Call::kFtruncate, EIO, 1);
-  ops_.CutWrites(7, 1);
+  ops_.FillUp(7);
   ASSERT_TRUE(WaitForFailed(1));
   ASSERT_TRUE(WaitForCaptured(5));
   Stop();

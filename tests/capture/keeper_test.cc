@@ -500,7 +500,7 @@ TEST_F(KeeperTest, RecoversABrokenFileWhileItSleeps) {
   ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().recovered.load() == 1; }));
   // Nothing is due any more: only the broken file itself can wake the keeper.
   std::unique_ptr<Writer> file = Begin(2);
-  world_->ops.CutWrites(2);
+  world_->ops.FillUp(2);
   world_->ops.Fail(Call::kFtruncate, EIO, 1);
   ASSERT_FALSE(file->Append(kRecord).ok());
   ASSERT_TRUE(file->broken());

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/strings.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/log_capture.h"
@@ -181,7 +182,7 @@ TEST_F(OutputTest, GoesOnInAFullFileWhileTheNextCannotBeMade) {
 
 TEST_F(OutputTest, FinishesAFileThatTakesNoMore) {
   ASSERT_TRUE(Append(record_).ok());
-  ops_.Fail(Call::kWrite, EFBIG, FaultyFileOps::kAlways,
+  ops_.Fail(Call::kWrite, EIO, FaultyFileOps::kAlways,
             std::string(BaseName(FilesBelow(directory_, ".prog").at(0))));
   EXPECT_FALSE(Append(record_).ok());
   EXPECT_EQ(Files(), "1+0");
@@ -221,13 +222,51 @@ TEST_F(OutputTest, RemovesAFileWhoseOnlyRecordFailed) {
 
 TEST_F(OutputTest, LeavesABrokenFileAndBeginsAnother) {
   ASSERT_TRUE(Append(record_).ok());
-  ops_.CutWrites(7);
+  ops_.FillUp(7);
   ops_.Fail(Call::kFtruncate, EIO, 1);
   EXPECT_FALSE(Append(record_).ok());
   ASSERT_TRUE(Append(record_).ok());
   Finish();
   EXPECT_EQ(Files(), "1+1");
   EXPECT_EQ(*finished_, 1U);
+}
+
+TEST_F(OutputTest, AFileThatCannotGrowIsFinishedAndTheRecordGoesIntoANewOne) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(Append(record_).ok());
+  ops_.FillUp(7, 1, EFBIG);
+  ASSERT_TRUE(Append(record_).ok());
+  EXPECT_EQ(Files(), "1+1");
+  ops_.Fail(Call::kWrite, EFBIG, 1);
+  ASSERT_TRUE(AppendPicture("", "picture").ok());
+  Finish();
+  EXPECT_EQ(Published(), (std::vector<std::string>{std::string(1, '\0') + record_ + record_,
+                                                   std::string(1, '\0') + record_,
+                                                   std::string("\0picture", 8)}));
+  EXPECT_EQ(*finished_, 3U);
+}
+
+TEST_F(OutputTest, ARecordThatNoFileHoldsIsRefusedWithItsSize) {
+  ASSERT_TRUE(Append(record_).ok());
+  ops_.FillUp(7, 2, EFBIG);
+  const absl::Status status = Append(std::string(30, 'x'));
+  EXPECT_EQ(ErrnoOf(status), EFBIG) << status;
+  EXPECT_NE(status.message().find("a record of 30 bytes"), std::string::npos) << status;
+  // The others may fit.
+  ASSERT_TRUE(Append(record_).ok());
+  Finish();
+  EXPECT_EQ(Published(), (std::vector<std::string>{std::string(1, '\0') + record_,
+                                                   std::string(1, '\0') + record_}));
+}
+
+TEST_F(OutputTest, WhereNoNewFileCanBeMadeTheFullOneStays) {
+  ASSERT_TRUE(Append(record_).ok());
+  ops_.FillUp(7, 1, EFBIG);
+  ops_.Fail(Call::kOpen, EMFILE, 1, ".prog");
+  EXPECT_EQ(ErrnoOf(Append(record_)), EMFILE);
+  ASSERT_TRUE(Append(record_).ok());
+  Finish();
+  EXPECT_EQ(Published(), (std::vector<std::string>{std::string(1, '\0') + record_,
+                                                   std::string(1, '\0') + record_}));
 }
 
 TEST_F(OutputTest, FinishWaitsForARecordBeingWritten) {

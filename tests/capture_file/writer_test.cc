@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/strings.h"
 #include "capture_file/file_name.h"
 #include "tests/capture_file/test_records.h"
 #include "tests/support/faulty_file_ops.h"
@@ -147,7 +148,7 @@ TEST_F(WriterTest, LeavesNothingBehindWhereLocksDoNotWork) {
 TEST_F(WriterTest, CutsAShortWriteBack) {
   const auto writer = Create();
   for (const size_t stored : {1, 5, 12}) {
-    ops_.CutWrites(stored);
+    ops_.FillUp(stored);
     const absl::Status status = writer->Append(head_);
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
     EXPECT_EQ(ReadFile(InProgress()), "");
@@ -156,7 +157,7 @@ TEST_F(WriterTest, CutsAShortWriteBack) {
   ASSERT_TRUE(writer->Append(head_).ok());
   EXPECT_EQ(ReadFile(InProgress()), file_with_one_) << "the metadata must come with it";
 
-  ops_.CutWrites(3);
+  ops_.FillUp(3);
   EXPECT_FALSE(writer->Append(head_).ok());
   EXPECT_EQ(ReadFile(InProgress()), file_with_one_);
   ASSERT_TRUE(writer->Append(head_, "tail").ok());
@@ -168,9 +169,35 @@ TEST_F(WriterTest, CutsAShortWriteOfALargeRecordBack) {
   const std::string large(100000, 'l');
   const auto writer = Create();
   ASSERT_TRUE(writer->Append(head_).ok());
-  ops_.CutWrites(50000);
+  ops_.FillUp(50000);
   EXPECT_FALSE(writer->Append(head_, large).ok());
   EXPECT_EQ(ReadFile(InProgress()), file_with_one_);
+}
+
+TEST_F(WriterTest, GoesOnWhereAShortWriteEnded) {
+  const std::string large(100000, 'l');
+  for (const size_t stored : {1, 5, 12}) {
+    const auto writer = Create();
+    ops_.CutWrites(stored);
+    ASSERT_TRUE(writer->Append(head_).ok());
+    EXPECT_EQ(ReadFile(writer->path()), file_with_one_) << stored;
+    ops_.CutWrites(3, 2);
+    ASSERT_TRUE(writer->Append(head_, large).ok());
+    ops_.CutWrites(70000);
+    ASSERT_TRUE(writer->Append(head_, large).ok());
+    EXPECT_EQ(ReadFile(writer->path()), file_with_one_ + head_ + large + head_ + large);
+    EXPECT_EQ(writer->size(), ReadFile(writer->path()).size());
+  }
+}
+
+TEST_F(WriterTest, ACutWriteTellsWhatStandsInItsWay) {
+  const auto writer = Create();
+  ASSERT_TRUE(writer->Append(head_).ok());
+  for (const int error : {ENOSPC, EDQUOT, EFBIG, EIO}) {
+    ops_.FillUp(3, 1, error);
+    EXPECT_EQ(ErrnoOf(writer->Append(head_)), error);
+    EXPECT_EQ(ReadFile(InProgress()), file_with_one_);
+  }
 }
 
 TEST_F(WriterTest, GoesOnAfterAFailedWrite) {
@@ -187,12 +214,40 @@ TEST_F(WriterTest, GoesOnAfterAFailedWrite) {
 TEST_F(WriterTest, IsBrokenIfItCannotCutBack) {
   const auto writer = Create();
   ASSERT_TRUE(writer->Append(head_).ok());
-  ops_.CutWrites(3);
+  ops_.FillUp(3);
   ops_.Fail(Call::kFtruncate, EIO, 1);
   EXPECT_EQ(writer->Append(head_).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(writer->broken());
   EXPECT_EQ(writer->Append(head_).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReadFile(InProgress()), file_with_one_ + head_.substr(0, 3));
+}
+
+// Says of every file that it has a name, as FUSE does of one that was removed while it was open.
+class NamesForAll : public FileOps {
+ public:
+  int Fstat(int fd, struct stat* result) override {
+    const int failed = FileOps::Fstat(fd, result);
+    result->st_nlink = 1;
+    return failed;
+  }
+};
+
+TEST_F(WriterTest, KnowsThatItWasRemovedWhereTheCountOfItsNamesDoesNotSay) {
+  NamesForAll ops;
+  auto writer = *Writer::Create(ops, temp_.path(), kNow, "metadata");
+  ASSERT_TRUE(writer->Append(head_).ok());
+  EXPECT_FALSE(writer->removed());
+  const std::string moved = temp_.path() + "/moved.prog";
+  std::filesystem::rename(writer->path(), moved);
+  EXPECT_FALSE(writer->removed()) << "moved, and it has its records there";
+  // As over NFS.
+  const std::string hidden = temp_.path() + "/.nfs00000000000000120000000a";
+  std::filesystem::rename(moved, hidden);
+  EXPECT_TRUE(writer->removed());
+  std::filesystem::remove(hidden);
+  EXPECT_TRUE(writer->removed());
+  EXPECT_EQ(writer->Publish().status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(writer->CopyRemoved().ok());
 }
 
 TEST_F(WriterTest, PublishesUnderItsName) {
