@@ -8,8 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "base/strings.h"
 #include "capture/collector_metadata.h"
+#include "capture/directory_probe.h"
 #include "capture/methods.h"
 #include "capture_file/file_name.h"
 
@@ -61,7 +64,7 @@ Capture::~Capture() {
   Close(now, now + kDestructorLimit).IgnoreError();  // A caller that wants the result calls Close.
 }
 
-absl::Status Capture::Check(const config::CaptureConfig& config) const {
+absl::Status Capture::Check(const config::CaptureConfig& config) {
   const bool any = std::any_of(
       config.collectors.begin(), config.collectors.end(),
       [](const auto& collector) { return collector.state == CollectorState::kRunning; });
@@ -72,9 +75,31 @@ absl::Status Capture::Check(const config::CaptureConfig& config) const {
                                             R_OK | W_OK | X_OK) != 0) {
     status = ErrnoStatus(errno, "read and write in", config.directory);
   }
+  if (status.ok() && probed_directory_ != config.directory) {
+    absl::StatusOr<DirectoryProbe> probe =
+        ProbeDirectory(*options_.ops, config.directory, config.durability != Durability::kProcess);
+    status = Wrap(probe.status(), config.directory);
+    if (probe.ok() && probe->complete) {
+      probed_directory_ = config.directory;
+      for (const std::string& lost : probe->lost) {
+        options_.logger->Warning(absl::StrCat("capture_dir ", config.directory, ": ", lost));
+      }
+    }
+  }
   if (status.ok()) return status;
   return absl::FailedPreconditionError(absl::StrCat(
       "capture_dir: ", status.message(), "; name a directory that this process may write to"));
+}
+
+absl::Status Capture::CheckNames(const std::string& capture_dir, const std::string& directory) {
+  if (std::exchange(names_directory_, capture_dir) != capture_dir) probed_names_.clear();
+  const std::string_view below = std::string_view(directory).substr(capture_dir.size());
+  for (const absl::string_view name : absl::StrSplit(ToAbsl(below), '/', absl::SkipEmpty())) {
+    const auto [entry, added] = probed_names_.try_emplace(std::string(name));
+    if (added) entry->second = ProbeName(*options_.ops, capture_dir, entry->first);
+    if (!entry->second.ok()) return entry->second;
+  }
+  return absl::OkStatus();
 }
 
 Capture::Entry Capture::Judge(const config::CaptureConfig& config,
@@ -107,12 +132,16 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   const std::vector<std::string> tags = configured.tags.value_or(config.tags);
   absl::StatusOr<std::string> metadata = CollectorMetadata(settings, **method, tags, "");
   if (!metadata.ok()) return refuse(std::string(metadata.status().message()));
+  const std::string directory = capture_file::CollectorDirectory(config.directory, settings.api,
+                                                                 settings.name, settings.method);
+  if (absl::Status names = CheckNames(config.directory, directory); !names.ok()) {
+    return refuse(std::string(names.message()));
+  }
   *work = {.settings = settings,
            .method = *method,
            .source = source,
            .turn = turns_.Of(source),
-           .directory = capture_file::CollectorDirectory(config.directory, settings.api,
-                                                         settings.name, settings.method),
+           .directory = directory,
            .tags = tags,
            .max_file_bytes = config.max_file_bytes,
            .counters = entry.counters,

@@ -56,9 +56,10 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
-  // Whether the directory can be captured to; makes it if need be. For a config that captures
-  // nothing it is not looked at.
-  absl::Status Check(const config::CaptureConfig& config) const;
+  // Whether the directory can be captured to; makes it if need be, and tries in it, once for each
+  // directory, what will be done there. Warns of what its file system lacks. For a config that
+  // captures nothing it is not looked at. Takes turns with Reconfigure.
+  absl::Status Check(const config::CaptureConfig& config);
 
   // Stops what is no longer wanted, starts what is new, and leaves the rest alone. Waits for the
   // old ones until `deadline`; one whose source hangs is abandoned, and shown as stopping until it
@@ -132,6 +133,8 @@ class Capture {
   // some are neither.
   bool Stop(const std::vector<Entry>& ending, const Change& change) DM_EXCLUDES(mutex_);
   void Abandon(Entry& entry);
+  // Whether the directory of a collector can have its name.
+  absl::Status CheckNames(const std::string& capture_dir, const std::string& directory);
   // Those that are stopping and do not end by then.
   void AbandonStopping(MonotonicTime deadline) DM_EXCLUDES(mutex_);
   // `ended` are those whose places may be taken.
@@ -146,10 +149,15 @@ class Capture {
 
   const CaptureOptions options_;
   const std::shared_ptr<Keeper> keeper_;
+  std::string probed_directory_;  // Check's.
 
   // Of whoever has the turn.
   std::map<std::string, std::shared_ptr<CollectorCounters>> counters_;
   std::string recovered_directory_;
+  // The segments of collectors' paths that were tried in `names_directory_`, and why it does not
+  // take them; OK for those that it takes.
+  std::map<std::string, absl::Status> probed_names_;
+  std::string names_directory_;
   config::CaptureConfig config_;
   Sources sources_;
   SourceTurns turns_;

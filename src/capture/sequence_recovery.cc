@@ -114,7 +114,8 @@ class Recovery {
   absl::Status End(const std::string& id, const std::string& name, const Claim& claim) {
     const std::string ended = PathOf(id + std::string(kSequenceSuffix));
     struct stat info {};
-    if (ops_.Lstat(ended.c_str(), &info) == 0) return Remove(name);
+    // An empty one only reserves the name, for a rename that did not happen (exclusive_rename.h).
+    if (ops_.Lstat(ended.c_str(), &info) == 0 && info.st_size > 0) return Remove(name);
     absl::StatusOr<Sequence> sequence =
         capture_file::ReadSequence(ops_, claim.fd.get(), static_cast<uint64_t>(claim.info.st_size));
     if (absl::IsDataLoss(sequence.status())) {

@@ -113,7 +113,10 @@ bool DirectoryWalker::Look(const dirent& entry) {
   }
   if (type != DT_DIR && type != DT_REG) return false;
   const bool uploads = options_.what == WalkOf::kUploads;
-  if (type == DT_REG && uploads && capture_file::IsInProgress(name)) return false;
+  if (type == DT_REG && uploads &&
+      (capture_file::IsInProgress(name) || capture_file::IsRemovedWhileOpen(name))) {
+    return false;
+  }
   if (path_.size() + 1 + name.size() >= PATH_MAX) {
     if (type == DT_REG) ++blocked_files_;
     complain_(absl::OutOfRangeError(

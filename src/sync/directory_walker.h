@@ -47,7 +47,8 @@ struct WalkOptions {
 // Walks roots in their order, and streams: memory grows with the depth of the tree only, and no
 // file is looked at. Follows no links below a root, and enters a root only as a root, so that
 // overlapping paths are walked once. A walk of uploads stays out of what is not for upload, passes
-// over in-progress files, and over directories from which nothing can be removed. One thread.
+// over in-progress files, files that were removed while open, and over directories from which
+// nothing can be removed. One thread.
 class DirectoryWalker {
  public:
   // All must outlive it. The stop ends it, however little there is to be told of.

@@ -22,6 +22,9 @@ bool FileAges::IsOldEnough(const struct stat& info, std::chrono::milliseconds mi
   MutexLock lock(mutex_);
   WatchForSteps(wall, now);
   if (min_age <= min_age.zero()) return true;
+  if (info.st_mtim.tv_nsec == 0 && info.st_ctim.tv_nsec == 0) {
+    min_age = std::max<std::chrono::milliseconds>(min_age, kCoarseAge);
+  }
   const WallTime modified = ModifiedAt(info);
   if (modified > wall) return now - FirstSeen(info, min_age, now) >= min_age;
   return wall - modified >= min_age && (!stepped_.has_value() || now - *stepped_ >= min_age);

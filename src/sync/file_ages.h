@@ -24,6 +24,8 @@ class FileAges {
   // Files of the future that are remembered at a time. Beyond, one waits until another is old
   // enough.
   static constexpr size_t kLimit = 1024;
+  // What the coarsest times in use, FAT's, count in.
+  static constexpr std::chrono::seconds kCoarseAge{2};
 
   // Whether a file that is not in progress may be uploaded: one whose name says that it is complete
   // at once, another when it is not empty and has been left alone for `min_age`.
@@ -31,7 +33,9 @@ class FileAges {
                WallTime wall, MonotonicTime now) DM_EXCLUDES(mutex_);
   // Whether that depends on the time at all.
   static bool HasAge(FileKind kind) { return kind == FileKind::kArbitrary; }
-  // The same for one whose name says nothing about whether it is complete.
+  // The same for one whose name says nothing about whether it is complete. One with times of whole
+  // seconds, as FAT and old ext3 have them, waits at least kCoarseAge: a change soon after it could
+  // not be told by them.
   bool IsOldEnough(const struct stat& info, std::chrono::milliseconds min_age, WallTime wall,
                    MonotonicTime now) DM_EXCLUDES(mutex_);
 

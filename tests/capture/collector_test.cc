@@ -810,7 +810,7 @@ TEST_F(CollectorTest, TellsASourceOfEachAnswerWhetherItIsWritten) {
   });
   Start();
   ASSERT_TRUE(WaitForCaptured(5));
-  ops_.CutWrites(7, 3);
+  ops_.FillUp(7, 3);
   ASSERT_TRUE(WaitForFailed(3));
   ops_.Fail(Call::kWrite, EIO, 3);
   ASSERT_TRUE(WaitForFailed(3));

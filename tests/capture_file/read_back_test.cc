@@ -182,7 +182,7 @@ TEST_F(ReadBackTest, TakesTheNextFreeName) {
 TEST_F(ReadBackTest, LeavesOutWhatFollowsTheLastRecord) {
   // A write that failed and could not be cut back.
   const auto writer = Create({TabularRecord(0)});
-  ops_.CutWrites(3);
+  ops_.FillUp(3);
   ops_.Fail(Call::kFtruncate, EIO);
   EXPECT_FALSE(writer->Append(Frame(TabularRecord(1))).ok());
   ASSERT_TRUE(writer->broken());
