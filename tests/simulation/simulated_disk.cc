@@ -71,12 +71,18 @@ SimulatedDisk::Fate SimulatedDisk::Next(Call call) {
     errno = fault_.error;
     return Fate::kFails;
   }
+  if (call == Call::kWrite && full_) {
+    full_ = false;
+    errno = ENOSPC;
+    return Fate::kFails;
+  }
   if (number != fault_.at) return Fate::kDone;
   switch (fault_.kind) {
     case Fault::Kind::kError:
       errno = fault_.error;
       return Fate::kFails;
     case Fault::Kind::kShortWrite:
+      full_ = true;
       return Fate::kCut;
     case Fault::Kind::kLostReply:
       return Fate::kDoneButFails;

@@ -46,7 +46,7 @@ struct Fault {
   enum class Kind : uint8_t {
     kNone,
     kError,       // The call fails.
-    kShortWrite,  // It stores the first half.
+    kShortWrite,  // It stores the first half, and the next write fails: the disk is full.
     kLostReply,   // It is done, and said to have failed.
     kOutage,      // It fails, and so does every one after it until Heal.
   };
@@ -156,6 +156,7 @@ class SimulatedDisk final : public FileOps {
   mutable Mutex mutex_;
   CondVar changed_;
   bool healthy_ DM_GUARDED_BY(mutex_) = false;
+  bool full_ DM_GUARDED_BY(mutex_) = false;  // For the next write.
   std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
   int listings_ DM_GUARDED_BY(mutex_) = 0;
   int looks_ DM_GUARDED_BY(mutex_) = 0;
