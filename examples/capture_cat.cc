@@ -35,10 +35,14 @@ constexpr char kUsage[] =
     "Prints what capture files hold, complete (.capture) or in progress (.prog).\n"
     "  --json    one JSON object a record, and nothing else\n"
     "  --verify  one line a file: whether it is whole, and if not, why and from where\n"
-    "  --repair  cuts each file after its last whole record, and keeps what it cuts beside it, in\n"
-    "            FILE.cut-at-OFFSET.prog. Leaves alone what is whole, what holds no whole record,\n"
-    "            and what a process has open. The name stays: a data manager that captures to the\n"
-    "            same directory publishes a .prog file\n"
+    "  --repair  cuts each file where damage begins. Beside it, whole records from behind the "
+    "damage\n"
+    "            go to a further .capture file, and all else but zeros to "
+    "FILE.cut-at-OFFSET.prog.\n"
+    "            Leaves alone what is whole, what holds no whole record, and what a process has\n"
+    "            open. The name stays: a data manager that captures to the same directory "
+    "publishes\n"
+    "            a .prog file\n"
     "Exit status: 0, 1 if a file is damaged, in use or cannot be read, 2 for wrong arguments.\n";
 
 enum class Mode { kText, kJson, kVerify, kRepair };
@@ -173,15 +177,21 @@ bool RepairFile(const std::string& path) {
   const auto repair = datamanager::capture_file::RepairFile(FileOps::System(), path,
                                                             datamanager::Clock::System().WallNow());
   if (!Ok(repair.status())) return false;
+  std::string text = absl::StrCat(path, ": ");
   if (repair->cut_bytes == 0) {
-    std::printf("%s: ok, %s records, nothing to cut\n", path.c_str(),
-                std::to_string(repair->records).c_str());
+    absl::StrAppend(&text, "ok, ", repair->records, " records, nothing to cut");
   } else {
-    std::printf("%s: cut %s bytes at byte %s, after %s whole records; they are kept in %s (%s)\n",
-                path.c_str(), std::to_string(repair->cut_bytes).c_str(),
-                std::to_string(repair->size).c_str(), std::to_string(repair->records).c_str(),
-                repair->kept.c_str(), repair->damage.c_str());
+    absl::StrAppend(&text, "cut ", repair->cut_bytes, " bytes at byte ", repair->size, ", after ",
+                    repair->records, " whole records (", repair->damage, ")");
   }
+  if (!repair->further.empty()) {
+    absl::StrAppend(&text, "; the whole records behind the damage are in ", repair->further);
+  }
+  if (!repair->kept.empty()) {
+    absl::StrAppend(&text, "; ", repair->kept_bytes, " bytes that are no whole record are kept in ",
+                    repair->kept);
+  }
+  std::printf("%s\n", text.c_str());
   return true;
 }
 

@@ -281,6 +281,16 @@ absl::Status Implementation::CloseParts() {
   return absl::Status(captured.code(), absl::StrCat(captured.message(), "; ", synced.message()));
 }
 
+FileCount Sum(const FileCount& a, const FileCount& b) {
+  return {.files = a.files + b.files, .bytes = a.bytes + b.bytes};
+}
+SalvageStats Sum(const SalvageStats& a, const SalvageStats& b) {
+  return {.records = a.records + b.records,
+          .unfinished_records = a.unfinished_records + b.unfinished_records,
+          .kept_remainders = Sum(a.kept_remainders, b.kept_remainders),
+          .removed_remainders = Sum(a.removed_remainders, b.removed_remainders)};
+}
+
 ManagerStats Implementation::Stats() const {
   ManagerStats stats{.collectors = capture_->Stats(),
                      .published_files = capture_->keeper().counters().published,
@@ -289,6 +299,7 @@ ManagerStats Implementation::Stats() const {
                      .failed_flushes = capture_->keeper().counters().failed_flushes,
                      .flush = capture_->keeper().counters().Flush(),
                      .lost_files = capture_->keeper().counters().lost,
+                     .salvage = Sum(capture_->keeper().salvage(), sync_->Salvage()),
                      .dropped_log_messages = logger_->dropped(),
                      .control = capture_->ControlStats(),
                      .sync = sync_->Stats(),

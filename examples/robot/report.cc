@@ -160,6 +160,17 @@ std::string Disk(const datamanager::DiskStats& disk) {
       disk.retention_passes, disk.fruitless_passes);
 }
 
+// What was made of damaged capture files; nothing if there were none.
+std::string Salvaged(const ManagerStats& stats) {
+  const datamanager::SalvageStats& salvage = stats.salvage;
+  if (salvage.records + salvage.unfinished_records + salvage.kept_remainders.files == 0) return "";
+  return absl::StrFormat(
+      "salvage records=%d unfinished_records=%d remainders=%d remainder_bytes=%d "
+      "removed_remainders=%d\n",
+      salvage.records, salvage.unfinished_records, salvage.kept_remainders.files,
+      salvage.kept_remainders.bytes, salvage.removed_remainders.files);
+}
+
 // What holds up uploads: a line of counts, and one for each file and directory that is named.
 std::string Holdups(const SyncStats& sync) {
   const auto seconds = [](std::chrono::milliseconds time) {
@@ -257,7 +268,7 @@ std::string SummaryTable(std::chrono::duration<double> elapsed, const ManagerSta
       Counts(SumOf(stats)), uploads.files, uploads.bytes, uploads.refused, uploads.retries,
       waiting.files, waiting.bytes, SetAsideFiles(stats), EvictedFiles(stats),
       Dropped(SumOf(stats).dropped));
-  table += Control(stats) + Disk(stats.disk) + Holdups(stats.sync);
+  table += Salvaged(stats) + Control(stats) + Disk(stats.disk) + Holdups(stats.sync);
   absl::StrAppendFormat(&table, "process rss_kb=%d max_rss_kb=%d cpu_s=%.2f wall_s=%.2f\n",
                         usage.rss_kb, usage.max_rss_kb, usage.cpu_s, elapsed.count());
   return table;

@@ -148,6 +148,7 @@ struct DirectorySummary {
   FileCount waiting;      // Complete capture files, and other files that are not empty.
   FileCount in_progress;  // *.prog: being written, or left by a dead process and not yet recovered.
   FileCount failed;       // Set aside below failed/.
+  FileCount remainders;   // Of these, what is left of damaged files.
   FileCount sequences;    // That have ended, and wait for their data to be uploaded, or to be.
   // Of the oldest that waits, and of the oldest in progress: the time in its name, or when another
   // file was last changed. Empty if there is none.
@@ -213,6 +214,14 @@ struct FlushStats {
   uint64_t outstanding = 0;
 };
 
+// Damaged capture files, in which recovery and uploads looked for whole records.
+struct SalvageStats {
+  uint64_t records = 0;             // Whole ones from behind damage, put into a further file.
+  uint64_t unfinished_records = 0;  // Dropped: what was written of a last record, as a kill leaves.
+  FileCount kept_remainders;        // What is no whole record, kept below failed/.
+  FileCount removed_remainders;     // Of these, removed again because they took too much room.
+};
+
 struct ManagerStats {
   std::string capture_dir;
   std::vector<CollectorStats> collectors;
@@ -223,6 +232,7 @@ struct ManagerStats {
   FlushStats flush;
   // Files whose records are lost: somebody removed them in progress, and they could not be copied.
   uint64_t lost_files = 0;
+  SalvageStats salvage;
   uint64_t dropped_log_messages = 0;
   CaptureControlStats control;
   SyncStats sync;

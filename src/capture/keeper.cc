@@ -94,7 +94,7 @@ struct Keeper::State : std::enable_shared_from_this<State> {
   void Recover();
   bool RecoverTree(const std::string& root, bool former);
   bool RecoverSequencesIn(const std::string& root);
-  bool RecoverOne(const std::string& path);
+  bool RecoverOne(const std::string& root, const std::string& path);
   void LeaveInProgress(std::unique_ptr<Writer> file);
 
   MonotonicTime Now() const { return options.clock->MonotonicNow(); }
@@ -322,7 +322,7 @@ bool Keeper::State::RecoverTree(const std::string& root, bool former) {
       *options.ops, root,
       [&](const std::string& path) {
         // A collector that was told to end may still write to a former directory.
-        complete = RecoverOne(path) && !(former && live.Contains(path)) && complete;
+        complete = RecoverOne(root, path) && !(former && live.Contains(path)) && complete;
         if (recovered.size() >= kRecoveredTogether) Round();
       },
       [this] { return KeepGoing(); });
@@ -345,17 +345,34 @@ bool Keeper::State::RecoverSequencesIn(const std::string& root) {
 }
 
 // False: to be looked at again.
-bool Keeper::State::RecoverOne(const std::string& path) {
+bool Keeper::State::RecoverOne(const std::string& root, const std::string& path) {
   if (live.Contains(path)) return true;
-  absl::StatusOr<capture_file::Recovery> recovery = recoverer.Recover(path);
+  absl::StatusOr<capture_file::Recovery> recovery =
+      recoverer.Recover(root, path, [this] { return KeepGoing(); });
   if (!recovery.ok()) {
-    Complain(path, Wrap(recovery.status(), "recover"));
+    // Ended because the keeper closes: the next run goes on with the file as it is.
+    if (!absl::IsCancelled(recovery.status())) Complain(path, Wrap(recovery.status(), "recover"));
     return false;
   }
   const std::string cut =
       recovery->cut_bytes == 0
           ? ""
           : absl::StrCat("; its last ", recovery->cut_bytes, " bytes were no whole record");
+  counters.salvaged_records += recovery->salvaged;
+  if (recovery->unfinished) ++counters.unfinished_records;
+  if (!recovery->further.empty() || !recovery->remainder.empty()) {
+    options.logger->Warning(absl::StrCat(
+        path, ", left in progress by a process that ended, is damaged (", recovery->damage, ")",
+        recovery->further.empty()
+            ? ""
+            : absl::StrCat("; ", recovery->salvaged, " whole records behind the damage are in ",
+                           recovery->further),
+        recovery->remainder.empty()
+            ? ""
+            : absl::StrCat("; ", recovery->remainder_bytes,
+                           " bytes that are no whole record are kept in ", recovery->remainder)));
+  }
+  if (options.on_published && !recovery->further.empty()) options.on_published(recovery->further);
   switch (recovery->outcome) {
     case capture_file::RecoveryOutcome::kRecovered: {
       MutexLock lock(mutex);
@@ -545,5 +562,13 @@ void Keeper::Close(MonotonicTime deadline) {
 }
 
 const KeeperCounters& Keeper::counters() const { return state_->counters; }
+
+SalvageStats Keeper::salvage() const {
+  const capture_file::Remainders& remainders = state_->recoverer.remainders();
+  return {.records = state_->counters.salvaged_records,
+          .unfinished_records = state_->counters.unfinished_records,
+          .kept_remainders = {remainders.kept_files(), remainders.kept_bytes()},
+          .removed_remainders = {remainders.removed_files(), remainders.removed_bytes()}};
+}
 
 }  // namespace datamanager::capture

@@ -17,6 +17,7 @@
 #include "capture/group_flush.h"
 #include "capture_file/writer.h"
 #include "datamanager/clock.h"
+#include "datamanager/stats.h"
 
 namespace datamanager::capture {
 
@@ -92,6 +93,7 @@ class Keeper {
   void Close(MonotonicTime deadline);
 
   const KeeperCounters& counters() const;
+  SalvageStats salvage() const;  // Of damaged files that were recovered.
 
  private:
   struct State;

@@ -6,10 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "capture_file/reader.h"
-#include "capture_file/record_check.h"
 
 namespace datamanager::capture_file {
 
@@ -45,28 +42,6 @@ absl::StatusOr<Claim> ClaimFile(FileOps& ops, const std::string& path) {
   // The size from before the lock may be old.
   if (ops.Fstat(claim.fd.get(), &claim.info) != 0) return ErrnoStatus(errno, "look at", path);
   return claim;
-}
-
-absl::StatusOr<WholePart> FindWholePart(FileOps& ops, int fd, uint64_t size) {
-  WholePart whole;
-  if (size == 0) return whole;
-  absl::StatusOr<Reader> reader = Reader::Open(ops, fd, size);
-  if (!reader.ok()) return reader.status();
-  while (true) {
-    auto record = reader->Next();
-    if (!record.ok()) return record.status();
-    if (!record->has_value()) break;
-    absl::StatusOr<bool> parses = Parses(ops, fd, **record);
-    if (!parses.ok()) return parses.status();
-    if (!*parses) {
-      whole.torn = UnparsableRecord(**record);
-      return whole;
-    }
-    ++whole.records;
-    whole.size = reader->position();
-  }
-  whole.torn = reader->torn();
-  return whole;
 }
 
 }  // namespace datamanager::capture_file

@@ -37,16 +37,6 @@ struct Claim {
 // take no lock. Any thread with all signals blocked.
 absl::StatusOr<Claim> ClaimFile(FileOps& ops, const std::string& path);
 
-// The whole records at a file's beginning.
-struct WholePart {
-  uint64_t size = 0;  // Where the last of them ends; 0 if there is none.
-  uint64_t records = 0;
-  absl::Status torn;  // Why it ends there; OK if that is the end of the file.
-};
-
-// DATA_LOSS if the first `size` bytes of `fd` do not even begin like a capture file.
-absl::StatusOr<WholePart> FindWholePart(FileOps& ops, int fd, uint64_t size);
-
 }  // namespace datamanager::capture_file
 
 #endif  // DATAMANAGER_SRC_CAPTURE_FILE_CLAIM_H_

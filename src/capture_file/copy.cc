@@ -45,9 +45,11 @@ absl::Status LookForLostBlocks(const char* data, size_t size, uint64_t offset) {
 
 }  // namespace
 
-absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, int to) {
+absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, int to,
+                       const std::function<bool()>& keep_going) {
   std::vector<char> chunk(std::min(size, kChunkBytes));
   while (size > 0) {
+    if (keep_going && !keep_going()) return absl::CancelledError("the copy was ended");
     const size_t part = std::min<uint64_t>(size, chunk.size());
     absl::Status status = ReadExactly(ops, from, static_cast<off_t>(offset), part, chunk.data());
     if (status.ok()) status = WriteAll(ops, to, {chunk.data(), part});

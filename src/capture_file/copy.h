@@ -3,6 +3,7 @@
 #define DATAMANAGER_SRC_CAPTURE_FILE_COPY_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/status/status.h"
 #include "base/file_ops.h"
@@ -10,8 +11,10 @@
 namespace datamanager::capture_file {
 
 // Writes `size` bytes of `from`, beginning at `offset`, to where `to` stands. Memory does not grow
-// with the size. On error some may have been written.
-absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, int to);
+// with the size. On error some may have been written. `keep_going`, if there is one, is called for
+// each 64 KiB; false ends the copy: CANCELLED.
+absl::Status CopyBytes(FileOps& ops, int from, uint64_t offset, uint64_t size, int to,
+                       const std::function<bool()>& keep_going = {});
 
 // Writes the first `size` bytes of `from` to where `to` stands, after a flush of `from` failed.
 // Each block that cannot be read becomes zeros, so that what lies behind it keeps its place. Memory

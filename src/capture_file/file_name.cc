@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::string_view kDatasetUploadSuffix = ".upload";
 constexpr size_t kDigestSize = 32;
+constexpr std::string_view kCutMark = ".cut-at-";
+constexpr std::string_view kFurtherMark = ".further-at-";
 
 std::string Segment(std::string_view text) {
   std::string segment(text);
@@ -247,7 +250,32 @@ void AppendCompleteName(const CompleteStamp& stamp, std::string& out) {
 }
 
 std::string CutPath(std::string_view path, uint64_t offset) {
-  return absl::StrCat(ToAbsl(path), ".cut-at-", offset, ToAbsl(kInProgressSuffix));
+  return absl::StrCat(ToAbsl(path), ToAbsl(kCutMark), offset, ToAbsl(kInProgressSuffix));
+}
+
+bool IsRemainder(std::string_view base_name) {
+  if (!IsInProgress(base_name)) return false;
+  const size_t mark = base_name.rfind(kCutMark);
+  if (mark == std::string_view::npos) return false;
+  base_name.remove_prefix(mark + kCutMark.size());
+  return !base_name.empty() && base_name[0] >= '0' && base_name[0] <= '9';
+}
+
+std::string FurtherName(std::string_view base_name, uint64_t offset) {
+  return absl::StrCat(ToAbsl(base_name), ToAbsl(kFurtherMark), offset, ToAbsl(kInProgressSuffix));
+}
+
+std::optional<FurtherOf> ParseFurther(std::string_view base_name) {
+  const size_t mark = base_name.rfind(kFurtherMark);
+  if (mark == std::string_view::npos || !IsInProgress(base_name)) return std::nullopt;
+  FurtherOf further{.base_name = base_name.substr(0, mark)};
+  std::string_view digits = base_name.substr(mark + kFurtherMark.size());
+  digits.remove_suffix(kInProgressSuffix.size());
+  if (!absl::SimpleAtoi(ToAbsl(digits), &further.offset) ||
+      !ParseStamp(further.base_name).has_value()) {
+    return std::nullopt;
+  }
+  return further;
 }
 
 std::string ReadBackPath(std::string_view path, int attempt) {

@@ -3,7 +3,10 @@
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.prog      being written
 //   <capture_dir>/<api>/<resource>/<method>/<stamp>.capture   published, to be uploaded
 //   <root>/failed/<path below root>                           refused, or unreadable
-//   <path>.cut-at-<offset>.prog                               what a repair cut off; nobody's
+//   <path>.cut-at-<offset>.prog                               a remainder: what is no whole record
+//                                                             of a damaged file; nobody's
+//   <path>.further-at-<offset>.prog                           whole records from behind damage,
+//                                                             until the file is cut there
 //   <path>.read-back-<n>.prog                                 what can still be read after a failed
 //                                                             flush; nobody's
 //   <root>/datasetUpload/<digest><extension>.upload           bytes for datasets, to be uploaded
@@ -20,8 +23,14 @@
 //                         collector's end.
 //   .prog, finished       the keeper: flush, rename, flush the directory.
 //   .prog, left behind    nobody: its process has died, or could not rename it. Recovery claims it
-//                         by the lock, and only if nobody else has it open; cuts it after the last
-//                         whole record and publishes it; removes it if there is none.
+//                         by the lock, and only if nobody else has it open; cuts it where damage
+//                         begins and publishes it; removes it if nothing whole is left. Whole
+//                         records behind the damage go into a further file first, and what else is
+//                         not all zeros into a remainder below failed/.
+//   further, being made   who makes it, by flock, and by the lock on the damaged file. Ends when
+//                         that is cut or removed: it becomes a complete file. Left behind by a dead
+//                         process: made again as long as the damaged file is uncut, and published
+//                         by recovery when that is cut or gone.
 //   .prog, removed        its collector still: somebody took the name away. The keeper sees it
 //                         within a second and has it finished; the records, which can still be
 //                         read, are copied to a new file in the directory made again. One that was
@@ -95,9 +104,20 @@ bool IsComplete(std::string_view base_name);
 // When a file was begun, from its base name; nullopt if the name was not made here.
 std::optional<WallTime> ParseStamp(std::string_view base_name);
 
-// Where a repair keeps what it cut off at `offset`: beside the file, under a name that neither sync
-// nor recovery takes.
+// Where the remainder of a file that is damaged at `offset` is kept, beside the file or below
+// failed/: under a name that neither sync nor recovery takes.
 std::string CutPath(std::string_view path, uint64_t offset);
+// Whether a base name is one of these, whole or still being written, or with a number.
+bool IsRemainder(std::string_view base_name);
+
+// The base name of the file that receives the whole records of `base_name` from behind the damage
+// at `offset`, until it is published.
+std::string FurtherName(std::string_view base_name, uint64_t offset);
+struct FurtherOf {
+  std::string_view base_name;  // Of the damaged file, made by capture.
+  uint64_t offset = 0;
+};
+std::optional<FurtherOf> ParseFurther(std::string_view base_name);
 
 // Where the bytes of an in-progress file are kept that could be read back after its flush failed:
 // beside the file, under a name that neither sync nor recovery takes.

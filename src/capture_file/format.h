@@ -28,8 +28,8 @@
 //   11 00 00 00 00 00 00 f0 3f                            number_value: 1
 //
 // Limits, which readers enforce before they allocate anything: metadata at most 1 MiB, a tabular
-// record at most 32 MiB (what a server accepts in one message, 2^25), a binary record at most what
-// is left of the file.
+// record at most 32 MiB (what a server accepts in one message, 2^25), a binary record at most 2 GiB
+// less one byte, beyond which Protobuf parses no message.
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 
@@ -41,6 +41,7 @@ namespace datamanager::capture_file {
 
 inline constexpr uint64_t kMaxMetadataBytes = 1 << 20;
 inline constexpr uint64_t kMaxTabularRecordBytes = 32 << 20;
+inline constexpr uint64_t kMaxBinaryRecordBytes = INT32_MAX;
 inline constexpr size_t kMaxVarintBytes = 10;
 
 // Seven bits a byte, and a byte for 0.

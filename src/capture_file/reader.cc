@@ -144,6 +144,9 @@ absl::StatusOr<std::optional<Record>> Reader::Next() {
       record.message.size > kMaxTabularRecordBytes) {
     return Tear("a tabular record is larger than any server accepts");
   }
+  if (record.message.size > kMaxBinaryRecordBytes) {
+    return Tear("a record of 2 GiB or more is larger than any message can be");
+  }
   position_ = record.frame.end();
   return record;
 }

@@ -2,17 +2,34 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_RECORD_CHECK_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_RECORD_CHECK_H_
 
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/file_ops.h"
 #include "capture_file/reader.h"
 
 namespace datamanager::capture_file {
 
-// Whether a server can parse the record, which Reader has found in `fd` by its outline alone. After
-// a power cut, zeros can lie inside one whose outline is right, and a request that holds it would
-// fail for ever, together with all its other records. An error is the disk's.
-absl::StatusOr<bool> Parses(FileOps& ops, int fd, const Record& record);
+// When a record was asked for and received, in microseconds since the epoch.
+struct RecordTimes {
+  std::optional<int64_t> requested;
+  std::optional<int64_t> received;
+
+  // The time by which records of one file are in order.
+  std::optional<int64_t> order() const { return requested.has_value() ? requested : received; }
+};
+
+// The times in a serialized SensorMetadata; nullopt if it is none, or if one of them is no time.
+std::optional<RecordTimes> TimesOf(std::string_view sensor_metadata);
+
+// Whether a server can parse the record, which `reader` has found by its outline alone. After a
+// power cut, zeros can lie inside one whose outline is right, and a request that holds it would
+// fail for ever, together with all its other records. An error is the disk's. `times` receives
+// those that the record has; without times that make sense both are empty.
+absl::StatusOr<bool> Parses(const Reader& reader, const Record& record,
+                            RecordTimes* times = nullptr);
 
 // DATA_LOSS that says where it is.
 absl::Status UnparsableRecord(const Record& record);

@@ -1,12 +1,18 @@
 #include "capture_file/recovery.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture_file/claim.h"
 #include "capture_file/file_name.h"
+#include "capture_file/further_file.h"
 #include "capture_file/writer.h"
 
 namespace datamanager::capture_file {
@@ -21,8 +27,13 @@ bool Unchanged(const struct stat& a, const struct stat& b) {
 
 }  // namespace
 
-absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
-  if (!IsInProgress(BaseName(path)) || !ParseStamp(BaseName(path)).has_value()) return Recovery{};
+absl::StatusOr<Recovery> Recoverer::Recover(const std::string& root, const std::string& path,
+                                            const KeepGoing& keep_going) {
+  const std::string_view name = BaseName(path);
+  const std::optional<FurtherOf> further = ParseFurther(name);
+  const std::optional<WallTime> begun = ParseStamp(further.has_value() ? further->base_name : name);
+  if (!IsInProgress(name) || !begun.has_value()) return Recovery{};
+  if (further.has_value() && IsOfUncutFile(path, *further)) return Recovery{};
   absl::StatusOr<Claim> claim = ClaimFile(ops_, path);
   if (!claim.ok()) return claim.status();
   switch (claim->outcome) {
@@ -43,25 +54,82 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& path) {
       break;
   }
   const auto size = static_cast<uint64_t>(claim->info.st_size);
-  uint64_t whole = size;
-  if (auto part = FindWholePart(ops_, claim->fd.get(), size); part.ok()) {
-    whole = part->size;
-  } else if (!absl::IsDataLoss(part.status())) {
-    return Wrap(part.status(), path);
-  }  // Else kept whole, for sync to set aside: it may be somebody's data.
-
-  Recovery recovery{.cut_bytes = size - whole};
-  if (whole == 0) {
-    if (ops_.Unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
+  absl::StatusOr<Salvage> salvage = FindWholeRecords(ops_, claim->fd.get(), size,
+                                                     {.begun = begun,
+                                                      .changed = ModifiedAt(claim->info),
+                                                      .damaged_at = {},
+                                                      .keep_going = keep_going});
+  if (!salvage.ok()) return Wrap(salvage.status(), path);
+  Recovery recovery;
+  if (!salvage->damage.ok() || salvage->whole_records == 0) {
+    absl::Status status = Cut(root, path, claim->fd.get(), size, *salvage, recovery, keep_going);
+    if (!status.ok()) return Wrap(status, path);
+  }
+  if (salvage->whole_records == 0) {
     recovery.outcome = RecoveryOutcome::kRemovedEmpty;
     return recovery;
   }
-  if (whole < size && ops_.Ftruncate(claim->fd.get(), static_cast<off_t>(whole)) != 0) {
-    return ErrnoStatus(errno, "cut", path);
-  }
   recovery.outcome = RecoveryOutcome::kRecovered;
-  recovery.file = Writer::Adopt(ops_, path, std::move(claim->fd), claim->info, whole);
+  recovery.file =
+      Writer::Adopt(ops_, path, std::move(claim->fd), claim->info, salvage->whole_end);
   return recovery;
+}
+
+bool Recoverer::IsOfUncutFile(const std::string& path, const FurtherOf& further) {
+  struct stat info {};
+  const std::string damaged = absl::StrCat(
+      ParentPath(path), "/", absl::string_view(further.base_name.data(), further.base_name.size()));
+  // What cannot be looked at may be.
+  if (ops_.Lstat(damaged.c_str(), &info) != 0) return errno != ENOENT;
+  return static_cast<uint64_t>(info.st_size) > further.offset;
+}
+
+absl::Status Recoverer::Cut(const std::string& root, const std::string& path, int fd, uint64_t size,
+                            const Salvage& salvage, Recovery& recovery,
+                            const KeepGoing& keep_going) {
+  const bool whole = salvage.whole_records > 0;
+  recovery.cut_bytes = size - (whole ? salvage.whole_end : 0);
+  recovery.damage = std::string(salvage.damage.message());
+  recovery.unfinished = salvage.unfinished.size > 0;
+  recovery.remainder_bytes = salvage.remainder_bytes();
+  if (!whole && salvage.runs.empty() && !salvage.remainders.empty()) {
+    // There is nothing to take from it: it goes there as it is.
+    absl::StatusOr<std::string> kept = remainders_.Move(root, path, size, keep_going);
+    if (!kept.ok()) return kept.status();
+    recovery.remainder = *std::move(kept);
+    return absl::OkStatus();
+  }
+  if (!salvage.remainders.empty()) {
+    absl::StatusOr<std::string> kept =
+        remainders_.Keep(root, path, fd, salvage.whole_end, salvage.remainders, keep_going);
+    if (!kept.ok()) return kept.status();
+    recovery.remainder = *std::move(kept);
+  }
+  std::optional<FurtherFile> further;
+  UniqueFd directory;
+  if (!salvage.runs.empty()) {
+    directory = UniqueFd(ops_.Open(ParentPath(path).c_str(), O_RDONLY | O_DIRECTORY, 0));
+    if (!directory.valid()) return absl::ErrnoToStatus(errno, "open its directory");
+    absl::StatusOr<FurtherFile> written =
+        FurtherFile::Write(ops_, directory.get(), BaseName(path), fd, salvage, keep_going);
+    if (!written.ok()) return written.status();
+    further = *std::move(written);
+  }
+  if (!whole) {
+    if (ops_.Unlink(path.c_str()) != 0) return absl::ErrnoToStatus(errno, "remove");
+  } else if (ops_.Ftruncate(fd, static_cast<off_t>(salvage.whole_end)) != 0) {
+    return absl::ErrnoToStatus(errno, "cut");
+  }
+  if (!further.has_value()) return absl::OkStatus();
+  // Before sync can see the further file: if a power cut undid this alone, it would be made again.
+  if ((whole ? ops_.Fdatasync(fd) : ops_.Fsync(directory.get())) != 0) {
+    return absl::ErrnoToStatus(errno, "flush");
+  }
+  absl::StatusOr<std::string> published = further->Publish(ops_, /*first_name=*/!whole);
+  if (!published.ok()) return published.status();
+  recovery.further = absl::StrCat(ParentPath(path), "/", *published);
+  recovery.salvaged = salvage.run_records;
+  return absl::OkStatus();
 }
 
 MonotonicTime::duration Recoverer::UnchangedFor(const std::string& path, const struct stat& info) {

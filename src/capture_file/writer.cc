@@ -279,7 +279,12 @@ bool Writer::Discard() {
 
 absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path) {
   std::string target = CompletePath(in_progress_path);
-  const std::optional<WallTime> start = ParseStamp(BaseName(in_progress_path));
+  std::optional<WallTime> start = ParseStamp(BaseName(in_progress_path));
+  // Whole records from behind damage: the file that they are from has, or had, its stamp's name.
+  if (const auto further = ParseFurther(BaseName(in_progress_path)); further.has_value()) {
+    start = *ParseStamp(further->base_name) + std::chrono::microseconds(1);
+    target = absl::StrCat(ParentPath(in_progress_path), "/", CompleteName(*start));
+  }
   for (int attempt = 1; attempt < kNameAttempts; ++attempt) {
     if (ops.RenameNoReplace(in_progress_path.c_str(), target.c_str()) == 0) return target;
     if (errno != EEXIST || !start.has_value()) {

@@ -122,6 +122,7 @@ void Fill(const DirectorySummary& summary, ValueMap& out) {
   SetCount(out, "waiting", summary.waiting);
   SetCount(out, "in_progress", summary.in_progress);
   SetCount(out, "failed", summary.failed);
+  SetCount(out, "remainders", summary.remainders);
   SetCount(out, "sequences", summary.sequences);
   SetTime(out, "oldest_waiting", summary.oldest_waiting);
   SetTime(out, "oldest_in_progress", summary.oldest_in_progress);
@@ -185,6 +186,13 @@ void Fill(const DiskStats& stats, ValueMap& out) {
   out.Set("fruitless_passes", stats.fruitless_passes);
 }
 
+void Fill(const SalvageStats& stats, ValueMap& out) {
+  out.Set("records", stats.records);
+  out.Set("unfinished_records", stats.unfinished_records);
+  SetCount(out, "kept_remainders", stats.kept_remainders);
+  SetCount(out, "removed_remainders", stats.removed_remainders);
+}
+
 void Fill(const CaptureControlStats& stats, ValueMap& out) {
   out.Set("sensor", stats.sensor);
   out.Set("answers", stats.answers);
@@ -240,6 +248,7 @@ ValueMap ToMap(const ManagerStats& stats) {
   map.Set("failed_flushes", stats.failed_flushes);
   Fill(stats.flush, map.Add("flush").SetMap());
   map.Set("lost_files", stats.lost_files);
+  Fill(stats.salvage, map.Add("salvage").SetMap());
   map.Set("dropped_log_messages", stats.dropped_log_messages);
   Fill(stats.control, map.Add("control").SetMap());
   Fill(stats.sync, map.Add("sync").SetMap());

@@ -42,6 +42,7 @@ class Counter {
     if (file.area == Area::kOther || ops_.LstatAt(file.parent, file.name, &info) != 0) return;
     if (file.area == Area::kFailed) {
       Count(summary_.failed, info);
+      if (capture_file::IsRemainder(file.name)) Count(summary_.remainders, info);
       return;
     }
     if (file.area == Area::kSequences) {

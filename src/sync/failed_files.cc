@@ -58,6 +58,10 @@ class Mover {
 
  private:
   absl::Status TryMove(const DirectoryWalker::Entry& file) {
+    if (capture_file::IsRemainder(file.name)) {
+      return absl::FailedPreconditionError(
+          "is what is left of a damaged file, without a whole record");
+    }
     const UniqueFd fd(ops_.OpenAt(file.parent, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
     struct stat info {};
     if (!fd.valid() || ops_.Fstat(fd.get(), &info) != 0) return absl::ErrnoToStatus(errno, "open");

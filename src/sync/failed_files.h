@@ -17,8 +17,8 @@ namespace datamanager::sync {
 // stays and is named. Follows no links, and goes by descriptors from the root on, so that no
 // directory swapped meanwhile leads elsewhere.
 //
-// A capture file without a whole record stays: the rest of one whose records are stored, or what is
-// no capture file at all. No server would take it.
+// What is left of a damaged file stays (see Remainders), whatever it looks like, and a capture file
+// without a whole record. No server would take them.
 //
 // Any thread with all signals blocked or handled; blocks on the disk.
 RetriedFiles RetryFailedFiles(SyncContext& context, const std::vector<Root>& roots,

@@ -170,7 +170,7 @@ absl::StatusOr<std::string> LocalFile::SetAside() {
       return path;
     }
     if (errno == EXDEV) {
-      absl::StatusOr<std::string> copy = CopyTo(*place, {{.begin = 0, .end = size()}});
+      absl::StatusOr<std::string> copy = CopyTo(*place);
       if (!copy.ok()) return copy;
       absl::Status removed = Remove();
       if (removed.ok()) return copy;
@@ -183,8 +183,7 @@ absl::StatusOr<std::string> LocalFile::SetAside() {
       absl::StrCat("move to failed/: too many files named ", place->path));
 }
 
-absl::StatusOr<std::string> LocalFile::CopyTo(Place& place,
-                                              std::initializer_list<Stretch> stretches) const {
+absl::StatusOr<std::string> LocalFile::CopyTo(const Place& place) const {
   UniqueFd out;
   std::string path;
   std::string name;
@@ -197,13 +196,8 @@ absl::StatusOr<std::string> LocalFile::CopyTo(Place& place,
       return ErrnoStatus(errno, "create", path);
     }
   }
-  absl::Status status;
-  for (const Stretch& stretch : stretches) {
-    if (!status.ok()) break;
-    status = capture_file::CopyBytes(*ops_, fd_.get(), stretch.begin, stretch.end - stretch.begin,
-                                     out.get());
-    if (absl::IsDataLoss(status)) status = BecameShorter();
-  }
+  absl::Status status = capture_file::CopyBytes(*ops_, fd_.get(), 0, size(), out.get());
+  if (absl::IsDataLoss(status)) status = BecameShorter();
   if (status.ok() && ops_->Fdatasync(out.get()) != 0) status = ErrnoStatus(errno, "flush", path);
   if (status.ok() && ops_->Fsync(place.directory.get()) != 0) {
     status = ErrnoStatus(errno, "flush the directory of", path);
@@ -215,18 +209,10 @@ absl::StatusOr<std::string> LocalFile::CopyTo(Place& place,
   return path;
 }
 
-absl::StatusOr<std::string> LocalFile::SetRestAside(uint64_t metadata_size, uint64_t offset) {
-  absl::StatusOr<Place> place = MakePlace();
-  if (!place.ok()) return place.status();
-  absl::StatusOr<std::string> copy =
-      CopyTo(*place, {{.begin = 0, .end = metadata_size}, {.begin = offset, .end = size()}});
-  if (copy.ok()) rest_ = {.directory = std::move(place->directory), .path = *copy};
-  return copy;
-}
-
-void LocalFile::DropRest() {
-  // If it stays, it is kept twice: nothing is lost.
-  ops_->UnlinkAt(rest_.directory.get(), std::string(BaseName(rest_.path)).c_str());
+absl::StatusOr<capture_file::FurtherFile> LocalFile::WriteFurther(
+    const capture_file::Salvage& salvage, const capture_file::KeepGoing& keep_going) const {
+  return capture_file::FurtherFile::Write(*ops_, parent_.fd.get(), name_, fd_.get(), salvage,
+                                          keep_going);
 }
 
 }  // namespace datamanager::sync

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -13,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "base/unique_fd.h"
+#include "capture_file/further_file.h"
+#include "capture_file/salvage.h"
 #include "sync/found_file.h"
 
 namespace datamanager::sync {
@@ -55,11 +56,9 @@ class LocalFile {
   // returns where it is. Never overwrites: a taken name gets a number. Copies it, where the root is
   // on another file system.
   absl::StatusOr<std::string> SetAside();
-  // Keeps a copy of the file's metadata and of its bytes from `offset` on under `failed/`, where
-  // the whole file would be moved to.
-  absl::StatusOr<std::string> SetRestAside(uint64_t metadata_size, uint64_t offset);
-  // Removes the copy that SetRestAside has just made.
-  void DropRest();
+  // Copies whole records from behind damage to a further file beside it.
+  absl::StatusOr<capture_file::FurtherFile> WriteFurther(
+      const capture_file::Salvage& salvage, const capture_file::KeepGoing& keep_going) const;
 
  private:
   // A place under `failed/`.
@@ -88,12 +87,8 @@ class LocalFile {
 
   // Where the file goes under `failed/`, with the directories made that lead there.
   absl::StatusOr<Place> MakePlace() const;
-  struct Stretch {
-    uint64_t begin = 0;
-    uint64_t end = 0;
-  };
-  // Copies stretches of the file to a new file at `place`, durably, or leaves nothing.
-  absl::StatusOr<std::string> CopyTo(Place& place, std::initializer_list<Stretch> stretches) const;
+  // Copies the file to a new file at `place`, durably, or leaves nothing.
+  absl::StatusOr<std::string> CopyTo(const Place& place) const;
 
   FileOps* ops_;
   FoundFile found_;
@@ -102,7 +97,6 @@ class LocalFile {
   UniqueFd fd_;
   struct stat info_;
   bool known_complete_ = true;
-  Place rest_;
 };
 
 }  // namespace datamanager::sync

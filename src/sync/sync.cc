@@ -336,6 +336,14 @@ SyncStats Sync::Stats() const {
   return stats;
 }
 
+SalvageStats Sync::Salvage() const {
+  const capture_file::Remainders& remainders = context_->remainders;
+  return {.records = context_->salvaged_records,
+          .unfinished_records = context_->unfinished_records,
+          .kept_remainders = {remainders.kept_files(), remainders.kept_bytes()},
+          .removed_remainders = {remainders.removed_files(), remainders.removed_bytes()}};
+}
+
 ConnectionStatus Sync::Connection() const {
   return context_->options.uploader == nullptr ? ConnectionStatus{}
                                                : context_->options.uploader->Status();

@@ -57,6 +57,7 @@ class Sync {
   const std::shared_ptr<SyncContext>& context() const { return context_; }
 
   SyncStats Stats() const;
+  SalvageStats Salvage() const;  // Of damaged files that were uploaded.
   ConnectionStatus Connection() const;
 
  private:

@@ -15,6 +15,7 @@
 #include "base/file_ops.h"
 #include "base/logger.h"
 #include "base/mutex.h"
+#include "capture_file/remainders.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
 #include "sync/disk_full_hint.h"
@@ -78,6 +79,9 @@ struct SyncContext {
   UploadCounters arbitrary;
   UploadCounters sequences;
   UploadCounters unreadable;
+  capture_file::Remainders remainders{*options.ops};
+  std::atomic<uint64_t> salvaged_records{0};
+  std::atomic<uint64_t> unfinished_records{0};
   std::atomic<uint64_t> passes{0};
   std::atomic<uint64_t> unselected{0};
   std::atomic<uint64_t> resent{0};

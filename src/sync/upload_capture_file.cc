@@ -175,7 +175,6 @@ void CaptureFileUpload::SendAll(uint64_t resume_offset) {
   }
   result_.kind =
       stored.type() == wire::DATA_TYPE_BINARY_SENSOR ? DataKind::kBinary : DataKind::kTabular;
-  result_.metadata_size = reader->metadata_frame().size;
   const uint64_t first = reader->position();
   metadata_ = ToUploadMetadata(std::move(stored), context_.uploader.part_id());
   metadata_bytes_ = metadata_.SerializeAsString();
@@ -195,11 +194,8 @@ void CaptureFileUpload::SendAll(uint64_t resume_offset) {
   if (!result_.error.status.ok()) return;
 
   if (!result_.torn.ok()) {
-    if (reader->position() == first) {
-      FailFile(result_.torn, "read the first record");
-      return;
-    }
     result_.torn_at = reader->position();
+    if (reader->position() == first) FailFile(result_.torn, "read the first record");
   } else if (reader->position() == first) {
     result_.empty = true;
   }
@@ -273,7 +269,7 @@ bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end
     const auto record = reader.Next();
     // What cannot be read now is for the next try to find out.
     if (!record.ok() || !record->has_value()) return false;
-    const absl::StatusOr<bool> parses = capture_file::Parses(file_.ops(), file_.fd(), **record);
+    const absl::StatusOr<bool> parses = capture_file::Parses(reader, **record);
     if (!parses.ok()) return false;
     if (*parses) continue;
     damaged_ = **record;

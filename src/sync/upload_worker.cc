@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "capture_file/file_name.h"
+#include "capture_file/salvage.h"
 
 namespace datamanager::sync {
 namespace {
@@ -87,11 +89,12 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
   const UploadResult result = UploadByKind(upload, *file, job.state.resume);
   if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
-    OnStored(job, *file, result, progress);
+    OnStored(job, *file, result, progress, upload.stop);
     // Of an empty file the server has heard nothing.
     if (result.empty) return nothing;
   } else if (Judge(result.error) == Verdict::kRefused) {
-    OnRefused(job, *file, result);
+    const bool damaged = result.torn_at.has_value() && result.error.origin == ErrorOrigin::kFile;
+    if (!damaged || !OnDamaged(job, *file, result, upload.stop)) OnRefused(job, *file, result);
   } else {
     OnFailed(job, *file, result);
   }
@@ -189,49 +192,16 @@ void UploadWorker::CountStored(const LocalFile& file, const UploadResult& result
 }
 
 void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult& result,
-                            const UploadProgress& progress) {
+                            const UploadProgress& progress, const std::stop_token& stop) {
   const SyncContext::Settling settling(context_);
   Logger& logger = *context_.options.logger;
-  std::string rest;
-  absl::Status removed;
-  if (result.torn_at.has_value()) removed = file.CheckUnchanged();
-  if (removed.ok() && result.torn_at.has_value()) {
-    absl::StatusOr<std::string> kept = file.SetRestAside(result.metadata_size, *result.torn_at);
-    if (!kept.ok()) {
-      context_.disk_full.RaiseFor(kept.status());
-      RetryLater(
-          job,
-          {.kind = result.kind,
-           .resume = {result.resume_offset, FileVersion::Of(file.info())},
-           .what =
-               Wrap(kept.status(), "its whole records are stored, but not its rest").ToString()});
-      return;
-    }
-    rest = *std::move(kept);
-  }
-  if (removed.ok()) removed = file.Remove();
-  if (!removed.ok()) {
-    // The next try keeps the rest anew, if there is one: a removal that failed may have happened.
-    if (!rest.empty() && !absl::IsNotFound(file.CheckUnchanged())) file.DropRest();
-    // Gone already: as good. Changed: what is there now has not been uploaded.
-    if (absl::IsNotFound(removed)) return;
-    // A capture file is known to be stored up to its end, any other is sent again.
-    const bool changed = absl::IsAborted(removed);
-    const ResumePoint resume{changed ? 0 : result.resume_offset, FileVersion::Of(file.info())};
-    if (absl::IsUnavailable(removed)) {
-      WaitWhileBusy(job, resume, removed.message());
-      return;
-    }
-    RetryLater(job, {.kind = result.kind,
-                     .resume = resume,
-                     .sent = !changed && job.file.kind != FileKind::kCapture,
-                     .what = Wrap(removed, "stored, but not removed").ToString()});
+  if (result.torn_at.has_value()) {
+    OnDamaged(job, file, result, stop);
     return;
   }
-  if (!rest.empty()) {
-    logger.Warning(absl::StrCat("uploaded the whole records of ", job.file.path,
-                                "; the rest is no record (", result.torn.message(),
-                                ") and is kept as ", rest));
+  if (absl::Status removed = file.Remove(); !removed.ok()) {
+    OnNotRemoved(job, file, result, removed);
+    return;
   }
   if (result.empty) {
     logger.Warning(absl::StrCat("ignoring and deleting empty capture file without syncing it: ",
@@ -245,6 +215,97 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   if (progress.told()) {
     logger.Info(absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
+}
+
+void UploadWorker::OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
+                                const absl::Status& removed) {
+  // Gone already: as good. Changed: what is there now has not been uploaded.
+  if (absl::IsNotFound(removed)) return;
+  // A capture file is known to be stored up to its end, any other is sent again.
+  const bool changed = absl::IsAborted(removed);
+  const ResumePoint resume{changed ? 0 : result.resume_offset, FileVersion::Of(file.info())};
+  if (absl::IsUnavailable(removed)) {
+    WaitWhileBusy(job, resume, removed.message());
+    return;
+  }
+  RetryLater(job, {.kind = result.kind,
+                   .resume = resume,
+                   .sent = !changed && job.file.kind != FileKind::kCapture,
+                   .what = Wrap(removed, "stored, but not removed").ToString()});
+}
+
+bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult& result,
+                             const std::stop_token& stop) {
+  const capture_file::KeepGoing keep_going = [&stop] { return !stop.stop_requested(); };
+  const bool stored = result.error.status.ok();
+  const std::string& path = job.file.path;
+  std::optional<capture_file::FurtherFile> further;
+  std::string remainder;
+  const auto fail = [&](const absl::Status& status) {
+    if (absl::IsCancelled(status)) {
+      RetryState state = job.state;
+      state.resume = {result.resume_offset, FileVersion::Of(file.info())};
+      context_.retries.Put({job.file, std::move(state)});
+      return true;
+    }
+    RetryLater(
+        job,
+        {.kind = result.kind,
+         .resume = {result.resume_offset, FileVersion::Of(file.info())},
+         .what =
+             Wrap(status, "its whole records are stored, but not what follows them").ToString()});
+    return true;
+  };
+  if (absl::Status status = file.CheckUnchanged(); !status.ok()) {
+    OnNotRemoved(job, file, result, status);
+    return true;
+  }
+  absl::StatusOr<capture_file::Salvage> salvage =
+      capture_file::FindWholeRecords(file.ops(), file.fd(), file.size(),
+                                     {.begun = capture_file::ParseStamp(BaseName(path)),
+                                      .changed = ModifiedAt(file.info()),
+                                      .damaged_at = *result.torn_at,
+                                      .keep_going = keep_going});
+  if (!salvage.ok()) return fail(salvage.status());
+  if (!stored && salvage->runs.empty()) return false;
+  if (!salvage->remainders.empty()) {
+    absl::StatusOr<std::string> kept = context_.remainders.Keep(
+        job.file.root, path, file.fd(), salvage->whole_end, salvage->remainders, keep_going);
+    if (!kept.ok()) return fail(kept.status());
+    remainder = *std::move(kept);
+  }
+  if (!salvage->runs.empty()) {
+    absl::StatusOr<capture_file::FurtherFile> written = file.WriteFurther(*salvage, keep_going);
+    if (!written.ok()) return fail(written.status());
+    further = *std::move(written);
+  }
+  absl::Status removed = file.Remove();
+  // A removal that is said to have failed may have happened.
+  if (!removed.ok() && !absl::IsNotFound(file.CheckUnchanged())) {
+    if (further.has_value()) further->Drop(file.ops());
+    OnNotRemoved(job, file, result, removed);
+    return true;
+  }
+  std::string published;
+  if (further.has_value()) {
+    absl::StatusOr<std::string> name = further->Publish(file.ops(), /*first_name=*/true);
+    context_.salvaged_records += salvage->run_records;
+    published = name.ok() ? *name : name.status().ToString();
+  }
+  if (salvage->unfinished.size > 0) ++context_.unfinished_records;
+  if (stored && removed.ok()) CountStored(file, result);
+  context_.options.logger->Warning(absl::StrCat(
+      stored ? "uploaded the whole records of " : "damaged from its first record on: ", path,
+      stored ? absl::StrCat(" before it is damaged (", result.torn.message(), ")")
+             : absl::StrCat(" (", result.torn.message(), ")"),
+      further.has_value() ? absl::StrCat("; ", salvage->run_records,
+                                         " whole records behind the damage wait as ", published)
+                          : "",
+      remainder.empty() ? ""
+                        : absl::StrCat("; ", salvage->remainder_bytes(),
+                                       " bytes that are no whole record are kept as ", remainder),
+      salvage->unfinished.size > 0 ? "; its last record was never finished" : ""));
+  return true;
 }
 
 void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult& result) {

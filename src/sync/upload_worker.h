@@ -61,7 +61,13 @@ class UploadWorker {
   // The try itself; what the server said of the file, if it said anything.
   UploadError Upload(const Job& job, std::stop_token stop);
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result,
-                const UploadProgress& progress);
+                const UploadProgress& progress, const std::stop_token& stop);
+  // A damaged file whose whole beginning is stored, if it has any: keeps what is behind the damage
+  // and removes it. False: there is nothing but a file to set aside.
+  bool OnDamaged(const Job& job, LocalFile& file, const UploadResult& result,
+                 const std::stop_token& stop);
+  void OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
+                    const absl::Status& removed);
   void CountStored(const LocalFile& file, const UploadResult& result);
   void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);

@@ -37,10 +37,10 @@ struct UploadResult {
   std::string step;  // What failed.
   DataKind kind = DataKind::kUnreadable;
   uint64_t resume_offset = 0;  // Of a capture file: what lies before it need not be sent again.
-  // Of a capture file that is not whole: where its whole records end, and why.
+  // Of a capture file that is damaged: where its whole records end, and why. With an error that is
+  // the file's, there is none before.
   std::optional<uint64_t> torn_at;
   absl::Status torn;
-  uint64_t metadata_size = 0;
   bool empty = false;          // It holds no record.
   std::string binary_data_id;  // Of a FileUpload: by which the server knows it.
 };

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -14,11 +15,14 @@
 #include <memory>
 #include <ostream>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "capture_file/file_name.h"
+#include "capture_file/format.h"
+#include "capture_file/reader.h"
 #include "capture_file/writer.h"
 #include "tests/capture_file/test_records.h"
 #include "tests/support/fake_clock.h"
@@ -89,6 +93,41 @@ class Owner {
   int end_ = -1;
 };
 
+// A process that ends after a number of calls that change the disk: none after these does anything.
+class EndingFileOps final : public FileOps {
+ public:
+  explicit EndingFileOps(int calls) : left_(calls) {}
+
+  int OpenAt(int dir, const char* path, int flags, mode_t mode) override {
+    if ((flags & O_CREAT) != 0 && Ends()) return -1;
+    return FileOps::OpenAt(dir, path, flags, mode);
+  }
+  ssize_t Write(int fd, const void* data, size_t size) override {
+    return Ends() ? -1 : FileOps::Write(fd, data, size);
+  }
+  int Ftruncate(int fd, off_t size) override { return Ends() ? -1 : FileOps::Ftruncate(fd, size); }
+  int Fdatasync(int) override { return Ends() ? -1 : 0; }
+  int Fsync(int) override { return Ends() ? -1 : 0; }
+  int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
+    return Ends() ? -1 : FileOps::RenameNoReplaceAt(from_dir, from, to_dir, to);
+  }
+  int UnlinkAt(int dir, const char* path) override {
+    return Ends() ? -1 : FileOps::UnlinkAt(dir, path);
+  }
+  int MkdirAt(int dir, const char* path, mode_t mode) override {
+    return Ends() ? -1 : FileOps::MkdirAt(dir, path, mode);
+  }
+
+ private:
+  bool Ends() {
+    if (left_-- > 0) return false;
+    errno = EIO;
+    return true;
+  }
+
+  int left_;
+};
+
 class RecoveryTest : public ::testing::Test {
  protected:
   std::string Leave(std::string_view content) const {
@@ -102,12 +141,12 @@ class RecoveryTest : public ::testing::Test {
     std::string path;
   };
   Recovered Recover(const std::string& path) {
-    absl::StatusOr<Recovery> recovery = recoverer_.Recover(path);
+    absl::StatusOr<Recovery> recovery = recoverer_.Recover(temp_.path(), path);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
     if (recovery.ok() && recovery->outcome == RecoveryOutcome::kInUse) {
       // Where the file system has no leases, the age tells.
       clock_.Advance(std::chrono::minutes(5));
-      recovery = recoverer_.Recover(path);
+      recovery = recoverer_.Recover(temp_.path(), path);
     }
     if (!recovery.ok()) return {};
     Recovered recovered{*std::move(recovery), ""};
@@ -127,7 +166,32 @@ class RecoveryTest : public ::testing::Test {
     return has;
   }
 
-  static constexpr WallTime kStart{std::chrono::seconds(1767341045)};
+  std::string RemainderAt(uint64_t offset) const {
+    return CutPath(temp_.path() + "/failed/" + InProgressName(kStart), offset);
+  }
+  std::string AfterMicros(int micros) const {
+    return temp_.path() + "/" + CompleteName(kStart + std::chrono::microseconds(micros));
+  }
+  // What TabularRecord made, by number.
+  static std::vector<int> RecordsIn(const std::string& path) {
+    std::vector<int> numbers;
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const std::string bytes = ReadFile(path);
+    auto reader = Reader::Open(FileOps::System(), fd.get(), bytes.size());
+    EXPECT_TRUE(reader.ok()) << path;
+    while (reader.ok()) {
+      const auto record = reader->Next();
+      if (!record.ok() || !record->has_value()) break;
+      testing::wire::SensorData data;
+      EXPECT_TRUE(
+          data.ParseFromString(bytes.substr((*record)->message.offset, (*record)->message.size)));
+      numbers.push_back(static_cast<int>(data.struct_().fields().at("n").number_value()));
+    }
+    EXPECT_TRUE(!reader.ok() || reader->torn().ok()) << path;
+    return numbers;
+  }
+
+  static constexpr WallTime kStart{std::chrono::seconds(1700000000)};
 
   const TempDir temp_;
   const std::string in_progress_ = temp_.path() + "/" + InProgressName(kStart);
@@ -148,7 +212,7 @@ TEST_F(RecoveryTest, PublishesWhatAProcessLeftBehind) {
 
 TEST_F(RecoveryTest, CutsATornTailOff) {
   for (const std::string& tail : {Frame(TabularRecord(9)).substr(0, 10), std::string(5000, '\0'),
-                                  std::string("\xff\xff\xff"), Frame("no record")}) {
+                                  std::string("\xff\xff\xff")}) {
     const Recovered recovery = Recover(Leave(TabularFile(2) + tail));
     EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
     EXPECT_EQ(recovery.cut_bytes, tail.size());
@@ -158,14 +222,16 @@ TEST_F(RecoveryTest, CutsATornTailOff) {
 }
 
 // As after a power cut that kept the length of a file, but not all of its data.
-TEST_F(RecoveryTest, CutsBeforeARecordWithZerosInside) {
+TEST_F(RecoveryTest, CutsBeforeARecordWithZerosInside_AndKeepsWhatFollows) {
   const std::string record = Frame(TabularRecord(9));
   for (const size_t begin : {size_t{3}, record.size() / 2, record.size() - 12}) {
     const std::string zeroed = record.substr(0, begin) + std::string(record.size() - begin, '\0');
     const Recovered recovery = Recover(Leave(TabularFile(2) + zeroed + Frame(TabularRecord(2))));
     EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered) << begin;
     EXPECT_EQ(ReadFile(complete_), TabularFile(2)) << begin;
-    ::unlink(complete_.c_str());
+    EXPECT_EQ(ReadFile(recovery.further), Frame(TestMetadata()) + Frame(TabularRecord(2))) << begin;
+    EXPECT_NE(recovery.remainder, "") << begin;
+    for (const std::string& path : FilesBelow(temp_.path())) ::unlink(path.c_str());
   }
 }
 
@@ -180,19 +246,134 @@ TEST_F(RecoveryTest, RemovesWhatHoldsNoRecord) {
   }
 }
 
-TEST_F(RecoveryTest, PublishesGarbageWholeForSyncToSetAside) {
+TEST_F(RecoveryTest, SetsGarbageAsideAsItIs) {
   std::string noise(3000, '\0');
   std::mt19937 random(4);
   for (char& c : noise) c = static_cast<char>(random() | 0x81);
+  std::string zeroed = TabularFile(297);
+  std::fill_n(zeroed.begin(), 4096, '\0');
   for (const std::string& garbage :
        {noise, std::string("\nsomebody's notes, under a name of ours\n"),
-        Frame(TestMetadata()).substr(0, 20)}) {
+        Frame(TestMetadata()).substr(0, 20), zeroed,
+        Frame(std::string(kMaxMetadataBytes + 1, 'm')) + Frame(TabularRecord(0))}) {
     const Recovered recovery = Recover(Leave(garbage));
-    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
-    EXPECT_EQ(recovery.cut_bytes, 0U);
-    EXPECT_EQ(ReadFile(complete_), garbage);
-    ::unlink(complete_.c_str());
+    EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRemovedEmpty);
+    EXPECT_EQ(recovery.remainder, RemainderAt(0));
+    EXPECT_EQ(FilesBelow(temp_.path()), std::vector{RemainderAt(0)});
+    EXPECT_TRUE(ReadFile(RemainderAt(0)) == garbage);
+    ::unlink(RemainderAt(0).c_str());
   }
+}
+
+// The figures of a robot: 297 records, of which the 54th has one bit flipped.
+TEST_F(RecoveryTest, OneFlippedBit_CostsItsRecord) {
+  const std::string whole = TabularFile(297);
+  const uint64_t damage = TabularFile(53).size();
+  std::string flipped = whole;
+  flipped[damage + 1] ^= 1;
+  const Recovered recovery = Recover(Leave(flipped));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRecovered);
+  EXPECT_EQ(recovery.salvaged, 243U);
+  EXPECT_EQ(ReadFile(complete_), TabularFile(53));
+  EXPECT_EQ(recovery.further, AfterMicros(1));
+  EXPECT_TRUE(ReadFile(recovery.further) ==
+              Frame(TestMetadata()) + whole.substr(TabularFile(54).size()));
+  EXPECT_EQ(recovery.remainder, RemainderAt(damage));
+  EXPECT_EQ(ReadFile(recovery.remainder), flipped.substr(damage, TabularFile(54).size() - damage));
+  EXPECT_EQ(FilesBelow(temp_.path()).size(), 3U);
+  EXPECT_EQ(recoverer_.remainders().kept_files(), 1U);
+}
+
+TEST_F(RecoveryTest, DamagedFirstRecord_LeavesTheOthersUnderTheFilesName) {
+  std::string content = TabularFile(5);
+  content[Frame(TestMetadata()).size() + 1] ^= 1;
+  const Recovered recovery = Recover(Leave(content));
+  EXPECT_EQ(recovery.outcome, RecoveryOutcome::kRemovedEmpty);
+  EXPECT_EQ(recovery.further, complete_);
+  EXPECT_EQ(ReadFile(complete_),
+            Frame(TestMetadata()) + TabularFile(5).substr(TabularFile(1).size()));
+  EXPECT_FALSE(Exists(in_progress_));
+}
+
+// Each call to the disk is the last one before the process ends. What a power cut would undo is
+// written in the order that the journal shows.
+TEST_F(RecoveryTest, EndOfTheProcessAnywhere_LosesNothingAndRepeatsNothing) {
+  const std::string whole = TabularFile(9);
+  for (const int damaged : {0, 4}) {
+    std::string content = whole;
+    content[TabularFile(damaged).size() + 1] ^= 1;
+    bool ended = true;
+    for (int calls = 0; ended; ++calls) {
+      Leave(content);
+      {
+        EndingFileOps ending(calls);
+        Recoverer first(ending, clock_);
+        ended = !first.Recover(temp_.path(), in_progress_).ok();
+      }
+      // Sync takes what is published, perhaps before the next run.
+      std::multiset<int> records;
+      const auto take = [&] {
+        for (const std::string& path : FilesBelow(temp_.path(), ".capture")) {
+          for (const int n : RecordsIn(path)) records.insert(n);
+          ::unlink(path.c_str());
+        }
+      };
+      take();
+      for (const std::string& path : FilesBelow(temp_.path(), ".prog")) {
+        if (!path.starts_with(temp_.path() + "/failed/")) Recover(path);
+      }
+      take();
+      std::multiset<int> expected;
+      for (int n = 0; n < 9; ++n) {
+        if (n != damaged) expected.insert(n);
+      }
+      ASSERT_EQ(records, expected) << "ended after " << calls << " calls";
+      const std::vector<std::string> left = FilesBelow(temp_.path());
+      ASSERT_EQ(left, std::vector{RemainderAt(TabularFile(damaged).size())}) << calls;
+      ASSERT_TRUE(Frame(TabularRecord(damaged)).size() - ReadFile(left[0]).size() < 10) << calls;
+      ::unlink(left[0].c_str());
+    }
+  }
+}
+
+TEST_F(RecoveryTest, KeepsAllDurablyBeforeItCuts) {
+  std::string content = TabularFile(3);
+  content[TabularFile(1).size() + 1] ^= 1;
+  Recover(Leave(content));
+  const std::string name(BaseName(in_progress_));
+  const std::string part = name + ".cut-at-83.part.prog";
+  const std::string further = name + ".further-at-83.prog";
+  const std::string directory = "flush directory " + std::string(BaseName(temp_.path()));
+  std::vector<std::string> journal = ops_.journal();
+  std::erase_if(journal, [](const std::string& text) { return text.starts_with("write"); });
+  EXPECT_EQ(journal,
+            (std::vector<std::string>{directory, "flush " + part, "rename " + part,
+                                      "flush directory failed", "flush " + further, directory,
+                                      "truncate 83", "flush " + name, "rename " + further,
+                                      directory, "flush " + name, "rename " + name}));
+}
+
+TEST_F(RecoveryTest, AStopLeavesTheFileAsItIs) {
+  std::string content = TabularFile(2000);
+  content[TabularFile(1000).size() + 1] ^= 1;
+  for (int most = 0; most < 5; ++most) {
+    Leave(content);
+    int questions = 0;
+    const auto recovery =
+        recoverer_.Recover(temp_.path(), in_progress_, [&] { return questions++ < most; });
+    if (recovery.ok()) break;
+    EXPECT_TRUE(absl::IsCancelled(recovery.status())) << recovery.status();
+    EXPECT_TRUE(ReadFile(in_progress_) == content);
+    EXPECT_TRUE(FilesBelow(temp_.path(), ".capture").empty());
+  }
+  const Recovered recovery = Recover(Leave(content));
+  EXPECT_EQ(recovery.salvaged, 999U);
+}
+
+TEST_F(RecoveryTest, AKilledWritersLastRecord_IsCounted) {
+  EXPECT_TRUE(Recover(Leave(TabularFile(2) + Frame(TabularRecord(2)).substr(0, 20))).unfinished);
+  ::unlink(complete_.c_str());
+  EXPECT_FALSE(Recover(Leave(TabularFile(2) + std::string(20, '\0'))).unfinished);
 }
 
 TEST_F(RecoveryTest, MovesOnFromATakenName) {
@@ -255,7 +436,7 @@ class RecoveryWithoutLeasesTest : public RecoveryTest {
  protected:
   RecoveryWithoutLeasesTest() { ops_.Fail(Call::kLease, EINVAL); }
   RecoveryOutcome Look() {
-    const absl::StatusOr<Recovery> recovery = recoverer_.Recover(in_progress_);
+    const absl::StatusOr<Recovery> recovery = recoverer_.Recover(temp_.path(), in_progress_);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
     return recovery.ok() ? recovery->outcome : RecoveryOutcome::kNotOurs;
   }
@@ -356,11 +537,13 @@ TEST_F(RecoveryTest, AFileThatIsGoneIsNobodysFault) {
 }
 
 TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
-  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate}) {
-    const std::string content = TabularFile(2) + "torn";
+  const std::string torn = Frame(TabularRecord(2)).substr(0, 9);
+  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate,
+                          Call::kFdatasync, Call::kRename}) {
+    const std::string content = TabularFile(2) + torn;
     Leave(content);
     ops_.Fail(call, EIO);
-    const auto recovery = recoverer_.Recover(in_progress_);
+    const auto recovery = recoverer_.Recover(temp_.path(), in_progress_);
     EXPECT_FALSE(recovery.ok());
     EXPECT_NE(recovery.status().message().find(in_progress_), std::string::npos)
         << recovery.status();

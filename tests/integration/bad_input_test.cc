@@ -177,37 +177,39 @@ TEST_F(BadFileTest, EmptyIsRemovedWithAWarning) {
   EXPECT_TRUE(Arrived().empty());
 }
 
-TEST_F(BadFileTest, CutItsWholeRecordsArriveAndTheRestIsKept) {
+TEST_F(BadFileTest, CutFile_LosesOnlyTheRecordThatWasNeverFinished) {
   const std::string path = WholeFile(5);
   const std::string whole = ReadFile(path);
   std::filesystem::resize_file(path, whole.size() - 3);
   Start();
   ASSERT_TRUE(IsOk(SyncAll()));
   EXPECT_EQ(ReceivedBy("cpu"), UpTo(Returned("cpu") - 1));
-  EXPECT_EQ(OnDisk(), std::vector<std::string>{FailedOf(path)});
-  // The rest, behind the metadata, so that it says whose it is.
-  const std::string rest = ReadFile(FailedOf(path));
-  EXPECT_TRUE(whole.starts_with(rest.substr(0, 40)));
-  EXPECT_TRUE(Has(whole, rest.substr(rest.size() - 20)));
-  EXPECT_TRUE(WaitUntil([&] { return log_.Count("is kept as", LogLevel::kWarning) == 1; }));
-  // That was all.
-  ASSERT_TRUE(IsOk(SyncAll()));
-  EXPECT_EQ(ReceivedBy("cpu"), UpTo(Returned("cpu") - 1));
+  EXPECT_EQ(OnDisk(), std::vector<std::string>{});
+  EXPECT_TRUE(WaitForLog("its last record was never finished"));
+  EXPECT_EQ(manager_->Stats().salvage.unfinished_records, 1U);
 }
 
-TEST_F(BadFileTest, GarbageBehindWholeRecords) {
+TEST_F(BadFileTest, GarbageBehindWholeRecords_IsKept) {
   const std::string path = WholeFile(5);
+  const std::string whole = ReadFile(path);
   // A length of 2^60 and zeros: nothing may be allocated for either.
-  WriteFile(path,
-            ReadFile(path) + "\xff\xff\xff\xff\xff\xff\xff\xff\x0f" + std::string(5000, '\0'));
+  const std::string garbage = "\xff\xff\xff\xff\xff\xff\xff\xff\x0f";
+  WriteFile(path, whole + garbage + std::string(5000, '\0'));
   Start();
   ASSERT_TRUE(IsOk(SyncAll()));
   ExpectArrivedOnce("cpu");
-  EXPECT_EQ(OnDisk(), std::vector<std::string>{FailedOf(path)});
+  const std::string kept = absl::StrCat(FailedOf(path), ".cut-at-", whole.size(), ".prog");
+  EXPECT_EQ(OnDisk(), std::vector<std::string>{kept});
+  EXPECT_EQ(ReadFile(kept), garbage);
+  EXPECT_TRUE(WaitUntil([&] { return log_.Count("are kept as", LogLevel::kWarning) == 1; }));
+  EXPECT_EQ(manager_->Stats().salvage.kept_remainders.bytes, garbage.size());
+  // It never comes back as a capture file.
+  ASSERT_TRUE(manager_->RetryFailed().ok());
+  EXPECT_EQ(OnDisk(), std::vector<std::string>{kept});
 }
 
 // A server that cannot parse a request says no more than that it failed.
-TEST_F(BadFileTest, DamagedInsideARecordThoseBeforeArriveAndTheRestIsKept) {
+TEST_F(BadFileTest, DamagedInsideARecord_AllOthersArrive) {
   const std::string path = WholeFile(5);
   std::string bytes = ReadFile(path);
   const size_t text = bytes.find("reading \"3\"");
@@ -216,10 +218,16 @@ TEST_F(BadFileTest, DamagedInsideARecordThoseBeforeArriveAndTheRestIsKept) {
   WriteFile(path, bytes);
   Start();
   ASSERT_TRUE(IsOk(SyncAll()));
-  EXPECT_EQ(ReceivedBy("cpu"), UpTo(2));
-  EXPECT_EQ(OnDisk(), std::vector<std::string>{FailedOf(path)});
-  EXPECT_TRUE(Has(ReadFile(FailedOf(path)), "reading \"4\""));
+  ASSERT_TRUE(IsOk(SyncAll()));  // With what was found behind the damage.
+  std::vector<int> others = UpTo(Returned("cpu"));
+  std::erase(others, 3);
+  EXPECT_EQ(ReceivedBy("cpu"), others);
+  const std::vector<std::string> left = OnDisk();
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_TRUE(left[0].starts_with(FailedOf(path) + ".cut-at-")) << left[0];
+  EXPECT_TRUE(Has(ReadFile(left[0]), "eading \"3\""));
   EXPECT_TRUE(WaitForLog("a record that does not parse"));
+  EXPECT_EQ(manager_->Stats().salvage.records, others.size() - 2);
 }
 
 TEST_F(BadFileTest, GarbageIsSetAsideAndTheOthersFlow) {

@@ -85,7 +85,16 @@ TEST_F(FailedFilesTest, NeverOverwrites) {
   EXPECT_EQ(complete, 3u);
 }
 
-// The rest of a file whose whole records are stored, and what is no capture file.
+// What is left of a damaged file, even if it looks like a capture file.
+TEST_F(FailedFilesTest, RemaindersStay) {
+  WriteFile(At("failed/" + file_ + ".cut-at-83.prog"), Bytes(1));
+  WriteFile(At("failed/" + file_ + ".cut-at-83.1.prog"), Bytes(1));
+  const RetriedFiles result = Retry();
+  EXPECT_EQ(result.moved, 0u);
+  EXPECT_EQ(result.left, 2u);
+  EXPECT_EQ(FilesBelow(At("failed")).size(), 2u);
+}
+
 TEST_F(FailedFilesTest, WhatHoldsNoRecordStays) {
   WriteFile(At("failed/" + file_), Framed(TabularMetadata()) + "\x20torn");
   WriteFile(At("failed/b.capture"), "nonsense");

@@ -136,26 +136,6 @@ TEST_F(LocalFileTest, SettingAsideNeverOverwrites) {
   EXPECT_EQ(ReadFile(dir_.path() + "/failed/sensor/arm/a.capture"), "first");
 }
 
-TEST_F(LocalFileTest, KeepsTheRestWithTheMetadata) {
-  LocalFile file = Open();
-  const auto rest = file.SetRestAside(2, 7);
-  ASSERT_TRUE(rest.ok()) << rest.status();
-  EXPECT_EQ(ReadFile(*rest), "01789");
-  EXPECT_EQ(*rest, dir_.path() + "/failed/sensor/arm/a.capture");
-  const auto again = file.SetRestAside(2, 7);
-  ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(*again, dir_.path() + "/failed/sensor/arm/a.capture.1");
-  EXPECT_EQ(ReadFile(path_), "0123456789");
-}
-
-TEST_F(LocalFileTest, DroppingTheRestLeavesWhatWasThereBefore) {
-  WriteFile(dir_.path() + "/failed/sensor/arm/a.capture", "first");
-  LocalFile file = Open();
-  ASSERT_TRUE(file.SetRestAside(2, 7).ok());
-  file.DropRest();
-  EXPECT_EQ(OnDisk(), "failed/sensor/arm/a.capture sensor/arm/a.capture");
-}
-
 TEST_F(LocalFileTest, OpenForWritingElsewhereIsUnavailable) {
   const FoundFile found = Found(dir_.path(), path_);
   UniqueFd writer(open(path_.c_str(), O_RDWR | O_CLOEXEC));
@@ -203,13 +183,11 @@ TEST_F(LocalFileTest, FailedThatIsALinkOrAFileIsNamed) {
   const auto expect_named = [&](const std::string& path) {
     ASSERT_EQ(ReadFile(path_), "0123456789");
     LocalFile file = Open();
-    for (const absl::Status& status :
-         {file.SetAside().status(), file.SetRestAside(2, 7).status()}) {
-      EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-      EXPECT_NE(status.message().find(path + " is a link, or no directory: remove it"),
-                std::string::npos)
-          << status;
-    }
+    const absl::Status status = file.SetAside().status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_NE(status.message().find(path + " is a link, or no directory: remove it"),
+              std::string::npos)
+        << status;
     EXPECT_EQ(ReadFile(path_), "0123456789");
     EXPECT_EQ(Join(FilesBelow(outside.path())), "");
   };
@@ -274,14 +252,6 @@ TEST_F(LocalFileTest, AFailureWhileItIsSetAsideLosesNothing) {
       }
     }
   }
-}
-
-TEST_F(LocalFileTest, AFailedCopyOfTheRestLeavesNothing) {
-  testing::FaultyFileOps ops;
-  LocalFile file = *LocalFile::Open(ops, Found(dir_.path(), path_));
-  ops.Fail(testing::FaultyFileOps::Call::kWrite, ENOSPC);
-  EXPECT_TRUE(absl::IsResourceExhausted(file.SetRestAside(2, 7).status()));
-  EXPECT_EQ(OnDisk(), "sensor/arm/a.capture");
 }
 
 }  // namespace

@@ -357,35 +357,107 @@ TEST_F(UploadWorkerTest, AnEmptyCaptureFileIsRemovedWithAWarning) {
   }
 }
 
-TEST_F(UploadWorkerTest, OfACutFileTheWholeRecordsAreUploadedAndTheRestIsKept) {
-  const std::string metadata = Framed(TabularMetadata("arm"));
-  const std::string whole = metadata + Framed(Reading(1)) + Framed(Reading(2));
-  const std::string rest = Framed(Reading(3)).substr(0, 10);
-  const std::string path = CaptureBytes("arm", whole + rest);
+TEST_F(UploadWorkerTest, CutFile_LosesOnlyTheRecordThatWasNeverFinished) {
+  const std::string path =
+      CaptureBytes("arm", Framed(TabularMetadata("arm")) + Framed(Reading(1)) + Framed(Reading(2)) +
+                              Framed(Reading(3)).substr(0, 10));
   Start();
   RunUntilIdle();
   EXPECT_EQ(Uploaded(), "arm:1,2");
-  EXPECT_EQ(OnDisk(), "failed/arm");
-  EXPECT_EQ(ReadFile(capture_file::FailedPath(captured_, path)), metadata + rest);
+  EXPECT_EQ(OnDisk(), "");
   EXPECT_TRUE(Logged("warning: uploaded the whole records of " + path));
+  EXPECT_EQ(sync_->Salvage().unfinished_records, 1U);
 }
 
-TEST_F(UploadWorkerTest, AZeroFilledTailOfAPictureSendsThatOnce) {
+TEST_F(UploadWorkerTest, GarbageBehindRecords_IsKeptAndNeverComesBack) {
+  const std::string path =
+      CaptureBytes("arm", CaptureFileBytes(TabularMetadata("arm"), {Reading(1)}) + "garbage");
+  const std::string kept =
+      capture_file::CutPath(capture_file::FailedPath(captured_, path),
+                            CaptureFileBytes(TabularMetadata("arm"), {Reading(1)}).size());
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1");
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(ReadFile(kept), "garbage");
+  EXPECT_EQ(sync_->Salvage().kept_remainders.files, 1U);
+  EXPECT_EQ(sync_->Salvage().kept_remainders.bytes, 7U);
+}
+
+// The figures of a robot: 297 records, of which the 54th has one bit flipped.
+TEST_F(UploadWorkerTest, OneFlippedBit_CostsItsRecord) {
+  std::string bytes = Framed(TabularMetadata("arm"));
+  uint64_t damage = 0;
+  std::string expected = "arm:";
+  for (int i = 1; i <= 297; ++i) {
+    if (i == 54) damage = bytes.size() + 1;
+    bytes += Framed(Reading(i));
+    if (i < 54) absl::StrAppend(&expected, i == 1 ? "" : ",", i);
+    if (i == 55) expected += " arm:55";
+    if (i > 55) absl::StrAppend(&expected, ",", i);
+  }
+  bytes[damage] ^= 1;
+  const std::string path = CaptureBytes("arm", bytes);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), expected);
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(ReadFile(capture_file::CutPath(capture_file::FailedPath(captured_, path), damage - 1)),
+            bytes.substr(damage - 1, Framed(Reading(54)).size()));
+  EXPECT_EQ(sync_->Salvage().records, 243U);
+}
+
+TEST_F(UploadWorkerTest, DamagedFirstRecord_KeepsNoOtherBack) {
+  std::string bytes = Framed(TabularMetadata("arm"));
+  const size_t damage = bytes.size() + 1;
+  // Without a record before them, the file's own times must show that they are its own.
+  const auto now = static_cast<int>(std::chrono::system_clock::to_time_t(WallTime::clock::now()));
+  for (int i = 0; i < 3; ++i) bytes += Framed(Reading(now + i));
+  bytes[damage] ^= 1;
+  CaptureBytes("arm", bytes);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), absl::StrCat("arm:", now + 1, ",", now + 2));
+  EXPECT_EQ(OnDisk(), "failed/arm");
+  EXPECT_EQ(sync_->Stats().unreadable, 0U);
+  EXPECT_EQ(sync_->Stats().tabular.refused, 0U);
+}
+
+TEST_F(UploadWorkerTest, ZeroedFirstPage_IsSetAsideWhole) {
+  std::string bytes = Framed(TabularMetadata("arm"));
+  for (int i = 1; i <= 297; ++i) bytes += Framed(Reading(i));
+  std::fill_n(bytes.begin(), 4096, '\0');
+  const std::string path = CaptureBytes("arm", bytes);
+  Start();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "");
+  EXPECT_TRUE(ReadFile(capture_file::FailedPath(captured_, path)) == bytes);
+}
+
+TEST_F(UploadWorkerTest, MetadataBeyondTheLimit_IsSetAsideWhole) {
+  const std::string bytes = Varint((1 << 20) + 1) + std::string((1 << 20) + 1, 'm');
+  const std::string path = CaptureBytes("arm", bytes);
+  Start();
+  RunUntilIdle();
+  EXPECT_TRUE(ReadFile(capture_file::FailedPath(captured_, path)) == bytes);
+}
+
+TEST_F(UploadWorkerTest, ZeroFilledTail_IsDropped) {
   CaptureBytes(
       "cam", CaptureFileBytes(BinaryMetadata("cam"), {Image("picture")}) + std::string(4096, '\0'));
   Start();
   RunUntilIdle();
   EXPECT_EQ(Uploaded(), "cam:7B");
   EXPECT_EQ(server_->call_count(), 1U);
-  EXPECT_EQ(OnDisk(), "failed/cam");
+  EXPECT_EQ(OnDisk(), "");
 }
 
-TEST_F(UploadWorkerTest, WhenTheRestCannotBeKeptTheFileStays) {
+TEST_F(UploadWorkerTest, RemainderThatCannotBeKept_KeepsTheFile) {
   const std::string metadata = Framed(TabularMetadata("arm"));
-  CaptureBytes("arm", metadata + Framed(Reading(1)) + "\x7f");
+  CaptureBytes("arm", metadata + Framed(Reading(1)) + "garbage");
   WriteFile(captured_ + "/failed", "a file where the directory should be");
   Start();
-  EXPECT_TRUE(Logged("its whole records are stored, but not its rest"));
+  EXPECT_TRUE(Logged("its whole records are stored, but not what follows them"));
   EXPECT_EQ(Waiting(), "arm failed");
   EXPECT_EQ(Uploaded(), "arm:1");
   fs::remove(captured_ + "/failed");
