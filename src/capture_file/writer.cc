@@ -13,10 +13,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "capture_file/claim.h"
 #include "capture_file/copy.h"
 #include "capture_file/file_name.h"
 #include "capture_file/format.h"
+#include "capture_file/salvage.h"
 
 namespace datamanager::capture_file {
 namespace {
@@ -215,9 +215,9 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyRemoved() {
 absl::Status Writer::CopyWhole(int to) const {
   absl::Status copied = CopyReadableBytes(ops_, fd_->get(), size_, to);
   if (!copied.ok()) return copied;
-  absl::StatusOr<WholePart> whole = FindWholePart(ops_, to, size_);
-  if (!whole.ok()) return whole.status();
-  return whole->torn;
+  absl::StatusOr<Salvage> found = FindWholeRecords(ops_, to, size_, {});
+  if (!found.ok()) return found.status();
+  return found->damage;
 }
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyAfterFailedFlush() {
