@@ -248,6 +248,7 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
       context_.retries.Put({job.file, std::move(state)});
       return true;
     }
+    context_.disk_full.RaiseFor(status);
     RetryLater(
         job,
         {.kind = result.kind,
