@@ -538,8 +538,7 @@ TEST_F(RecoveryTest, AFileThatIsGoneIsNobodysFault) {
 
 TEST_F(RecoveryTest, LeavesTheFileWhereTheDiskFails) {
   const std::string torn = Frame(TabularRecord(2)).substr(0, 9);
-  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate,
-                          Call::kFdatasync, Call::kRename}) {
+  for (const Call call : {Call::kOpen, Call::kPread, Call::kLock, Call::kFtruncate}) {
     const std::string content = TabularFile(2) + torn;
     Leave(content);
     ops_.Fail(call, EIO);
