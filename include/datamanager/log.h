@@ -21,7 +21,8 @@ struct LogEntry {
   std::string message;  // One line, without a newline at its end.
 };
 
-// Receives each message, in order, on one thread that belongs to the library, so a slow sink delays
+// Receives each message, in order, on one thread that belongs to the library and has a stack of the
+// system's default size, so a slow sink delays
 // neither capture nor upload: messages wait in a bounded queue, and beyond it they are counted and
 // the count is logged. One that throws loses that message; a call into DataManager from inside it
 // returns FAILED_PRECONDITION.

@@ -129,7 +129,7 @@ absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink,
                                                        std::chrono::milliseconds rest) {
   auto state = std::make_shared<State>(sink ? std::move(sink) : StandardErrorLog(), rest);
   absl::StatusOr<Thread> thread =
-      Thread::Start("dm-log", kOwnStackBytes, [state] { state->Run(); });
+      Thread::Start("dm-log", kSystemStackBytes, [state] { state->Run(); });
   if (!thread.ok()) return thread.status();
   {
     MutexLock lock(state->thread_mutex);

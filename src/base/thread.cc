@@ -1,14 +1,62 @@
 #include "base/thread.h"
 
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/callback_scope.h"
 #include "base/mutex.h"
 
 namespace datamanager {
+namespace {
+
+// What the system takes of each stack: its own minimum and the static thread-local storage, which
+// may be more than all of a small stack. Only glibc itself knows, by a name that is not declared.
+size_t SystemsShare(const pthread_attr_t& attributes) {
+  using MinimumStack = size_t (*)(const pthread_attr_t*);
+  static const auto minimum_stack =
+      reinterpret_cast<MinimumStack>(::dlsym(RTLD_DEFAULT, "__pthread_get_minstack"));
+  return minimum_stack != nullptr ? minimum_stack(&attributes)
+                                  : static_cast<size_t>(::sysconf(_SC_THREAD_STACK_MIN));
+}
+
+void SetStackSize(pthread_attr_t& attributes, size_t stack_bytes) {
+  if (stack_bytes == kSystemStackBytes) return;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t share = SystemsShare(attributes) + page;
+  const size_t most = std::numeric_limits<size_t>::max() - share;
+  ::pthread_attr_setstacksize(&attributes, (std::min(stack_bytes, most) + share) / page * page);
+}
+
+// All but those that a thread brings on itself.
+sigset_t BlockedSignals() {
+  sigset_t set;
+  sigfillset(&set);
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
+    sigdelset(&set, number);
+  }
+  return set;
+}
+
+// Whether the calling thread has what its new thread shall have. Then it need not be set, which a
+// sandbox may forbid, or punish.
+bool HasDefaultPolicy() {
+  int policy = -1;
+  sched_param priority{};
+  return ::pthread_getschedparam(::pthread_self(), &policy, &priority) == 0 &&
+         policy == SCHED_OTHER && priority.sched_priority == 0;
+}
+
+}  // namespace
 
 struct Thread::State {
   pthread_t handle{};
@@ -21,7 +69,11 @@ struct Thread::State {
     const std::unique_ptr<std::shared_ptr<State>> state(
         static_cast<std::shared_ptr<State>*>(argument));
     (*state)->body();
-    (*state)->body = nullptr;
+    {
+      // It may be the last owner of an embedder's function.
+      const CallbackScope scope;
+      (*state)->body = nullptr;
+    }
     MutexLock lock((*state)->mutex);
     (*state)->finished = true;
     (*state)->changed.NotifyAll();
@@ -36,19 +88,24 @@ absl::StatusOr<Thread> Thread::Start(const std::string& name, size_t stack_bytes
 
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  if (stack_bytes != kSystemStackBytes) pthread_attr_setstacksize(&attributes, stack_bytes);
+  SetStackSize(attributes, stack_bytes);
   const sched_param priority{};
-  pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+  pthread_attr_setinheritsched(&attributes,
+                               HasDefaultPolicy() ? PTHREAD_INHERIT_SCHED : PTHREAD_EXPLICIT_SCHED);
   pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
   pthread_attr_setschedparam(&attributes, &priority);
 
   // A new thread has its starter's signal mask from its first instruction on.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   auto argument = std::make_unique<std::shared_ptr<State>>(state);
-  const int error = pthread_create(&state->handle, &attributes, &State::Run, argument.get());
+  const sigset_t blocked = BlockedSignals();
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  int error = pthread_create(&state->handle, &attributes, &State::Run, argument.get());
+  if (error != 0 && error != EAGAIN && error != ENOMEM) {
+    // A sandbox that forbids to set the policy: with the starter's it is a thread all the same.
+    pthread_attr_setinheritsched(&attributes, PTHREAD_INHERIT_SCHED);
+    error = pthread_create(&state->handle, &attributes, &State::Run, argument.get());
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
   if (error != 0) {

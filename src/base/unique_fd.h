@@ -1,4 +1,4 @@
-// File descriptors: one that has an owner, and where a new one may lie.
+// File descriptors: one that has an owner, which no forked child shares; where a new one may lie.
 #ifndef DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 #define DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 
@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/fork_guard.h"
 #include "base/process_locks.h"
 
 namespace datamanager {
@@ -15,7 +16,7 @@ namespace datamanager {
 class UniqueFd {
  public:
   UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
+  explicit UniqueFd(int fd) : fd_(fd) { GuardFromFork(fd_); }
   UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
     if (this != &other) {
@@ -28,12 +29,15 @@ class UniqueFd {
 
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
-  int Release() { return std::exchange(fd_, -1); }
+  int Release() {
+    UnguardFromFork(fd_);
+    return std::exchange(fd_, -1);
+  }
   // Nothing that we rely on is left to close(2): what must reach the disk was flushed before.
   void Reset() {
     if (fd_ < 0) return;
     ProcessLocks::Release(fd_);
-    ::close(std::exchange(fd_, -1));
+    ::close(Release());
   }
 
  private:

@@ -1,8 +1,14 @@
 #include "base/thread.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -11,7 +17,10 @@
 #include <memory>
 #include <string>
 
+#include "tests/support/forbid_syscall.h"
 #include "tests/support/gate.h"
+#include "tests/support/run_in_child.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
 namespace datamanager {
@@ -58,6 +67,79 @@ TEST(ThreadTest, BlocksEverySignalAndLeavesItsStarterAlone) {
   sigset_t after;
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
   EXPECT_EQ(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
+
+// What an embedder has that survives faults of its own.
+thread_local sigjmp_buf resume_point;
+void Resume(int number) { siglongjmp(resume_point, number); }
+
+// Whether `fault` brings `signal` upon the thread, whose handler saves it.
+template <typename Fault>
+bool IsSavedFrom(int signal, const Fault& fault) {
+  bool saved = false;
+  RunThread("dm-test", kOwnStackBytes, [&] {
+    if (sigsetjmp(resume_point, 1) == 0) {
+      fault();
+    } else {
+      saved = true;
+    }
+  });
+  return saved && signal > 0;
+}
+
+TEST(ThreadTest, AHandlerSavesItFromTheSignalsItBringsOnItself) {
+  const testing::TempDir temp;
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_handler = &Resume;
+    ASSERT_EQ(sigaction(signal, &action, &before), 0);
+    EXPECT_TRUE(IsSavedFrom(signal, [signal] { raise(signal); })) << signal;
+    if (signal == SIGBUS) {
+      // A mapped file that another process has cut off.
+      const int fd = open((temp.path() + "/mapped").c_str(), O_RDWR | O_CREAT, 0644);
+      ASSERT_EQ(ftruncate(fd, 4096), 0);
+      void* const page = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
+      ASSERT_NE(page, MAP_FAILED);
+      ASSERT_EQ(ftruncate(fd, 0), 0);
+      EXPECT_TRUE(IsSavedFrom(signal, [page] {
+        const char byte = *static_cast<volatile char*>(page);
+        static_cast<void>(byte);
+      }));
+      munmap(page, 4096);
+      close(fd);
+    }
+    sigaction(signal, &before, nullptr);
+  }
+}
+
+TEST(ThreadTest, StartsWhereASandboxForbidsToSetThePolicy) {
+  EXPECT_TRUE(testing::RunInChild([] {
+    const sched_param priority{};
+    // Another one than a thread of ours shall have.
+    if (pthread_setschedparam(pthread_self(), SCHED_BATCH, &priority) != 0) return false;
+    if (!testing::ForbidSyscall(SYS_sched_setscheduler)) return true;  // Not here.
+    bool ran = false;
+    absl::StatusOr<Thread> thread =
+        Thread::Start("dm-test", kOwnStackBytes, [&ran] { ran = true; });
+    EXPECT_TRUE(thread.ok()) << thread.status();
+    if (thread.ok()) thread->Join();
+    return ran;
+  }));
+}
+
+TEST(ThreadTest, SaysThatTheSystemGivesNoMore) {
+  EXPECT_TRUE(testing::RunInChild([] {
+    // The limit binds no superuser.
+    if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return false;
+    rlimit limit{};
+    getrlimit(RLIMIT_NPROC, &limit);
+    limit.rlim_cur = 0;
+    if (setrlimit(RLIMIT_NPROC, &limit) != 0) return false;
+    const absl::StatusOr<Thread> thread = Thread::Start("dm-test", kOwnStackBytes, [] {});
+    EXPECT_EQ(thread.status().code(), absl::StatusCode::kResourceExhausted) << thread.status();
+    return true;
+  }));
 }
 
 TEST(ThreadTest, InheritsNoSchedulingPolicy) {

@@ -1,0 +1,60 @@
+#include "base/fork_guard.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace datamanager {
+namespace {
+
+constexpr size_t kBitsPerWord = 64;
+// The kernel's own default for the highest descriptor. 128 KiB, of which only the pages of numbers
+// that were in use are ever touched.
+constexpr size_t kMostDescriptors = size_t{1} << 20;
+
+// A bit for each descriptor. Atomic, so that the handler needs no lock that another thread of the
+// parent might have held at the fork.
+std::array<std::atomic<uint64_t>, kMostDescriptors / kBitsPerWord> guarded;
+std::atomic<size_t> words_in_use{0};
+
+// Only what is safe after the fork of a process with threads.
+void ReplaceInChild() {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  const size_t words = words_in_use.load(std::memory_order_acquire);
+  for (size_t word = 0; word < words; ++word) {
+    uint64_t bits = guarded[word].exchange(0, std::memory_order_acq_rel);
+    for (size_t bit = 0; bits != 0; ++bit, bits >>= 1) {
+      if ((bits & 1) == 0) continue;
+      const int fd = static_cast<int>(word * kBitsPerWord + bit);
+      if (null < 0 || ::dup3(null, fd, O_CLOEXEC) < 0) ::close(fd);
+    }
+  }
+  if (null >= 0) ::close(null);
+}
+
+}  // namespace
+
+void GuardFromFork(int fd) {
+  if (fd < 0 || static_cast<size_t>(fd) >= kMostDescriptors) return;
+  // Once. A failure, for lack of memory, leaves children as they would be without this.
+  static const int registered = ::pthread_atfork(nullptr, nullptr, &ReplaceInChild);
+  static_cast<void>(registered);
+  const size_t word = static_cast<size_t>(fd) / kBitsPerWord;
+  size_t before = words_in_use.load(std::memory_order_relaxed);
+  while (before <= word && !words_in_use.compare_exchange_weak(before, word + 1)) {
+  }
+  guarded[word].fetch_or(uint64_t{1} << (static_cast<size_t>(fd) % kBitsPerWord));
+}
+
+void UnguardFromFork(int fd) {
+  if (fd < 0 || static_cast<size_t>(fd) >= kMostDescriptors) return;
+  guarded[static_cast<size_t>(fd) / kBitsPerWord].fetch_and(
+      ~(uint64_t{1} << (static_cast<size_t>(fd) % kBitsPerWord)));
+}
+
+}  // namespace datamanager
