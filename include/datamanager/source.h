@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -67,19 +68,29 @@ struct Image {
 // The pictures of one tick. Clear() keeps the storage. Not thread-safe.
 class Images {
  public:
-  // Appends an empty picture, to be filled. The reference is good until the next is added.
+  using const_iterator = std::deque<Image>::const_iterator;
+
+  Images() = default;
+  Images(const Images&) = default;
+  Images& operator=(const Images&) = default;
+  // What was moved from holds no picture.
+  Images(Images&& other) : Images() { *this = std::move(other); }
+  Images& operator=(Images&& other);
+  ~Images() = default;
+
+  // Appends an empty picture, to be filled. The reference is good until Clear.
   Image& Add();
   // When they were taken; without it, when the source returned.
   void SetCapturedAt(WallTime time) { captured_at_ = time; }
   std::optional<WallTime> captured_at() const { return captured_at_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  const Image* begin() const { return images_.data(); }
-  const Image* end() const { return images_.data() + size_; }
+  const_iterator begin() const { return images_.begin(); }
+  const_iterator end() const { return images_.begin() + static_cast<std::ptrdiff_t>(size_); }
   void Clear();
 
  private:
-  std::vector<Image> images_;  // The first size_ are in use; the rest is storage.
+  std::deque<Image> images_;  // The first size_ are in use; the rest is storage.
   size_t size_ = 0;
   std::optional<WallTime> captured_at_;
 };
@@ -92,6 +103,12 @@ class Messages {
 
   // `make` returns an empty message of the class that is added.
   explicit Messages(Make make) : make_(std::move(make)) {}
+  // A copy has messages of its own. What was moved from holds none, and makes others of the class.
+  Messages(const Messages& other);
+  Messages& operator=(const Messages& other);
+  Messages(Messages&& other);
+  Messages& operator=(Messages&& other);
+  ~Messages() = default;
 
   // Appends an empty message, to be filled. The reference is good until Clear.
   google::protobuf::Message& Add();

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace datamanager {
@@ -15,7 +16,10 @@ namespace datamanager {
 class Value;
 
 // Values by key, in the order in which they were added. Clear() keeps the storage, so a map that is
-// filled with the same keys again allocates nothing. Not thread-safe.
+// filled with the same keys again allocates nothing.
+//
+// What is set, appended or assigned may be a part of the map, list or value that takes it, or the
+// other way round: it is taken as it was before the call. Not thread-safe.
 class ValueMap {
  public:
   struct Entry;
@@ -27,12 +31,13 @@ class ValueMap {
   ValueMap& operator=(ValueMap&& other) noexcept;
   ~ValueMap();
 
-  // Adds `key` with `value` (a bool, a number, text, or a Value). A key that is set twice keeps
-  // both entries until the map is encoded, where the last one counts.
+  // Adds `key` with `value` (a bool, a number, text, a map, a list or a Value). A key that is set
+  // twice keeps both entries until the map is encoded, where the last one counts.
   template <typename T>
   void Set(std::string_view key, T&& value);
   // Adds `key` with a null value, to be filled by the caller. The reference is good until the next
-  // entry is added.
+  // entry is added, and so is what Find and begin returned: for a copy of an entry that is there,
+  // use Set.
   Value& Add(std::string_view key);
 
   // The last value set for `key`; null if there is none.
@@ -50,11 +55,18 @@ class ValueMap {
   friend bool operator==(const ValueMap& a, const ValueMap& b);
 
  private:
+  friend class Value;
+  friend class ValueList;
+
+  // Whether `part` is the address of this map, or of a list, map or value in it.
+  bool Holds(const void* part) const;
+  void Append(Entry&& entry);
+
   std::vector<Entry> entries_;  // The first size_ are in use; the rest is storage.
   size_t size_ = 0;
 };
 
-// Values in order. Clear() keeps the storage. Not thread-safe.
+// Values in order. Clear() keeps the storage. See ValueMap. Not thread-safe.
 class ValueList {
  public:
   ValueList();
@@ -66,7 +78,7 @@ class ValueList {
 
   template <typename T>
   void Append(T&& value);
-  // Appends null, to be filled by the caller. The reference is good until the next is added.
+  // Appends null, to be filled by the caller. See ValueMap::Add.
   Value& Add();
 
   size_t size() const { return size_; }
@@ -79,11 +91,17 @@ class ValueList {
   friend bool operator==(const ValueList& a, const ValueList& b);
 
  private:
+  friend class Value;
+  friend class ValueMap;
+
+  bool Holds(const void* part) const;
+  void AppendValue(Value&& value);
+
   std::vector<Value> values_;  // The first size_ are in use; the rest is storage.
   size_t size_ = 0;
 };
 
-// One value. Setting it keeps whatever storage it has. Not thread-safe.
+// One value. Setting it keeps whatever storage it has. See ValueMap. Not thread-safe.
 class Value {
  public:
   enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kBytes, kList, kMap };
@@ -97,7 +115,7 @@ class Value {
   Value(const Value& other);
   Value(Value&& other) noexcept = default;
   Value& operator=(const Value& other);
-  Value& operator=(Value&& other) noexcept = default;
+  Value& operator=(Value&& other) noexcept;
   ~Value() = default;
 
   Kind kind() const { return kind_; }
@@ -137,6 +155,20 @@ class Value {
   friend bool operator==(const Value& a, const Value& b);
 
  private:
+  friend class ValueMap;
+  friend class ValueList;
+
+  // Of what can hold another value, or be held by one.
+  template <typename T>
+  static constexpr bool kNests =
+      std::is_same_v<T, Value> || std::is_same_v<T, ValueMap> || std::is_same_v<T, ValueList>;
+
+  bool Holds(const void* part) const;
+  void Swap(Value& other) noexcept;
+  // What SetList and SetMap return, with whatever is in it.
+  ValueList& ListStorage();
+  ValueMap& MapStorage();
+
   Kind kind_ = Kind::kNull;
   double scalar_ = 0;
   std::string text_;
@@ -172,9 +204,11 @@ void Value::Set(T&& value) {
   } else if constexpr (std::is_same_v<Plain, std::nullptr_t>) {
     SetNull();
   } else if constexpr (std::is_same_v<Plain, ValueMap>) {
-    SetMap() = std::forward<T>(value);
+    MapStorage() = std::forward<T>(value);
+    kind_ = Kind::kMap;
   } else if constexpr (std::is_same_v<Plain, ValueList>) {
-    SetList() = std::forward<T>(value);
+    ListStorage() = std::forward<T>(value);
+    kind_ = Kind::kList;
   } else {
     SetString(value);
   }
@@ -182,12 +216,27 @@ void Value::Set(T&& value) {
 
 template <typename T>
 void ValueMap::Set(std::string_view key, T&& value) {
-  Add(key).Set(std::forward<T>(value));
+  bool apart = size_ < entries_.size();  // Else it grows, and what is a part of it moves.
+  if constexpr (Value::kNests<std::remove_cvref_t<T>>) apart = apart && !value.Holds(this);
+  if (apart) {
+    Add(key).Set(std::forward<T>(value));
+  } else {
+    Entry entry;
+    entry.key = key;
+    entry.value.Set(std::forward<T>(value));
+    Append(std::move(entry));
+  }
 }
 
 template <typename T>
 void ValueList::Append(T&& value) {
-  Add().Set(std::forward<T>(value));
+  bool apart = size_ < values_.size();
+  if constexpr (Value::kNests<std::remove_cvref_t<T>>) apart = apart && !value.Holds(this);
+  if (apart) {
+    Add().Set(std::forward<T>(value));
+  } else {
+    AppendValue(Value(std::forward<T>(value)));
+  }
 }
 
 }  // namespace datamanager

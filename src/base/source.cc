@@ -21,6 +21,14 @@ bool IsNothingToStore(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), kFilterText);
 }
 
+Images& Images::operator=(Images&& other) {
+  if (this == &other) return *this;
+  images_.swap(other.images_);
+  size_ = std::exchange(other.size_, 0);
+  captured_at_ = std::exchange(other.captured_at_, std::nullopt);
+  return *this;
+}
+
 Image& Images::Add() {
   if (size_ == images_.size()) images_.emplace_back();
   Image& image = images_[size_++];
@@ -35,6 +43,27 @@ Image& Images::Add() {
 void Images::Clear() {
   size_ = 0;
   captured_at_.reset();
+}
+
+Messages::Messages(const Messages& other) : make_(other.make_) { *this = other; }
+
+Messages& Messages::operator=(const Messages& other) {
+  if (this == &other) return *this;
+  make_ = other.make_;
+  messages_.clear();  // They may be of another class.
+  size_ = 0;
+  for (size_t i = 0; i < other.size(); ++i) Add().CopyFrom(other[i]);
+  return *this;
+}
+
+Messages::Messages(Messages&& other) : make_(other.make_) { *this = std::move(other); }
+
+Messages& Messages::operator=(Messages&& other) {
+  if (this == &other) return *this;
+  make_ = other.make_;
+  messages_ = std::exchange(other.messages_, {});
+  size_ = std::exchange(other.size_, 0);
+  return *this;
 }
 
 google::protobuf::Message& Messages::Add() {

@@ -122,25 +122,56 @@ ValueMap::ValueMap(const ValueMap& other)
 ValueMap::ValueMap(ValueMap&& other) noexcept
     : entries_(std::move(other.entries_)), size_(std::exchange(other.size_, 0)) {}
 ValueMap& ValueMap::operator=(const ValueMap& other) {
-  if (this != &other) {
-    entries_.assign(other.begin(), other.end());
-    size_ = other.size_;
-  }
+  if (this == &other) return *this;
+  if (Holds(&other) || other.Holds(this)) return *this = ValueMap(other);
+  entries_.assign(other.begin(), other.end());
+  size_ = other.size_;
   return *this;
 }
+// What was there goes last: `other` may be a part of it. What holds this map cannot be moved into
+// it, and is copied.
 ValueMap& ValueMap::operator=(ValueMap&& other) noexcept {
-  entries_ = std::move(other.entries_);
-  size_ = std::exchange(other.size_, 0);
+  if (this == &other) return *this;
+  ValueMap taken;
+  if (other.Holds(this)) {
+    taken = other;
+  } else {
+    taken.entries_.swap(other.entries_);
+    std::swap(taken.size_, other.size_);
+  }
+  entries_.swap(taken.entries_);
+  std::swap(size_, taken.size_);
   return *this;
 }
 ValueMap::~ValueMap() = default;
 
 Value& ValueMap::Add(std::string_view key) {
-  if (size_ == entries_.size()) entries_.emplace_back();
+  if (size_ == entries_.size()) {
+    // The key may be a part of what moves as the storage grows.
+    Entry entry;
+    entry.key = key;
+    Append(std::move(entry));
+    return entries_.back().value;
+  }
   Entry& entry = entries_[size_++];
   if (entry.key != key) entry.key = key;
   entry.value.SetNull();
   return entry.value;
+}
+
+void ValueMap::Append(Entry&& entry) {
+  if (size_ == entries_.size()) {
+    entries_.push_back(std::move(entry));
+  } else {
+    entries_[size_] = std::move(entry);
+  }
+  ++size_;
+}
+
+bool ValueMap::Holds(const void* part) const {
+  return part == this || std::any_of(begin(), end(), [part](const Entry& entry) {
+           return entry.value.Holds(part);
+         });
 }
 
 const Value* ValueMap::Find(std::string_view key) const {
@@ -158,15 +189,23 @@ ValueList::ValueList(const ValueList& other)
 ValueList::ValueList(ValueList&& other) noexcept
     : values_(std::move(other.values_)), size_(std::exchange(other.size_, 0)) {}
 ValueList& ValueList::operator=(const ValueList& other) {
-  if (this != &other) {
-    values_.assign(other.begin(), other.end());
-    size_ = other.size_;
-  }
+  if (this == &other) return *this;
+  if (Holds(&other) || other.Holds(this)) return *this = ValueList(other);
+  values_.assign(other.begin(), other.end());
+  size_ = other.size_;
   return *this;
 }
 ValueList& ValueList::operator=(ValueList&& other) noexcept {
-  values_ = std::move(other.values_);
-  size_ = std::exchange(other.size_, 0);
+  if (this == &other) return *this;
+  ValueList taken;
+  if (other.Holds(this)) {
+    taken = other;
+  } else {
+    taken.values_.swap(other.values_);
+    std::swap(taken.size_, other.size_);
+  }
+  values_.swap(taken.values_);
+  std::swap(size_, taken.size_);
   return *this;
 }
 ValueList::~ValueList() = default;
@@ -176,6 +215,20 @@ Value& ValueList::Add() {
   Value& value = values_[size_++];
   value.SetNull();
   return value;
+}
+
+void ValueList::AppendValue(Value&& value) {
+  if (size_ == values_.size()) {
+    values_.push_back(std::move(value));
+  } else {
+    values_[size_] = std::move(value);
+  }
+  ++size_;
+}
+
+bool ValueList::Holds(const void* part) const {
+  return part == this ||
+         std::any_of(begin(), end(), [part](const Value& value) { return value.Holds(part); });
 }
 
 bool operator==(const ValueList& a, const ValueList& b) {
@@ -189,11 +242,54 @@ Value::Value(const Value& other) : kind_(other.kind_), scalar_(other.scalar_) {
 }
 
 Value& Value::operator=(const Value& other) {
-  if (this != &other) {
+  // Nothing is freed before all that is needed of `other`, which may be a part of this, is taken;
+  // and the kind is set last, so that this is what it was as long as it may be a part of `other`.
+  const Kind kind = other.kind_;
+  switch (kind) {
+    case Kind::kNull:
+    case Kind::kBool:
+    case Kind::kNumber:
+      scalar_ = other.scalar_;
+      break;
+    case Kind::kString:
+    case Kind::kBytes:
+      text_ = other.text_;
+      break;
+    case Kind::kList:
+      ListStorage() = other.AsList();
+      break;
+    case Kind::kMap:
+      MapStorage() = other.AsMap();
+      break;
+  }
+  kind_ = kind;
+  return *this;
+}
+
+Value& Value::operator=(Value&& other) noexcept {
+  if (this == &other) return *this;
+  // As in ValueMap.
+  if (other.Holds(this)) {
     Value copy(other);
-    *this = std::move(copy);
+    Swap(copy);
+  } else {
+    Value taken(std::move(other));
+    Swap(taken);
   }
   return *this;
+}
+
+void Value::Swap(Value& other) noexcept {
+  std::swap(kind_, other.kind_);
+  std::swap(scalar_, other.scalar_);
+  text_.swap(other.text_);
+  list_.swap(other.list_);
+  map_.swap(other.map_);
+}
+
+bool Value::Holds(const void* part) const {
+  return part == this || (kind_ == Kind::kList && AsList().Holds(part)) ||
+         (kind_ == Kind::kMap && AsMap().Holds(part));
 }
 
 const ValueList& Value::AsList() const {
@@ -217,17 +313,25 @@ void Value::SetBytes(std::string_view bytes) {
   text_ = bytes;
 }
 
+ValueList& Value::ListStorage() {
+  if (list_ == nullptr) list_ = std::make_unique<ValueList>();
+  return *list_;
+}
+
+ValueMap& Value::MapStorage() {
+  if (map_ == nullptr) map_ = std::make_unique<ValueMap>();
+  return *map_;
+}
+
 ValueList& Value::SetList() {
   kind_ = Kind::kList;
-  if (list_ == nullptr) list_ = std::make_unique<ValueList>();
-  list_->Clear();
+  ListStorage().Clear();
   return *list_;
 }
 
 ValueMap& Value::SetMap() {
   kind_ = Kind::kMap;
-  if (map_ == nullptr) map_ = std::make_unique<ValueMap>();
-  map_->Clear();
+  MapStorage().Clear();
   return *map_;
 }
 

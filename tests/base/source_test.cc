@@ -73,6 +73,56 @@ TEST(MessagesTest, ReusesItsMessagesAndShowsNothingOfThem) {
   EXPECT_EQ(made, 2);
 }
 
+TEST(MessagesTest, TakesAMessageOfItsOwn) {
+  Messages messages([] { return std::make_shared<google::protobuf::StringValue>(); });
+  const auto value = [](const google::protobuf::Message& message) {
+    return static_cast<const google::protobuf::StringValue&>(message).value();
+  };
+  static_cast<google::protobuf::StringValue&>(messages.Add()).set_value("first");
+  for (int i = 0; i < 100; ++i) messages.Add().CopyFrom(messages[0]);
+  for (size_t i = 0; i < messages.size(); ++i) EXPECT_EQ(value(messages[i]), "first");
+
+  Messages copy = messages;
+  messages.Clear();
+  static_cast<google::protobuf::StringValue&>(messages.Add()).set_value("changed");
+  EXPECT_EQ(value(copy[0]), "first");
+  const Messages taken = std::move(copy);
+  EXPECT_EQ(taken.size(), 101U);
+  EXPECT_TRUE(copy.empty());  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(value(copy.Add()), "");
+}
+
+TEST(ImagesTest, TakesAPictureOfItsOwn) {
+  Images images;
+  const Image first = {.source_name = "l", .mime_type = "image/png", .data = std::string(100, 'x')};
+  images.Add() = first;
+  for (int i = 0; i < 100; ++i) images.Add() = *images.begin();
+  Image& kept = images.Add();
+  for (int i = 0; i < 100; ++i) images.Add().data = images.begin()->data;
+  kept = first;
+  EXPECT_EQ(images.size(), 202U);
+  for (const Image& image : images) EXPECT_EQ(image.data, first.data);
+}
+
+TEST(ImagesTest, IsEmptyOnceMovedFrom) {
+  Images images;
+  images.Add().data = "a";
+  images.SetCapturedAt({});
+  Images taken = std::move(images);
+  EXPECT_EQ(taken.size(), 1U);
+  EXPECT_TRUE(images.empty());  // NOLINT(bugprone-use-after-move)
+  EXPECT_FALSE(images.captured_at().has_value());
+  images.Add().data = "b";
+  taken = std::move(images);
+  EXPECT_TRUE(images.empty());  // NOLINT(bugprone-use-after-move)
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(taken.begin()->data, "b");
+  Images& same = taken;
+  taken = std::move(same);
+  EXPECT_EQ(taken.size(), 1U);
+  EXPECT_EQ(images.Add().data, "");
+}
+
 TEST(ImagesTest, ReusesItsStorageAndShowsNothingOfIt) {
   Images images;
   Image& image = images.Add();

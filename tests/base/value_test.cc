@@ -82,6 +82,206 @@ TEST(ValueTest, CanBeAssignedFromInsideItself) {
   EXPECT_EQ(value, Value(ListOf({1, "two", nullptr})));
 }
 
+// What is given may be a part of what takes it, or the other way round: see also under ASan.
+
+// Long enough for memory of its own, and short enough to lie inside the string.
+const std::string kLong(100, 'l');
+const std::string kShort = "short";
+
+// Filled to the last place that it has storage for, and with places left over.
+ValueMap FilledMap(bool full) {
+  ValueMap map;
+  for (int i = 0; i < 8; ++i) map.Set(std::to_string(i), i);
+  if (!full) {
+    map.Clear();
+    for (int i = 0; i < 4; ++i) map.Set(std::to_string(i), i);
+  }
+  return map;
+}
+ValueList FilledList(bool full) {
+  ValueList list;
+  for (int i = 0; i < 8; ++i) list.Append(i);
+  if (!full) {
+    list.Clear();
+    for (int i = 0; i < 4; ++i) list.Append(i);
+  }
+  return list;
+}
+
+TEST(ValueMapTest, TakesAPartOfItself) {
+  for (const Value& part : {Value(1), Value(kShort), Value(kLong), Value(ListOf({1, kLong})),
+                            Value(MapOf({{kShort, kLong}})), Nested()}) {
+    for (const bool full : {true, false}) {
+      ValueMap map = FilledMap(full);
+      map.Set("part", part);
+      while (full && map.size() < 16) map.Set("more", 1);
+      const ValueMap before = map;
+      map.Set("copy", *map.Find("part"));
+      EXPECT_EQ(*map.Find("part"), part);
+      EXPECT_EQ(*map.Find("copy"), part);
+      map.Set("text", map.Find("part")->AsString());
+      EXPECT_EQ(map.Find("text")->AsString(), part.AsString());
+      map.Set("list", map.Find("part")->AsList());
+      EXPECT_EQ(map.Find("list")->AsList(), part.AsList());
+      map.Set("map", map.Find("part")->AsMap());
+      EXPECT_EQ(map.Find("map")->AsMap(), part.AsMap());
+      map.Set(map.begin()->key, 77);
+      EXPECT_EQ(map.Find("0")->AsNumber(), 77);
+      map.Add(map.begin()->key).SetNumber(78);
+      EXPECT_EQ(map.Find("0")->AsNumber(), 78);
+    }
+  }
+}
+
+TEST(ValueMapTest, TakesAPartOfItselfAtEverySize) {
+  ValueMap map = MapOf({{kLong, kShort}});
+  ValueList list = ListOf({kShort});
+  for (int i = 0; i < 100; ++i) {
+    map.Set(map.begin()->key, map.begin()->value);
+    map.Add(map.begin()->key) = Value(kShort);
+    list.Append(list[0]);
+    list.Append(list[0].AsString());
+  }
+  EXPECT_EQ(map, MapOf({{kLong, kShort}}));
+  EXPECT_EQ(map.size(), 201U);
+  EXPECT_EQ(list.size(), 201U);
+  for (const Value& value : list) EXPECT_EQ(value, Value(kShort));
+}
+
+TEST(ValueMapTest, TakesItselfAsItWas) {
+  for (const bool full : {true, false}) {
+    ValueMap map = FilledMap(full);
+    const ValueMap before = map;
+    map.Set("self", map);
+    EXPECT_EQ(map.Find("self")->AsMap(), before);
+    EXPECT_EQ(map.size(), before.size() + 1);
+
+    ValueMap moved = FilledMap(full);
+    moved.Set("self", std::move(moved));
+    EXPECT_EQ(moved, MapOf({{"self", before}}));  // NOLINT(bugprone-use-after-move)
+
+    ValueList list = FilledList(full);
+    const ValueList list_before = list;
+    list.Append(list);
+    EXPECT_EQ(list[list.size() - 1].AsList(), list_before);
+    list.Append(std::move(list));
+    EXPECT_EQ(list.size(), 1U);  // NOLINT(bugprone-use-after-move)
+  }
+}
+
+TEST(ValueListTest, TakesAPartOfItself) {
+  for (const bool full : {true, false}) {
+    ValueList list = FilledList(full);
+    list.Append(list[3]);
+    EXPECT_EQ(list[list.size() - 1], Value(3));
+    list.Append(Nested());
+    list.Append(*list[list.size() - 1].AsMap().Find("list"));
+    EXPECT_EQ(list[list.size() - 1], Value(ListOf({1, "two", nullptr})));
+    list.Append(list[list.size() - 1].AsList());
+    EXPECT_EQ(list[list.size() - 1], Value(ListOf({1, "two", nullptr})));
+    Value& last = list.Add();
+    last.SetString(kLong);
+    list.Append(std::move(last));
+    EXPECT_EQ(list[list.size() - 1], Value(kLong));
+  }
+}
+
+// All ways in which a value can take what is somewhere below it.
+TEST(ValueTest, TakesAPartOfItself) {
+  using Take = void (*)(Value & value, Value & part);
+  const std::vector<Take> ways = {
+      [](Value& value, Value& part) { value = part; },
+      [](Value& value, Value& part) { value = std::move(part); },
+      [](Value& value, Value& part) { value.Set(part); },
+      [](Value& value, Value& part) { value.Set(std::move(part)); },
+      [](Value& value, Value& part) { value.Set(std::as_const(part)); },
+  };
+  const std::vector<Value> parts = {nullptr, true, 1, kShort, kLong, ListOf({1, kLong}), Nested()};
+  for (const Value& part : parts) {
+    for (const Take take : ways) {
+      Value in_map;
+      ValueMap& map = in_map.SetMap();
+      map.Set("other", kLong);
+      Value& of_map = map.Add("part");
+      of_map = part;
+      take(in_map, of_map);
+      EXPECT_EQ(in_map, part);
+
+      Value in_list;
+      Value& of_list = in_list.SetList().Add().SetMap().Add("part").SetList().Add();
+      of_list = part;
+      take(in_list, of_list);
+      EXPECT_EQ(in_list, part);
+    }
+    Value value = MapOf({{"a", MapOf({{"part", part}})}, {"b", ListOf({part})}});
+    value.Set(value.AsMap().Find("a")->AsMap());
+    EXPECT_EQ(value, Value(MapOf({{"part", part}})));
+    value = ListOf({1, ListOf({part})});
+    value.Set(value.AsList()[1].AsList());
+    EXPECT_EQ(value, Value(ListOf({part})));
+    value = MapOf({{"a", ListOf({part})}});
+    value.Set(value.AsMap().Find("a")->AsList());
+    EXPECT_EQ(value, Value(ListOf({part})));
+  }
+  Value text = MapOf({{kShort, kLong}});
+  text.SetString(text.AsMap().begin()->key);
+  EXPECT_EQ(text, Value(kShort));
+  text.SetString(text.AsString().substr(1, 3));
+  EXPECT_EQ(text, Value("hor"));
+}
+
+TEST(ValueTest, TakesItselfUnchanged) {
+  for (const Value& value :
+       {Value(), Value(1), Value(kLong), Value(ListOf({1, kLong})), Nested()}) {
+    Value it = value;
+    Value& same = it;
+    it = same;
+    EXPECT_EQ(it, value);
+    it = std::move(same);
+    EXPECT_EQ(it, value);
+    it.Set(it.AsMap().empty() ? it : Value(it.AsMap()));
+    EXPECT_EQ(it, value);
+  }
+  Value map = Nested();
+  map.Set(map.AsMap());
+  EXPECT_EQ(map, Nested());
+  Value list = ListOf({1, kLong});
+  list.Set(list.AsList());
+  EXPECT_EQ(list, Value(ListOf({1, kLong})));
+}
+
+// The other way round: the whole becomes a part of itself.
+TEST(ValueTest, IsTakenByAPartOfItself) {
+  using Take = void (*)(Value & part, Value & value);
+  const std::vector<Take> ways = {
+      [](Value& part, Value& value) { part = value; },
+      [](Value& part, Value& value) { part = std::move(value); },
+      [](Value& part, Value& value) { part.Set(value.AsMap()); },
+      [](Value& part, Value& value) { part.SetMap().Set("in", value); },
+      [](Value& part, Value& value) { part.SetList().Append(value.AsMap()); },
+      [](Value& part, Value& value) { part.SetMap() = value.AsMap(); },
+  };
+  for (const Value& first :
+       {Value(1), Value(kLong), Value(ListOf({1})), Value(MapOf({{"x", 1}}))}) {
+    for (size_t way = 0; way < ways.size(); ++way) {
+      Value value;
+      ValueMap& map = value.SetMap();
+      map.Set("text", kLong);
+      Value& part = map.Add("part");
+      part = first;
+      ways[way](part, value);
+      ASSERT_EQ(value.AsMap().size(), 2U);
+      EXPECT_EQ(value.AsMap().Find("text")->AsString(), kLong);
+      Value taken = *value.AsMap().Find("part");
+      if (way == 3) taken = *taken.AsMap().Find("in");
+      if (way == 4) taken = taken.AsList()[0];
+      // As it was before the call; of the last three, that is with an empty part.
+      const Value then = way < 3 ? first : way == 4 ? Value(ValueList()) : Value(ValueMap());
+      EXPECT_EQ(taken, Value(MapOf({{"text", kLong}, {"part", then}}))) << way;
+    }
+  }
+}
+
 TEST(ValueTest, StandsAsEmptyOnceMovedFrom) {
   Value map = Nested();
   Value list = ListOf({1});
