@@ -20,16 +20,16 @@ uint64_t DurationHistogram::EndOf(size_t bucket) {
   return ((kSub + (bucket & (kSub - 1)) + 1) << shift) - 1;
 }
 
-void DurationHistogram::Record(Duration duration) {
+void DurationHistogram::Record(Duration duration, uint64_t times) {
   const auto ns = static_cast<uint64_t>(std::max(duration, Duration::zero()).count());
-  counts_[BucketOf(ns)].fetch_add(1, std::memory_order_relaxed);
+  counts_[BucketOf(ns)].fetch_add(times, std::memory_order_relaxed);
   uint64_t max = max_.load(std::memory_order_relaxed);
   while (ns > max && !max_.compare_exchange_weak(max, ns, std::memory_order_relaxed)) {
   }
 }
 
 DurationStats DurationHistogram::Summary() const {
-  std::array<uint32_t, kBuckets> counts{};
+  std::array<uint64_t, kBuckets> counts{};
   uint64_t total = 0;
   for (size_t i = 0; i < kBuckets; ++i) {
     counts[i] = counts_[i].load(std::memory_order_relaxed);
@@ -37,7 +37,8 @@ DurationStats DurationHistogram::Summary() const {
   }
   const uint64_t max = max_.load(std::memory_order_relaxed);
   const auto percentile = [&](uint64_t percent) {
-    const uint64_t rank = (total * percent + 99) / 100;  // At least so many are no longer.
+    // At least so many are no longer.
+    const uint64_t rank = total / 100 * percent + (total % 100 * percent + 99) / 100;
     uint64_t seen = 0;
     for (size_t i = 0; i < kBuckets; ++i) {
       seen += counts[i];

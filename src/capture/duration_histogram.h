@@ -13,14 +13,15 @@
 namespace datamanager::capture {
 
 // Counts durations in buckets that are at most an eighth wide, from 1 ns to 18 min; longer ones
-// count in the last bucket, with their true maximum. Thread-safe, without a lock or an allocation.
-// 1.3 KiB.
+// count in the last bucket, with their true maximum. The counts hold for longer than any process
+// runs: 32 bits would be full after five days at 10 kHz. Thread-safe, without a lock or an
+// allocation. 2.4 KiB.
 class DurationHistogram {
  public:
   using Duration = std::chrono::nanoseconds;
 
-  // A negative duration counts as none.
-  void Record(Duration duration);
+  // A negative duration counts as 0. `times`: as if it were called so often.
+  void Record(Duration duration, uint64_t times = 1);
 
   // Percentiles are the upper ends of their buckets, and never beyond the maximum.
   DurationStats Summary() const;
@@ -34,7 +35,7 @@ class DurationHistogram {
   static size_t BucketOf(uint64_t ns);
   static uint64_t EndOf(size_t bucket);
 
-  std::array<std::atomic<uint32_t>, kBuckets> counts_{};
+  std::array<std::atomic<uint64_t>, kBuckets> counts_{};
   std::atomic<uint64_t> max_{0};
 };
 

@@ -58,5 +58,27 @@ TEST(DurationHistogramTest, ANegativeDurationIsNone) {
   EXPECT_EQ(histogram.Summary().max.count(), 0);
 }
 
+TEST(DurationHistogramTest, CountsForLongerThanAnyProcessRuns) {
+  for (const uint64_t times :
+       {uint64_t{1} << 32, (uint64_t{1} << 32) + 1, uint64_t{1} << 40, uint64_t{1} << 60}) {
+    DurationHistogram histogram;
+    histogram.Record(nanoseconds(4), times);
+    histogram.Record(nanoseconds(7), times / 98 * 2);
+    const DurationStats stats = histogram.Summary();
+    EXPECT_EQ(stats.p50.count(), 4) << times;
+    EXPECT_EQ(stats.p99.count(), 7) << times;
+    EXPECT_EQ(stats.max.count(), 7) << times;
+  }
+}
+
+TEST(DurationHistogramTest, TakesDurationsOfAnySize) {
+  DurationHistogram histogram;
+  for (const nanoseconds duration : {nanoseconds::min(), nanoseconds::max(), nanoseconds::max()}) {
+    histogram.Record(duration);
+  }
+  EXPECT_EQ(histogram.Summary().p50, nanoseconds::max());
+  EXPECT_EQ(histogram.Summary().max, nanoseconds::max());
+}
+
 }  // namespace
 }  // namespace datamanager::capture
