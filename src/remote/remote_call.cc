@@ -18,17 +18,8 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
-// A channel that has lost its connection fails calls at once, and whoever waits for nothing does
-// not drive gRPC's sockets either: it would notice a connection made meanwhile only every 5 s.
-// If it does not come, the call tells why.
-void WaitForConnection(grpc::Channel& channel, const std::stop_token& stop) {
-  constexpr std::chrono::milliseconds kLimit{100};
-  constexpr std::chrono::milliseconds kLookEvery{10};  // Nothing ends gRPC's own wait early.
-  if (channel.GetState(/*try_to_connect=*/true) != GRPC_CHANNEL_TRANSIENT_FAILURE) return;
-  for (auto left = kLimit; left.count() > 0 && !stop.stop_requested(); left -= kLookEvery) {
-    if (channel.WaitForConnected(DeadlineAfter(kLookEvery))) return;
-  }
-}
+// How long a tick waits for a connection that was lost. If it does not come, the call tells why.
+constexpr std::chrono::milliseconds kConnectLimit{100};
 
 // Whether the one operation under way succeeded. Comes by the call's deadline.
 bool Wait(grpc::CompletionQueue& queue) {
@@ -39,15 +30,15 @@ bool Wait(grpc::CompletionQueue& queue) {
 
 }  // namespace
 
-absl::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
-                  std::string_view request, std::chrono::milliseconds timeout, std::stop_token stop,
+absl::Status Call(ConnectionWait& connection, const std::string& path, std::string_view request,
+                  std::chrono::milliseconds timeout, std::stop_token stop,
                   const std::function<absl::Status(std::string_view message)>& read) {
-  WaitForConnection(*channel, stop);
+  connection.Wait(kConnectLimit, stop);
   grpc::ClientContext context;
   context.set_deadline(DeadlineAfter(timeout));
   grpc::CompletionQueue queue;
   // On the wire, a unary call is a stream of one message each way.
-  const auto call = grpc::GenericStub(channel).PrepareCall(&context, path, &queue);
+  const auto call = grpc::GenericStub(connection.channel()).PrepareCall(&context, path, &queue);
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
 
   call->StartCall(nullptr);

@@ -5,8 +5,14 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <sys/un.h>
 
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/host_port.h"
+#include "base/mutex.h"
 #include "base/strings.h"
 #include "datamanager/remote_source.h"
 
@@ -43,11 +49,7 @@ absl::StatusOr<std::string> TargetOf(std::string_view address) {
   return absl::StrCat("dns:///", ToAbsl(address));
 }
 
-}  // namespace
-
-absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address) {
-  absl::StatusOr<std::string> target = TargetOf(address);
-  if (!target.ok()) return target.status();
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
   // gRPC stays initialised for as long as the process lives; see cloud::MakeChannel.
   [[maybe_unused]] static const bool initialised = (grpc_init(), true);
 
@@ -65,9 +67,29 @@ absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
   // Despite its name, what one attempt may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10000);
-  return RemoteChannel{
-      .channel = grpc::CreateCustomChannel(*target, grpc::InsecureChannelCredentials(), arguments),
-      .address = std::string(address)};
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// The channels in use, by their targets.
+struct Channels {
+  Mutex mutex;
+  std::map<std::string, std::weak_ptr<grpc::Channel>> by_target DM_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address) {
+  absl::StatusOr<std::string> target = TargetOf(address);
+  if (!target.ok()) return target.status();
+  // gRPC makes one connection for all channels to a target anyway; with one channel, one thread can
+  // wait for it. Never destroyed: a thread that was left alone may outlive main().
+  static auto* const channels = new Channels;
+  MutexLock lock(channels->mutex);
+  std::erase_if(channels->by_target, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<grpc::Channel>& known = channels->by_target[*target];
+  std::shared_ptr<grpc::Channel> channel = known.lock();
+  if (channel == nullptr) known = channel = MakeChannel(*target);
+  return RemoteChannel{.channel = std::move(channel), .address = std::string(address)};
 }
 
 }  // namespace datamanager

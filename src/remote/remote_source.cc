@@ -24,7 +24,8 @@ constexpr size_t kMaxAnswerBytes = 256 << 20;
 class RemoteMethod {
  public:
   RemoteMethod(RemoteChannel channel, const Method& method, std::string name, milliseconds timeout)
-      : channel_(std::move(channel)),
+      : connection_(remote::ConnectionWait::Of(channel.channel)),
+        address_(std::move(channel.address)),
         method_(method),
         name_(std::move(name)),
         path_(absl::StrCat("/", ToAbsl(method.call.service), "/", ToAbsl(method.call.method))),
@@ -36,7 +37,7 @@ class RemoteMethod {
     size_t bytes = 0;
     const milliseconds timeout = TimeoutOf(asked);
     const absl::Status status = remote::Call(
-        channel_.channel, path_, *request, timeout, asked.stop, [&](std::string_view message) {
+        *connection_, path_, *request, timeout, asked.stop, [&](std::string_view message) {
           bytes += message.size();
           if (bytes > kMaxAnswerBytes) {
             return absl::ResourceExhaustedError(
@@ -61,27 +62,28 @@ class RemoteMethod {
     std::string what;
     switch (status.code()) {
       case absl::StatusCode::kUnavailable:
-        what = absl::StrCat("cannot reach ", component, " at ", channel_.address);
+        what = absl::StrCat("cannot reach ", component, " at ", address_);
         break;
       case absl::StatusCode::kUnimplemented:
-        what = absl::StrCat("the server at ", channel_.address, " does not serve ", path_.substr(1),
+        what = absl::StrCat("the server at ", address_, " does not serve ", path_.substr(1),
                             " for ", component);
         break;
       case absl::StatusCode::kNotFound:
-        what = absl::StrCat("there is no ", component, " at ", channel_.address);
+        what = absl::StrCat("there is no ", component, " at ", address_);
         break;
       case absl::StatusCode::kDeadlineExceeded:
-        what = absl::StrCat(component, " at ", channel_.address, " did not answer ",
+        what = absl::StrCat(component, " at ", address_, " did not answer ",
                             ToAbsl(method_.call.method), " within ",
                             absl::FormatDuration(absl::FromChrono(timeout)));
         break;
       default:
-        what = absl::StrCat(component, " at ", channel_.address, ", ", ToAbsl(method_.call.method));
+        what = absl::StrCat(component, " at ", address_, ", ", ToAbsl(method_.call.method));
     }
     return Wrap(status, what);
   }
 
-  const RemoteChannel channel_;
+  const std::shared_ptr<remote::ConnectionWait> connection_;
+  const std::string address_;
   const Method& method_;
   const std::string name_;
   const std::string path_;

@@ -2,13 +2,20 @@
 #include <grpcpp/channel.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "capture/capture.h"
 #include "capture_file/file_name.h"
 #include "datamanager/remote_source.h"
+#include "remote/connection_wait.h"
 #include "tests/capture/captured.h"
 #include "tests/support/component_server.h"
 #include "tests/support/log_capture.h"
@@ -126,6 +133,83 @@ TEST_F(RemoteCollectorTest, AChangedCollectorWaitsForNoCallThatHangs) {
   EXPECT_TRUE(capture_->Reconfigure(config_, sources_, In(milliseconds(5000))));
   EXPECT_TRUE(WaitForCaptured());
   EXPECT_EQ(server_.most_at_once(), 1) << "the old call was over before the next";
+}
+
+// To look whether the server is back costs as much as a call.
+TEST_F(RemoteCollectorTest, OneThreadLooksForTheServerThoughManyCollectorsWaitForIt) {
+  const std::string address = server_.address();
+  server_.Stop();
+  config_.collectors.clear();
+  constexpr int kCollectors = 50;
+  std::vector<RemoteChannel> channels;
+  for (int i = 0; i < kCollectors; ++i) {
+    channels.push_back(*ConnectRemote(address));  // As the robot does for each component.
+    const std::string name = absl::StrCat("near", i);
+    ASSERT_TRUE(RemoteSource(channels.back(), kMotor, "far").AddTo(sources_, name).ok());
+    config::ConfiguredCollector collector;
+    collector.settings = {
+        .api = kMotor, .name = name, .method = "IsPowered", .interval = milliseconds(20)};
+    config_.collectors.push_back(collector);
+  }
+  const auto wait = remote::ConnectionWait::Of(channels[0].channel);
+  EXPECT_EQ(wait, remote::ConnectionWait::Of(channels[7].channel));
+  Start();
+  const auto failed = [this] {
+    uint64_t count = 0;
+    for (const CollectorStats& stats : capture_->Stats()) count += stats.failed;
+    return count;
+  };
+  // Some calls fail before the connection counts as lost.
+  ASSERT_TRUE(WaitUntil([&] { return wait->looks() > 0; }));
+  const uint64_t failed_before = failed();
+  const uint64_t looks_before = wait->looks();
+  ASSERT_TRUE(WaitUntil([&] { return failed() >= failed_before + 10 * kCollectors; }));
+  // If each waited by itself, ten a failed tick.
+  EXPECT_LT(wait->looks() - looks_before, failed() - failed_before);
+
+  server_.Start(address);
+  Answer({.messages = {"is_on: true"}});
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::vector<CollectorStats> all = capture_->Stats();
+    return std::all_of(all.begin(), all.end(),
+                       [](const CollectorStats& stats) { return stats.captured > 0; });
+  })) << "all go on by themselves";
+}
+
+TEST(ConnectionWaitTest, EachChannelHasOne) {
+  const RemoteChannel channel = *ConnectRemote("127.0.0.1:1");
+  EXPECT_EQ(channel.channel, ConnectRemote("127.0.0.1:1")->channel);
+  EXPECT_NE(channel.channel, ConnectRemote("127.0.0.1:2")->channel);
+  const auto wait = remote::ConnectionWait::Of(channel.channel);
+  EXPECT_NE(wait, remote::ConnectionWait::Of(ConnectRemote("127.0.0.1:2")->channel));
+}
+
+TEST(ConnectionWaitTest, TheNextLeadsWhereTheFirstIsStopped) {
+  const RemoteChannel channel = *ConnectRemote(absl::StrCat(testing::OwnLoopback(1)));
+  const auto wait = remote::ConnectionWait::Of(channel.channel);
+  ASSERT_TRUE(
+      WaitUntil([&] { return channel.channel->GetState(true) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
+  std::stop_source stop;
+  std::atomic<int> returned = 0;
+  std::vector<std::jthread> threads;
+  threads.emplace_back([&] {
+    wait->Wait(testing::kPatience, stop.get_token());
+    ++returned;
+  });
+  ASSERT_TRUE(WaitUntil([&] { return wait->looks() > 0; }));
+  std::stop_source others;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      wait->Wait(testing::kPatience, others.get_token());
+      ++returned;
+    });
+  }
+  stop.request_stop();
+  EXPECT_TRUE(WaitUntil([&] { return returned == 1; }));
+  const uint64_t looks = wait->looks();
+  EXPECT_TRUE(WaitUntil([&] { return wait->looks() > looks + 3; })) << "another one leads";
+  others.request_stop();
+  EXPECT_TRUE(WaitUntil([&] { return returned == 5; }));
 }
 
 }  // namespace
