@@ -150,7 +150,8 @@ struct CaptureRequest {
   const ValueMap& params;
   // Of the collector's ticks.
   std::chrono::nanoseconds interval{0};
-  // For GetAudio: where the last chunk captured ended, as its source said; 0 at first.
+  // For GetAudio: where the last chunk captured ended, as its source said; 0 at first. After a
+  // record could not be written it is where that began, so that no audio is lost.
   int64_t previous_timestamp_nanoseconds = 0;
   // Requested when the collector ends: a source that can block should return soon after.
   std::stop_token stop;

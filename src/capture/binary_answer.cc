@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture/audio.h"
+#include "capture/collector_metadata.h"
 #include "capture/image_header.h"
 #include "capture/message_view.h"
+#include "capture_file/format.h"
 
 namespace datamanager::capture {
 namespace {
@@ -134,18 +136,32 @@ absl::Status ReadPointCloud(const MessageView& response, BinaryAnswer& out) {
   return absl::OkStatus();
 }
 
-void ReadChunks(const Messages& messages, BinaryAnswer& out) {
+// Of a payload of `size` bytes, which is not made then.
+absl::Status CheckPayload(uint64_t size) {
+  if (size <= capture_file::kMaxWrittenBinaryBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a payload of ", size, " bytes is larger than the ",
+                   capture_file::kMaxWrittenBinaryBytes, " that a record can have"));
+}
+
+absl::Status ReadChunks(const Messages& messages, BinaryAnswer& out) {
+  const auto chunk = [&messages](size_t i) {
+    return MessageView(messages[i]).Text("point_cloud_pcd_chunk");
+  };
   std::string_view data;
   if (messages.size() == 1) {
-    data = MessageView(messages[0]).Text("point_cloud_pcd_chunk");
+    data = chunk(0);
   } else {
+    uint64_t size = 0;
+    for (size_t i = 0; i < messages.size(); ++i) size += chunk(i).size();
+    if (absl::Status status = CheckPayload(size); !status.ok()) return status;
     std::string& whole = out.assembled.emplace_back();
-    for (size_t i = 0; i < messages.size(); ++i) {
-      whole += MessageView(messages[i]).Text("point_cloud_pcd_chunk");
-    }
+    whole.reserve(size);
+    for (size_t i = 0; i < messages.size(); ++i) whole += chunk(i);
     data = whole;
   }
   out.records.push_back({data, kPcd});
+  return absl::OkStatus();
 }
 
 absl::Status ReadAudio(const ValueMap& params, const Messages& messages, BinaryAnswer& out) {
@@ -153,9 +169,13 @@ absl::Status ReadAudio(const ValueMap& params, const Messages& messages, BinaryA
   const std::string codec(asked == nullptr ? "pcm16" : asked->AsString());
 
   std::vector<AudioFormat> formats;  // Of each run.
+  std::vector<int64_t> ends;
+  if (!messages.empty()) {
+    const MessageView last = MessageView(messages[messages.size() - 1]).Message("audio");
+    out.audio_end = last.Int64("end_timestamp_nanoseconds");
+  }
   for (size_t i = 0; i < messages.size(); ++i) {
     const MessageView chunk = MessageView(messages[i]).Message("audio");
-    out.audio_end = chunk.Int64("end_timestamp_nanoseconds");
     if (chunk.Has("audio_info")) {
       const MessageView info = chunk.Message("audio_info");
       AudioFormat format{
@@ -165,17 +185,23 @@ absl::Status ReadAudio(const ValueMap& params, const Messages& messages, BinaryA
       if (formats.empty() || format != formats.back()) {
         out.assembled.emplace_back(AudioHeadBytes(format), '\0');
         formats.push_back(std::move(format));
+        ends.push_back(0);
       }
     } else if (formats.empty()) {
       return absl::InvalidArgumentError("the first audio chunk has no audio_info");
     }
-    out.assembled.back() += chunk.Text("audio_data");
+    ends.back() = chunk.Int64("end_timestamp_nanoseconds");
+    const std::string_view data = chunk.Text("audio_data");
+    absl::Status status = CheckPayload(uint64_t{out.assembled.back().size()} + data.size());
+    if (!status.ok()) return status;
+    out.assembled.back() += data;
   }
   for (size_t i = 0; i < formats.size(); ++i) {
     std::string& audio = out.assembled[i];
     if (audio.size() == AudioHeadBytes(formats[i])) continue;
     if (absl::Status status = FinishAudio(formats[i], audio); !status.ok()) return status;
-    out.records.push_back({audio, AudioMimeType(formats[i])});
+    out.records.push_back(
+        {.data = audio, .mime_type = AudioMimeType(formats[i]), .audio_end = ends[i]});
   }
   return absl::OkStatus();
 }
@@ -251,16 +277,7 @@ absl::Status CheckRecords(const BinaryAnswer& answer) {
   };
   if (answer.records.empty()) return fault("binary result must have non empty binary data");
   for (const BinaryRecord& record : answer.records) {
-    if (record.data.empty()) return fault("binary results can't have empty binary payload");
-    if (!IsUtf8(record.mime_type)) return fault("the mime_type is not UTF-8");
-    for (const BoundingBox& box : record.annotations.bboxes) {
-      if (!IsUtf8(box.label) || !IsUtf8(box.id)) return fault("the label of a box is not UTF-8");
-    }
-    for (const Classification& classification : record.annotations.classifications) {
-      if (!IsUtf8(classification.label) || !IsUtf8(classification.id)) {
-        return fault("the label of a classification, or a source_name, is not UTF-8");
-      }
-    }
+    if (absl::Status status = CheckRecord(record); !status.ok()) return Wrap(status, kContext);
   }
   return absl::OkStatus();
 }
@@ -271,8 +288,7 @@ absl::Status ReadMessages(const Method& method, const ValueMap& params, const Me
     case PayloadRule::kPointCloud:
       return ReadPointCloud(MessageView(messages[0]), out);
     case PayloadRule::kChunks:
-      ReadChunks(messages, out);
-      return absl::OkStatus();
+      return ReadChunks(messages, out);
     case PayloadRule::kAudio:
       return ReadAudio(params, messages, out);
     case PayloadRule::kEveryImage:
@@ -286,6 +302,28 @@ absl::Status ReadMessages(const Method& method, const ValueMap& params, const Me
 }
 
 }  // namespace
+
+absl::Status CheckRecord(const BinaryRecord& record) {
+  const auto fault = [](const auto&... text) {
+    return absl::InvalidArgumentError(absl::StrCat(text...));
+  };
+  if (record.data.empty()) return fault("binary results can't have empty binary payload");
+  if (absl::Status status = CheckPayload(record.data.size()); !status.ok()) return status;
+  if (record.mime_type.size() > kMaxMimeTypeBytes) {
+    return fault("the mime_type has ", record.mime_type.size(), " bytes, more than ",
+                 kMaxMimeTypeBytes);
+  }
+  if (!IsUtf8(record.mime_type)) return fault("the mime_type is not UTF-8");
+  for (const BoundingBox& box : record.annotations.bboxes) {
+    if (!IsUtf8(box.label) || !IsUtf8(box.id)) return fault("the label of a box is not UTF-8");
+  }
+  for (const Classification& classification : record.annotations.classifications) {
+    if (!IsUtf8(classification.label) || !IsUtf8(classification.id)) {
+      return fault("the label of a classification, or a source_name, is not UTF-8");
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status ReadBinaryAnswer(const Method& method, const ValueMap& params, const Images& images,
                               BinaryAnswer& out) {

@@ -42,6 +42,9 @@ double FrequencyOf(const config::CollectorSettings& settings) {
 constexpr std::chrono::milliseconds kOverrideLimit{100};
 // How long a destructor without Close waits for the disk.
 constexpr std::chrono::seconds kDestructorLimit{1};
+// Whose counters are kept in case that they are configured again. Parameters may have a value that
+// changes with each config, and a collector's counters take 5 KiB.
+constexpr size_t kFormerCounters = 64;
 // How often the same news of the control sensor is told.
 constexpr std::chrono::minutes kNewsInterval{1};
 
@@ -107,9 +110,10 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
                               CollectorOptions* work) {
   const config::CollectorSettings& settings = configured.settings;
   Entry entry{.settings = settings, .state = configured.state, .reason = configured.reason};
-  std::shared_ptr<CollectorCounters>& counters = counters_[KeyOf(settings)];
-  if (counters == nullptr) counters = std::make_shared<CollectorCounters>();
-  entry.counters = counters;
+  Known& known = counters_[KeyOf(settings)];
+  if (known.counters == nullptr) known.counters = std::make_shared<CollectorCounters>();
+  known.wanted = reconciliations_;
+  entry.counters = known.counters;
   if (entry.state != CollectorState::kRunning) return entry;
 
   const auto refuse = [&entry](std::string reason) {
@@ -360,9 +364,11 @@ bool Capture::Reconcile(const Change& change) {
   const config::CaptureConfig config = Controlled();
   std::vector<Entry> entries;
   std::vector<CollectorOptions> work(config.collectors.size());
+  ++reconciliations_;
   for (size_t i = 0; i < config.collectors.size(); ++i) {
     entries.push_back(Judge(config, config.collectors[i], &work[i]));
   }
+  ForgetFormerCounters();
   // Whoever does the same work as before goes on; everybody else ends before anybody new begins.
   std::vector<Entry> ending;
   for (Entry& old : RunningEntries()) {
@@ -411,6 +417,17 @@ bool Capture::Reconcile(const Change& change) {
   if (!closed) return true;
   Stop(begun, {.deadline = change.deadline});
   return false;
+}
+
+void Capture::ForgetFormerCounters() {
+  std::vector<std::pair<uint64_t, std::string>> former;
+  for (const auto& [key, known] : counters_) {
+    if (known.wanted != reconciliations_) former.emplace_back(known.wanted, key);
+  }
+  if (former.size() <= kFormerCounters) return;
+  std::sort(former.begin(), former.end());
+  former.resize(former.size() - kFormerCounters);
+  for (const auto& [wanted, key] : former) counters_.erase(key);
 }
 
 void Capture::SayRefused(const std::vector<Entry>& entries) {

@@ -114,6 +114,8 @@ class Capture {
   void ReturnTurn() DM_EXCLUDES(mutex_);
   // With the turn:
   bool Reconcile(const Change& change) DM_EXCLUDES(mutex_);
+  // Of collectors that are configured no longer, keeps the counters of the last ones only.
+  void ForgetFormerCounters();
   // `source` is null if nothing is to control.
   void UpdateControl(const std::shared_ptr<const SourceFunction>& source, MonotonicTime deadline,
                      const std::stop_token& cancel) DM_EXCLUDES(mutex_);
@@ -152,7 +154,12 @@ class Capture {
   std::string probed_directory_;  // Check's.
 
   // Of whoever has the turn.
-  std::map<std::string, std::shared_ptr<CollectorCounters>> counters_;
+  struct Known {
+    std::shared_ptr<CollectorCounters> counters;
+    uint64_t wanted = 0;  // The last of all reconciliations that met it in the config.
+  };
+  std::map<std::string, Known> counters_;
+  uint64_t reconciliations_ = 0;
   std::string recovered_directory_;
   // The segments of collectors' paths that were tried in `names_directory_`, and why it does not
   // take them; OK for those that it takes.

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <optional>
 #include <stop_token>
 #include <utility>
@@ -15,9 +16,11 @@
 #include "capture/ask_source.h"
 #include "capture/binary_answer.h"
 #include "capture/collector_metadata.h"
+#include "capture/kept_memory.h"
 #include "capture/message_fields.h"
 #include "capture/output.h"
 #include "capture/record_encoder.h"
+#include "capture/struct_encoder.h"
 #include "capture/tabular_answer.h"
 #include "capture_file/format.h"
 
@@ -60,6 +63,48 @@ absl::Status CheckSource(const CollectorOptions& options, MessageFields& fields)
   }
   if (rule == PayloadRule::kEveryImage || rule == PayloadRule::kOneImage) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(source, "pictures", method));
+}
+
+// What an answer takes, to within a small factor. Of readings, what they come to in a record.
+uint64_t SizeOf(const Readings& readings) { return EncodedSize(readings); }
+
+uint64_t SizeOf(const Images& images) {
+  uint64_t size = 0;
+  for (const Image& image : images) {
+    size += image.source_name.size() + image.mime_type.size() + image.data.size();
+    for (const BoundingBox& box : image.annotations.bboxes) {
+      size += sizeof(box) + box.id.size() + box.label.size();
+    }
+    for (const Classification& classification : image.annotations.classifications) {
+      size += sizeof(classification) + classification.id.size() + classification.label.size();
+    }
+  }
+  return size;
+}
+
+uint64_t SizeOf(const Messages& messages) {
+  uint64_t size = 0;
+  for (size_t i = 0; i < messages.size(); ++i) size += messages[i].ByteSizeLong();
+  return size;
+}
+
+// An error whose text is as long as it is of use: a source may give one of any length, which would
+// be kept as the last error, logged, and remembered by the filter of repeats.
+absl::Status Shortened(absl::Status status) {
+  constexpr size_t kMaxBytes = 4096;
+  if (status.message().size() <= kMaxBytes) return status;
+  size_t size = kMaxBytes;
+  const auto text = ToStd(status.message());
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return absl::Status(status.code(),
+                      absl::StrCat(ToAbsl(text.substr(0, size)), "... (", text.size(), " bytes)"));
+}
+
+absl::Status TooLarge(uint64_t size, size_t metadata_size) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("capture result failed validation: a record of ", size, " bytes, with ",
+                   metadata_size, " of metadata beside it, is larger than the ",
+                   capture_file::kMaxTabularRecordBytes, " a server accepts"));
 }
 
 }  // namespace
@@ -131,6 +176,8 @@ class Collector::Loop {
 
  private:
   void Tick();
+  // Gives back what a burst left, if it is time.
+  void EndTick();
   absl::Status Capture();
   absl::Status CaptureReadings(const ReadingsSource& source);
   absl::Status CaptureImages(const ImagesSource& source);
@@ -154,8 +201,10 @@ class Collector::Loop {
   Readings readings_;
   Images images_;
   std::optional<Messages> messages_;
+  KeptMemory kept_;
+  uint64_t answer_size_ = 0;   // Of the answer to the tick under way.
   AnswerResult when_written_;  // Left by the source in the tick under way.
-  int64_t audio_end_ = 0;
+  int64_t audio_end_ = 0;      // Of what was written.
   capture_file::RecordBuffer buffer_;
   std::string metadata_;
   std::string metadata_mime_type_;
@@ -240,6 +289,18 @@ void Collector::Loop::Tick() {
     if (step_ == Step::kRead) ++options.counters->source_errors;
     ++options.counters->failed;
   }
+  EndTick();
+}
+
+void Collector::Loop::EndTick() {
+  const uint64_t encoded = buffer_.overflowed() ? buffer_.capacity() : buffer_.size();
+  if (!kept_.Note(std::max(answer_size_, encoded), due_)) return;
+  readings_ = Readings();
+  images_ = Images();
+  if (const auto* source = std::get_if<MessageSource>(options.source.get())) {
+    messages_ = Messages(source->make);
+  }
+  buffer_ = capture_file::RecordBuffer();
 }
 
 absl::Status Collector::Loop::Capture() {
@@ -268,13 +329,15 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
   if (const SourceTurn::Ticket ticket = options.turn->Enter(stop.get_token()); ticket != 0) {
     const MonotonicTime asked = options.clock->MonotonicNow();
     options.counters->lateness.Record(asked - due_);
-    status = AskSource(function, request, out);
+    status = Shortened(AskSource(function, request, out));
     options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
     options.turn->Leave(ticket);
   } else {
     status = absl::CancelledError("stopped while somebody else asked the source");
   }
   times->received = options.clock->WallNow();
+  answer_size_ = SizeOf(out);
+  buffer_.Clear();
   if (status.ok()) {
     step_ = Step::kCheck;
     return status;
@@ -286,7 +349,9 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
 absl::Status Collector::Loop::CaptureReadings(const ReadingsSource& source) {
   RecordTimes times;
   if (absl::Status status = Read(source, readings_, &times); !status.ok()) return status;
-  buffer_.Clear();
+  if (answer_size_ > capture_file::kMaxTabularRecordBytes) {
+    return TooLarge(answer_size_, metadata_.size());
+  }
   return WriteTabular(times, PrependAnswer(*options.method, readings_, buffer_));
 }
 
@@ -307,25 +372,29 @@ absl::Status Collector::Loop::CaptureMessages(const MessageSource& source) {
         absl::StrCat("the source gave ", messages_->size(), " messages instead of one"));
   }
   if (!options.method->binary()) {
-    buffer_.Clear();
     return WriteTabular(times, PrependAnswer(*options.method, fields_, (*messages_)[0], buffer_));
   }
   BinaryAnswer answer;
   absl::Status status =
       ReadBinaryAnswer(*options.method, options.settings.additional_params, *messages_, answer);
-  if (answer.audio_end.has_value()) audio_end_ = *answer.audio_end;
-  return status.ok() ? WriteBinary(times, answer) : status;
+  // What cannot be stored is not asked for again; what could not be written is.
+  if (status.ok()) status = WriteBinary(times, answer);
+  if (answer.audio_end.has_value() && (status.ok() || step_ != Step::kWrite)) {
+    audio_end_ = *answer.audio_end;
+  }
+  return status;
 }
 
 absl::Status Collector::Loop::WriteTabular(const RecordTimes& times, const absl::Status& encoded) {
   if (!encoded.ok()) return Wrap(encoded, "capture result failed validation");
   PrependTabularHead(times, buffer_);
-  if (buffer_.size() > capture_file::kMaxTabularRecordBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "capture result failed validation: a record of ", buffer_.size(),
-        " bytes is larger than the ", capture_file::kMaxTabularRecordBytes, " a server accepts"));
-  }
   if (absl::Status status = SetMetadata(""); !status.ok()) return status;
+  // Of the request that uploads it: the part's id, tags and lengths.
+  constexpr size_t kRequestBytes = 1024;
+  if (buffer_.overflowed() ||
+      buffer_.size() + metadata_.size() + kRequestBytes > capture_file::kMaxTabularRecordBytes) {
+    return TooLarge(buffer_.size(), metadata_.size());
+  }
   return Write({}, false);
 }
 
@@ -338,9 +407,17 @@ absl::Status Collector::Loop::WriteBinary(RecordTimes times, const BinaryAnswer&
     if (status.ok()) {
       buffer_.Clear();
       PrependBinaryHead(times, record.annotations, record.data.size(), buffer_);
-      status = Write(record.data, true);
+      status = buffer_.overflowed() || buffer_.size() > capture_file::kMaxMetadataBytes
+                   ? absl::InvalidArgumentError(absl::StrCat(
+                         "capture result failed validation: the annotations of a record have more "
+                         "than the ",
+                         capture_file::kMaxMetadataBytes, " bytes that a capture file can have"))
+                   : Write(record.data, true);
     }
     first.Update(status);
+    // All audio from here on is asked for again.
+    if (!status.ok() && record.audio_end.has_value()) return first;
+    if (record.audio_end.has_value()) audio_end_ = *record.audio_end;
   }
   return first;
 }

@@ -55,9 +55,22 @@ void PrependJsonNumber(double number, RecordBuffer& out) {
   }
 }
 
+// The beginning of a text, as it stands in an error. A text may be as large as memory.
+std::string Shown(std::string_view text) {
+  constexpr size_t kShown = 64;
+  if (text.size() <= kShown) return absl::CHexEscape(ToAbsl(text));
+  return absl::StrCat(absl::CHexEscape(ToAbsl(text.substr(0, kShown))), "... (", text.size(),
+                      " bytes)");
+}
+
 absl::Status NotUtf8(std::string_view where, std::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("proto: invalid UTF-8 in ", ToAbsl(where), ": \"",
-                                                 absl::CHexEscape(ToAbsl(text)), "\""));
+  return absl::InvalidArgumentError(
+      absl::StrCat("proto: invalid UTF-8 in ", ToAbsl(where), ": \"", Shown(text), "\""));
+}
+
+absl::Status TooLarge() {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "it is larger than the ", capture_file::kMaxTabularRecordBytes, " a server accepts"));
 }
 
 absl::Status PrependString(std::string_view text, RecordBuffer& out) {
@@ -84,9 +97,9 @@ template <typename PrependValue>
 absl::Status PrependEntry(std::string_view key, RecordBuffer& out, PrependValue prepend_value) {
   if (!IsUtf8(key)) return NotUtf8("key", key);
   const size_t end = out.size();
-  if (absl::Status status = prepend_value(); !status.ok()) return Wrap(status, key);
+  if (absl::Status status = prepend_value(); !status.ok()) return Wrap(status, Shown(key));
   PrependEntryHead(key, end, out);
-  return absl::OkStatus();
+  return out.overflowed() ? TooLarge() : absl::OkStatus();
 }
 
 // Values of our own.
@@ -109,6 +122,7 @@ absl::Status PrependValue(const Value& value, int depth, RecordBuffer& out) {
     case Value::Kind::kString:
       return PrependString(value.AsString(), out);
     case Value::Kind::kBytes:
+      if (value.AsString().size() > capture_file::kMaxTabularRecordBytes) return TooLarge();
       out.PrependText(kStringValue, absl::Base64Escape(ToAbsl(value.AsString())));
       break;
     case Value::Kind::kList: {
@@ -118,6 +132,7 @@ absl::Status PrependValue(const Value& value, int depth, RecordBuffer& out) {
         if (absl::Status status = PrependValue(list[i - 1], depth + 1, out); !status.ok()) {
           return status;
         }
+        if (out.overflowed()) return TooLarge();
         out.PrependHead(kValues, element_end);
       }
       out.PrependHead(kListValue, end);
@@ -141,6 +156,45 @@ absl::Status PrependMap(const ValueMap& map, int depth, RecordBuffer& out) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// Whole length-delimited field with `size` bytes in it.
+uint64_t FieldSize(uint64_t size) { return 1 + capture_file::VarintSize(size) + size; }
+
+uint64_t SizeOf(const ValueMap& map, int depth);
+
+uint64_t SizeOf(const Value& value, int depth) {
+  if (depth > kMaxDepth) return 0;
+  switch (value.kind()) {
+    case Value::Kind::kNull:
+    case Value::Kind::kBool:
+      return 2;
+    case Value::Kind::kNumber: {
+      const double number = value.AsNumber();
+      if (std::isfinite(number)) return capture_file::kDoubleFieldBytes;
+      return FieldSize(std::isnan(number) ? 3 : number > 0 ? 8 : 9);
+    }
+    case Value::Kind::kString:
+      return FieldSize(value.AsString().size());
+    case Value::Kind::kBytes:
+      return FieldSize((value.AsString().size() + 2) / 3 * 4);
+    case Value::Kind::kList: {
+      uint64_t size = 0;
+      for (const Value& element : value.AsList()) size += FieldSize(SizeOf(element, depth + 1));
+      return FieldSize(size);
+    }
+    case Value::Kind::kMap:
+      return FieldSize(SizeOf(value.AsMap(), depth + 1));
+  }
+  return 0;
+}
+
+uint64_t SizeOf(const ValueMap& map, int depth) {
+  uint64_t size = 0;
+  for (const ValueMap::Entry& entry : map) {
+    size += FieldSize(FieldSize(entry.key.size()) + FieldSize(SizeOf(entry.value, depth)));
+  }
+  return size;
 }
 
 // Values of Protobuf's.
@@ -168,6 +222,7 @@ absl::Status PrependValue(const ProtoValue& value, int depth, RecordBuffer& out)
         const size_t element_end = out.size();
         absl::Status status = PrependValue(value.list_value().values(i - 1), depth + 1, out);
         if (!status.ok()) return status;
+        if (out.overflowed()) return TooLarge();
         out.PrependHead(kValues, element_end);
       }
       out.PrependHead(kListValue, end);
@@ -242,8 +297,9 @@ absl::Status PrependText(const Message& message, const MessageField& field, int 
       index < 0 ? reflection.GetStringReference(message, field.given, &scratch)
                 : reflection.GetRepeatedStringReference(message, field.given, index, &scratch);
   if (field.given->type() == FieldDescriptor::TYPE_STRING) return PrependString(text, out);
+  if (text.size() > capture_file::kMaxTabularRecordBytes) return TooLarge();
   const size_t end = out.size();
-  for (size_t i = text.size(); i > 0; --i) {
+  for (size_t i = text.size(); i > 0 && !out.overflowed(); --i) {
     const size_t element_end = out.size();
     out.PrependDouble(kNumberValue, static_cast<unsigned char>(text[i - 1]));
     out.PrependHead(kValues, element_end);
@@ -290,6 +346,7 @@ absl::Status PrependField(const Message& message, const MessageField& field, Uns
     if (absl::Status status = PrependElement(message, field, i - 1, unset, out); !status.ok()) {
       return status;
     }
+    if (out.overflowed()) return TooLarge();
     out.PrependHead(kValues, element_end);
   }
   out.PrependHead(kListValue, end);
@@ -299,12 +356,15 @@ absl::Status PrependField(const Message& message, const MessageField& field, Uns
 }  // namespace
 
 absl::Status PrependValue(const Value& value, RecordBuffer& out) {
-  return PrependValue(value, 1, out);
+  absl::Status status = PrependValue(value, 1, out);
+  return status.ok() && out.overflowed() ? TooLarge() : status;
 }
 
 absl::Status PrependStruct(const ValueMap& map, RecordBuffer& out) {
   return PrependMap(map, 1, out);
 }
+
+uint64_t EncodedSize(const ValueMap& map) { return SizeOf(map, 1); }
 
 absl::Status PrependStruct(const Message& message, const FieldDescriptor& field,
                            RecordBuffer& out) {

@@ -29,7 +29,7 @@
 //
 // Limits, which readers enforce before they allocate anything: metadata at most 1 MiB, a tabular
 // record at most 32 MiB (what a server accepts in one message, 2^25), a binary record at most 2 GiB
-// less one byte, beyond which Protobuf parses no message.
+// less one byte, beyond which Protobuf parses no message. Writers stay below both.
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_FORMAT_H_
 
@@ -42,6 +42,9 @@ namespace datamanager::capture_file {
 inline constexpr uint64_t kMaxMetadataBytes = 1 << 20;
 inline constexpr uint64_t kMaxTabularRecordBytes = 32 << 20;
 inline constexpr uint64_t kMaxBinaryRecordBytes = INT32_MAX;
+// What writers take of it: one write(2) takes 2 GiB less a page at most, with the largest metadata in
+// front of the record.
+inline constexpr uint64_t kMaxWrittenBinaryBytes = 0x7ffff000 - kMaxMetadataBytes - 4096;
 inline constexpr size_t kMaxVarintBytes = 10;
 
 // Seven bits a byte, and a byte for 0.

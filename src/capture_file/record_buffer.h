@@ -19,15 +19,25 @@ namespace datamanager::capture_file {
 // there to be measured, so one pass does. The length prefix goes before it in the same memory, and
 // both leave in one write(2) without being copied. Keeps its memory from record to record. Not
 // thread-safe.
+//
+// It holds no more than a tabular record may have: beyond that, what is to be prepended is left
+// out, whatever its size, and the message is of no use.
 class RecordBuffer {
  public:
-  void Clear() { begin_ = end_; }
+  void Clear() {
+    begin_ = end_;
+    overflowed_ = false;
+  }
+  // Whether more was prepended than it holds.
+  bool overflowed() const { return overflowed_; }
+  // The most memory that it has taken.
+  size_t capacity() const { return static_cast<size_t>(end_ - bytes_.get()); }
   size_t size() const { return static_cast<size_t>(end_ - begin_); }
 
   // `write` prepends up to `most` bytes by the BackwardWriter that it is given.
   template <typename Write>
   void Prepend(size_t most, Write write) {
-    if (static_cast<size_t>(begin_ - limit_) < most) Grow(most);
+    if (static_cast<size_t>(begin_ - limit_) < most && !Grow(most)) return;
     BackwardWriter writer(begin_, end_);
     write(writer);
     assert(writer.size() - size() <= most);
@@ -55,19 +65,26 @@ class RecordBuffer {
   // The length prefix and the message. `tail` bytes that follow from elsewhere count into the
   // length.
   std::string_view Frame(size_t tail = 0) {
-    if (bytes_ == nullptr) Grow(0);
+    if (bytes_ == nullptr && !Grow(0)) return {};
     BackwardWriter frame(begin_, end_);
     frame.Varint(size() + tail);
     return {frame.begin(), frame.size()};
   }
 
  private:
-  // What is there stays at the end.
-  void Grow(size_t most) {
+  // What is there stays at the end. False: that would be too much.
+  bool Grow(size_t most) {
     constexpr size_t kLeast = 1024;
+    // Parts ask for a little more room than they take.
+    constexpr size_t kMost = kMaxTabularRecordBytes + 4096;
     const size_t size = this->size();
+    if (most > kMost || size + most > kMost) {
+      overflowed_ = true;
+      return false;
+    }
     const auto before = static_cast<size_t>(end_ - bytes_.get());
-    const size_t capacity = std::max({kLeast, 2 * before, kMaxVarintBytes + size + most});
+    const size_t capacity = std::max(
+        {kLeast, std::min(2 * before, kMaxVarintBytes + kMost), kMaxVarintBytes + size + most});
     auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
     char* const end = bytes.get() + capacity;
     if (size > 0) std::memcpy(end - size, begin_, size);
@@ -75,12 +92,14 @@ class RecordBuffer {
     limit_ = bytes_.get() + kMaxVarintBytes;
     end_ = end;
     begin_ = end - size;
+    return true;
   }
 
   std::unique_ptr<char[]> bytes_;
   char* limit_ = nullptr;  // Before it is the room for a length prefix.
   char* begin_ = nullptr;  // The message is [begin_, end_).
   char* end_ = nullptr;
+  bool overflowed_ = false;
 };
 
 }  // namespace datamanager::capture_file
