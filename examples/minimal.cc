@@ -41,7 +41,9 @@ int main(int argc, char** argv) {
   }
   auto manager = dm::DataManager::Create(options);
   if (!manager.ok()) return Fail(manager.status());
-  if (auto status = (*manager)->Reconfigure(config, sources); !status.ok()) return Fail(status);
+  auto result = (*manager)->Reconfigure(config, sources);
+  if (!result.ok()) return Fail(result.status());
+  if (!result->refused.empty()) return Fail(result->refused.front().status);
 
   std::puts("Capturing; press Enter to end. A kill loses nothing either.");
   std::getchar();

@@ -9,9 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/callback_scope.h"
+#include "base/caught.h"
 #include "base/logger.h"
+#include "base/longest_span.h"
 #include "base/mutex.h"
 #include "base/strings.h"
+#include "base/thread.h"
 #include "capture/capture.h"
 #include "config/effective_config.h"
 #include "create_data_manager.h"
@@ -37,6 +40,16 @@ absl::Status InsideCallback(const char* call) {
       call, " was called from inside a source or a log sink, for which it would have to wait"));
 }
 
+// What `work` returns, or the status of what it throws.
+template <typename Work>
+auto Guarded(const char* part, const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (...) {
+    return CaughtStatus(part);
+  }
+}
+
 absl::Status Closed() { return absl::FailedPreconditionError("the data manager is closed"); }
 
 class Implementation final : public DataManager {
@@ -53,7 +66,8 @@ class Implementation final : public DataManager {
     if (!CallbackScope::Active()) Close().IgnoreError();  // Whoever cares has called Close.
   }
 
-  absl::Status Reconfigure(const Config& config, const Sources& sources) override;
+  absl::StatusOr<ReconfigureResult> Reconfigure(const Config& config,
+                                                const Sources& sources) override;
   absl::Status Sync(SyncOptions options) override;
   absl::Status Flush(std::stop_token stop) override;
   absl::Status UploadBinaryDataToDatasets(std::string_view data, const UploadLabels& labels,
@@ -68,9 +82,11 @@ class Implementation final : public DataManager {
   ManagerStats Stats() const override;
 
  private:
-  absl::Status Apply(const Config& config, const Sources& sources);
+  absl::StatusOr<ReconfigureResult> Apply(const Config& config, const Sources& sources);
   absl::Status CloseParts();
-  // A call that Close ends and waits for; not to begin if it is no OK.
+  // Makes a call that Close ends and waits for, unless it must not begin.
+  template <typename Work>
+  auto Call(const char* name, const Work& work) -> decltype(work()) DM_EXCLUDES(mutex_);
   absl::Status BeginCall(const char* name) DM_EXCLUDES(mutex_);
   void EndCall() DM_EXCLUDES(mutex_);
   bool Closing() const DM_EXCLUDES(mutex_) {
@@ -97,7 +113,8 @@ class Implementation final : public DataManager {
   std::string capture_dir_ DM_GUARDED_BY(mutex_);
 };
 
-absl::Status Implementation::Reconfigure(const Config& config, const Sources& sources) {
+absl::StatusOr<ReconfigureResult> Implementation::Reconfigure(const Config& config,
+                                                              const Sources& sources) {
   if (CallbackScope::Active()) return InsideCallback("Reconfigure");
   {
     MutexLock lock(mutex_);
@@ -108,43 +125,73 @@ absl::Status Implementation::Reconfigure(const Config& config, const Sources& so
     if (closing_) return Closed();
     reconfiguring_ = true;
   }
-  absl::Status status = Apply(config, sources);
+  absl::StatusOr<ReconfigureResult> result = Guarded("Reconfigure", [&] {
+    // Embedder's code may run on this thread, such as the destructors of old sources.
+    const CallbackScope scope;
+    return Apply(config, sources);
+  });
   MutexLock lock(mutex_);
   reconfiguring_ = false;
   changed_.NotifyAll();
-  return status;
+  return result;
 }
 
-absl::Status Implementation::Apply(const Config& config, const Sources& sources) {
+absl::StatusOr<ReconfigureResult> Implementation::Apply(const Config& config,
+                                                        const Sources& sources) {
   absl::StatusOr<config::EffectiveConfig> effective =
       config::Resolve(config, config::Environment::OfProcess(options_.untrusted_environment));
   if (!effective.ok()) return effective.status();
   if (absl::Status status = capture_->Check(effective->capture); !status.ok()) return status;
 
   for (std::string& warning : effective->warnings) logger_->Warning(std::move(warning));
-  for (std::string& error : effective->errors) logger_->Error(std::move(error));
+  ReconfigureResult result;
+  for (std::string& error : effective->errors) {
+    result.refused.push_back(
+        {error.substr(0, error.find(':')), absl::InvalidArgumentError(ToAbsl(error))});
+    logger_->Error(std::move(error));
+  }
   {
     MutexLock lock(mutex_);
     capture_dir_ = effective->capture.directory;
   }
   // Close overtakes: it waits for no step that has not begun.
   const MonotonicTime deadline = Now() + kReconfigureLimit;
-  if (Closing() ||
-      !capture_->Reconfigure(effective->capture, sources, deadline, close_requested_.get_token())) {
-    return Closed();
-  }
   if (Closing()) return Closed();
-  absl::Status selective = capture_->SetSelectiveSensor(effective->sync.selective_sensor, sources,
-                                                        deadline, close_requested_.get_token());
+  absl::Status captured = Guarded("capture", [&] {
+    return capture_->Reconfigure(effective->capture, sources, deadline,
+                                 close_requested_.get_token(), &result)
+               ? absl::OkStatus()
+               : Closed();
+  });
+  if (Closing()) return Closed();
+  absl::Status selective = Guarded("selective_syncer_name", [&] {
+    return capture_->SetSelectiveSensor(effective->sync.selective_sensor, sources, deadline,
+                                        close_requested_.get_token(), &result.still_running);
+  });
   if (Closing()) return Closed();
   if (!selective.ok()) {
     effective->sync.scheduled = false;
     logger_->Error(
         absl::StrCat("selective_syncer_name: ", selective.message(), "; scheduled sync stays off"));
+    result.refused.push_back({"selective_syncer_name", std::move(selective)});
   }
-  absl::Status watched = disk_.Reconfigure(effective->sync, effective->retention, deadline);
-  absl::Status synced = sync_->Reconfigure(effective->sync, deadline);
-  return synced.ok() ? watched : synced;
+  // From here on the new config is in force, so that nothing is an error of the call.
+  const auto refuse = [this, &result](const char* part, absl::Status status, const char* means) {
+    if (status.ok()) return;
+    logger_->Error(absl::StrCat(part, ": ", status.message(), means));
+    result.refused.push_back({part, std::move(status)});
+  };
+  absl::Status watched = Guarded("disk", [&] {
+    return disk_.Reconfigure(effective->sync, effective->retention, deadline,
+                             &result.still_running);
+  });
+  absl::Status synced = Guarded(
+      "sync", [&] { return sync_->Reconfigure(effective->sync, deadline, &result.still_running); });
+  if (Closing()) return Closed();
+  refuse("capture", std::move(captured), "; not all collectors run");
+  refuse("disk", std::move(watched), "; nothing is evicted, and its usage is not known");
+  refuse("sync", std::move(synced), "; nothing is uploaded");
+  return result;
 }
 
 absl::Status Implementation::BeginCall(const char* name) {
@@ -161,34 +208,38 @@ void Implementation::EndCall() {
   changed_.NotifyAll();
 }
 
-absl::Status Implementation::Sync(SyncOptions options) {
-  if (absl::Status status = BeginCall("Sync"); !status.ok()) return status;
-  absl::Status status = sync_->SyncNow(
-      options.wait_for == SyncWait::kUploaded ? sync::Wait::kUploaded : sync::Wait::kHandedOver,
-      std::move(options.stop));
+template <typename Work>
+auto Implementation::Call(const char* name, const Work& work) -> decltype(work()) {
+  if (absl::Status status = BeginCall(name); !status.ok()) return status;
+  auto result = Guarded(name, work);
   EndCall();
-  return status;
+  return result;
+}
+
+absl::Status Implementation::Sync(SyncOptions options) {
+  return Call("Sync", [&] {
+    return sync_->SyncNow(
+        options.wait_for == SyncWait::kUploaded ? sync::Wait::kUploaded : sync::Wait::kHandedOver,
+        std::move(options.stop));
+  });
 }
 
 absl::Status Implementation::Flush(std::stop_token stop) {
-  if (absl::Status status = BeginCall("Flush"); !status.ok()) return status;
-  std::stop_source either;
-  const std::stop_callback on_caller(stop, [&either] { either.request_stop(); });
-  const std::stop_callback on_close(close_requested_.get_token(),
-                                    [&either] { either.request_stop(); });
-  absl::Status status = capture_->Flush(Now() + kFlushLimit, either.get_token());
-  EndCall();
-  return status;
+  return Call("Flush", [&] {
+    std::stop_source either;
+    const std::stop_callback on_caller(stop, [&either] { either.request_stop(); });
+    const std::stop_callback on_close(close_requested_.get_token(),
+                                      [&either] { either.request_stop(); });
+    return capture_->Flush(Now() + kFlushLimit, either.get_token());
+  });
 }
 
 absl::Status Implementation::UploadBinaryDataToDatasets(std::string_view data,
                                                         const UploadLabels& labels,
                                                         std::string_view mime_type,
                                                         UploadOptions options) {
-  if (absl::Status status = BeginCall("UploadBinaryDataToDatasets"); !status.ok()) return status;
-  absl::Status status = sync_->UploadToDatasets(data, labels, mime_type, options);
-  EndCall();
-  return status;
+  return Call("UploadBinaryDataToDatasets",
+              [&] { return sync_->UploadToDatasets(data, labels, mime_type, options); });
 }
 
 absl::Status Implementation::UploadImageToDatasets(std::string_view image,
@@ -216,16 +267,17 @@ UploadedFiles Implementation::UploadDataFromPath(const std::string& path,
   if (absl::Status status = BeginCall("UploadDataFromPath"); !status.ok()) {
     return {.status = std::move(status)};
   }
-  UploadedFiles result = sync_->UploadPath(path, labels, options);
+  UploadedFiles result;
+  result.status = Guarded("UploadDataFromPath", [&] {
+    result = sync_->UploadPath(path, labels, options);
+    return result.status;
+  });
   EndCall();
   return result;
 }
 
 absl::StatusOr<RetriedFiles> Implementation::RetryFailed() {
-  if (absl::Status status = BeginCall("RetryFailed"); !status.ok()) return status;
-  absl::StatusOr<RetriedFiles> result = disk_.RetryFailed();
-  EndCall();
-  return result;
+  return Call("RetryFailed", [&] { return disk_.RetryFailed(); });
 }
 
 absl::Status Implementation::Close() {
@@ -243,7 +295,10 @@ absl::Status Implementation::Close() {
     changed_.NotifyAll();
   }
   close_requested_.request_stop();
-  absl::Status result = CloseParts();
+  absl::Status result = Guarded("Close", [&] {
+    const CallbackScope scope;  // As in Reconfigure.
+    return CloseParts();
+  });
   logger_->Close();
   MutexLock lock(mutex_);
   closed_ = true;
@@ -327,7 +382,8 @@ std::string_view CollectorStateName(CollectorState state) {
 }
 
 absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOptions options) {
-  return CreateDataManager(std::move(options), FileOps::System());
+  return Guarded("Create",
+                 [&] { return CreateDataManager(std::move(options), FileOps::System()); });
 }
 
 absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOptions options,
@@ -338,6 +394,14 @@ absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOption
         "close_timeout and connect_timeout can't be negative, and upload_stall_timeout must be "
         "positive");
   }
+  if (options.source_stack_bytes != 0 && options.source_stack_bytes < kOwnStackBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "source_stack_bytes must be 0, or at least ", kOwnStackBytes,
+        ", which the library itself needs; current value: ", options.source_stack_bytes));
+  }
+  options.close_timeout = Clamped(options.close_timeout);
+  options.connect_timeout = Clamped(options.connect_timeout);
+  options.upload_stall_timeout = Clamped(options.upload_stall_timeout);
   absl::StatusOr<std::shared_ptr<Logger>> logger = Logger::Create(options.logger);
   if (!logger.ok()) return logger.status();
 
@@ -356,7 +420,8 @@ absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOption
                                       if (const std::shared_ptr<sync::Sync> sync = hints->lock()) {
                                         sync->context()->disk_full.Raise(error);
                                       }
-                                    }});
+                                    },
+                                .source_stack_bytes = options.source_stack_bytes});
   if (!created.ok()) return created.status();
   std::shared_ptr<capture::Capture> capture = *std::move(created);
   std::shared_ptr<sync::Uploader> uploader;

@@ -11,19 +11,18 @@
 
 int main(int argc, char** argv) {
   OpenClosedStandardStreams();
-  robot::Signals signals;
-  // A line at a time, also into a pipe.
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   const char* const robot_log = std::getenv("ROBOT_LOG");  // NOLINT(concurrency-mt-unsafe)
   const absl::StatusOr<robot::Options> options = robot::ParseOptions(
       std::vector<std::string>(argv + 1, argv + argc), robot_log == nullptr ? "" : robot_log);
   if (!options.ok()) {
-    robot::PrintError(options.status());
+    std::fputs(robot::ErrorText(options.status()).c_str(), stderr);
     return 2;
   }
   if (options->help) {
     std::fputs(robot::HelpText().c_str(), stdout);
     return 0;
   }
+  // From here on signals are messages. Until then they end the program, which has done nothing yet.
+  robot::Signals signals;
   return robot::Robot(*options, signals).Run();
 }

@@ -1,11 +1,14 @@
 #include "robot/robot.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <mutex>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,18 +24,13 @@ using datamanager::CollectorStats;
 using datamanager::DataManager;
 using datamanager::MachineConfig;
 using datamanager::ManagerStats;
+using datamanager::ReconfigureResult;
 using std::chrono::steady_clock;
 
 // How long the upload at the end of --run-for may take.
 constexpr std::chrono::seconds kDrainLimit{10};
-
-void Say(const std::string& line) { std::printf("robot: %s\n", line.c_str()); }
-
-// Prints what went wrong, if something did.
-bool Succeeded(const absl::Status& status) {
-  if (!status.ok()) PrintError(status);
-  return status.ok();
-}
+// How long the last lines may take to be read.
+constexpr std::chrono::milliseconds kPrintLimit{500};
 
 std::string Variable(const char* name) {
   const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any.
@@ -55,26 +53,37 @@ std::vector<std::string> SweptDirectories(const datamanager::Config& config) {
 
 // How long a record takes to the medium at most, where anything flushes it.
 std::chrono::nanoseconds FlushedAfter(const datamanager::Config& config) {
-  const std::chrono::milliseconds interval(config.durability_interval_millis);
+  // Twice the longest that a config may have is no number of nanoseconds.
+  const auto interval = std::min<std::chrono::milliseconds>(
+      std::chrono::milliseconds(config.durability_interval_millis), std::chrono::hours(24 * 365));
   return std::max<std::chrono::nanoseconds>(std::chrono::minutes(1),
                                             2 * interval + std::chrono::seconds(30));
 }
 
 }  // namespace
 
-void PrintError(const absl::Status& status) {
+std::string ErrorText(const absl::Status& status) {
   const std::string text(status.message());
+  std::string lines;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    std::fprintf(stderr, "robot: %s\n", text.substr(begin, end - begin).c_str());
+    lines += "robot: " + text.substr(begin, end - begin) + "\n";
     begin = end + 1;
   }
+  return lines;
+}
+
+bool Robot::Succeeded(const absl::Status& status) const {
+  if (!status.ok()) PrintError(status);
+  return status.ok();
 }
 
 Robot::Robot(Options options, Signals& signals)
     : options_(std::move(options)),
       log_(datamanager::StandardErrorLog(options_.log_level)),
-      signals_(signals) {}
+      signals_(signals),
+      output_(std::make_unique<console::Console>(STDOUT_FILENO)),
+      errors_(std::make_unique<console::Console>(STDERR_FILENO)) {}
 
 absl::StatusOr<Robot::Plan> Robot::Load() const {
   absl::StatusOr<MachineConfig> machine = datamanager::LoadMachineConfig(options_.config);
@@ -105,8 +114,48 @@ absl::StatusOr<Robot::Plan> Robot::Load() const {
   return plan;
 }
 
-absl::Status Robot::Start() {
-  absl::StatusOr<Plan> plan = Load();
+std::optional<absl::StatusOr<Robot::Plan>> Robot::LoadUntil(TimePoint deadline, int& number) {
+  struct Loading {
+    std::mutex mutex;
+    std::optional<absl::StatusOr<Plan>> plan;
+  };
+  const auto loading = std::make_shared<Loading>();
+  std::thread thread;
+  try {
+    thread = std::thread([this, loading] {
+      absl::StatusOr<Plan> plan = Load();
+      {
+        const std::lock_guard lock(loading->mutex);
+        loading->plan = std::move(plan);
+      }
+      signals_.Wake();
+    });
+  } catch (const std::system_error&) {
+    return Load();  // The process may have no further thread.
+  }
+  bool reload = false;
+  bool retry = false;
+  while (true) {
+    number = WaitUntil(deadline);
+    reload = reload || number == SIGHUP;
+    retry = retry || number == SIGUSR2;
+    if (number == SIGHUP || number == SIGUSR2) continue;
+    const std::lock_guard lock(loading->mutex);
+    if (loading->plan.has_value()) break;
+    if (number == Signals::kWake) continue;
+    thread.detach();
+    loading_hangs_ = true;
+    return std::nullopt;
+  }
+  thread.join();
+  if (reload) signals_.Send(SIGHUP);
+  if (retry) signals_.Send(SIGUSR2);
+  // What came at the same moment counts too.
+  if (number != Signals::kWake && number != 0) signals_.Send(number);
+  return std::move(loading->plan);
+}
+
+absl::Status Robot::Start(absl::StatusOr<Plan> plan) {
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::shared_ptr<Cloud>> cloud = Cloud::Create(plan->cloud, log_);
   if (!cloud.ok()) return cloud.status();
@@ -120,11 +169,28 @@ absl::Status Robot::Start() {
   manager_ = *std::move(manager);
   // First, so that nothing is captured if it cannot listen.
   if (absl::Status status = Serve(*plan); !status.ok()) return status;
-  absl::Status status = manager_->Reconfigure(plan->config, plan->sources.sources());
-  if (!status.ok()) return status;
+  if (absl::Status status = Reconfigure(*plan); !status.ok()) return status;
   plan_ = *std::move(plan);
   start_ = steady_clock::now();
   if (options_.status_every) next_status_ = start_ + *options_.status_every;
+  return absl::OkStatus();
+}
+
+absl::Status Robot::Reconfigure(const Plan& plan) {
+  const absl::StatusOr<ReconfigureResult> result =
+      manager_->Reconfigure(plan.config, plan.sources.sources());
+  if (!result.ok()) return result.status();
+  // The library's log gives the reasons.
+  if (!result->refused.empty()) {
+    std::string names;
+    for (const ReconfigureResult::Refused& refused : result->refused) {
+      names += (names.empty() ? "" : ", ") + refused.name;
+    }
+    Say("these do not run: " + names);
+  }
+  for (const std::string& name : result->still_running) {
+    Say("still running from before: " + name);
+  }
   return absl::OkStatus();
 }
 
@@ -144,19 +210,23 @@ absl::Status Robot::Serve(const Plan& plan) {
   return absl::OkStatus();
 }
 
-void Robot::Reload() {
-  if (const absl::Status status = Apply(Load()); !Succeeded(status)) {
+int Robot::Reload(TimePoint deadline) {
+  int number = 0;
+  std::optional<absl::StatusOr<Plan>> plan = LoadUntil(deadline, number);
+  if (!plan.has_value()) return number;
+  if (const absl::Status status = Apply(*std::move(plan)); Succeeded(status)) {
+    Say("config reloaded");
+  } else {
     PrintError(absl::FailedPreconditionError("the config was not reloaded; the old one runs on"));
-    return;
   }
-  Say("config reloaded");
+  return Signals::kWake;
 }
 
 absl::Status Robot::Apply(absl::StatusOr<Plan> plan) {
   if (!plan.ok()) return plan.status();
   absl::Status status = cloud_->Reconfigure(plan->cloud);
   if (!status.ok()) return status;
-  status = manager_->Reconfigure(plan->config, plan->sources.sources());
+  status = Reconfigure(*plan);
   if (!status.ok()) {
     // Both or neither. The old one was right when it was applied.
     Succeeded(cloud_->Reconfigure(plan_.cloud));
@@ -186,7 +256,7 @@ int Robot::WaitUntil(TimePoint deadline) {
     const TimePoint now = steady_clock::now();
     if (now >= next_status_) {
       const ManagerStats stats = manager_->Stats();
-      std::puts(StatusLine(Elapsed(), stats, CountWaitingFiles(stats.capture_dir)).c_str());
+      output_->Print(StatusLine(Elapsed(), stats, CountWaitingFiles(stats.capture_dir)) + "\n");
       while (next_status_ <= now) next_status_ += *options_.status_every;
     }
     if (now >= deadline) return 0;
@@ -195,18 +265,24 @@ int Robot::WaitUntil(TimePoint deadline) {
 
 bool Robot::Drain() {
   plan_.config.capture_disabled = true;
-  const bool stopped = Succeeded(manager_->Reconfigure(plan_.config, plan_.sources.sources()));
+  const bool stopped = Succeeded(Reconfigure(plan_));
   if (cloud_->Status().state == datamanager::ConnectionState::kNotManaged) return stopped;
 
   std::stop_source stop;
   absl::Status result;
   std::atomic<bool> done = false;
-  std::thread uploading([&] {
-    result =
-        manager_->Sync({.wait_for = datamanager::SyncWait::kUploaded, .stop = stop.get_token()});
-    done = true;
-    signals_.Wake();
-  });
+  std::thread uploading;
+  try {
+    uploading = std::thread([&] {
+      result =
+          manager_->Sync({.wait_for = datamanager::SyncWait::kUploaded, .stop = stop.get_token()});
+      done = true;
+      signals_.Wake();
+    });
+  } catch (const std::system_error& error) {
+    PrintError(absl::ResourceExhaustedError(std::string("cannot upload: ") + error.what()));
+    return false;
+  }
   TimePoint deadline = steady_clock::now() + kDrainLimit;
   while (!done) {
     const int number = WaitUntil(deadline);
@@ -224,15 +300,17 @@ bool Robot::Drain() {
 }
 
 int Robot::Run() {
-  const absl::Status started = Start();
-  if (!Succeeded(started)) return 2;
+  int number = 0;
+  std::optional<absl::StatusOr<Plan>> plan = LoadUntil(TimePoint::max(), number);
+  if (!plan.has_value()) return End(0);  // Told to end before there was anything to do.
+  if (!Succeeded(Start(*std::move(plan)))) return End(2);
 
   const TimePoint end = options_.run_for ? start_ + *options_.run_for : TimePoint::max();
-  int number = WaitUntil(end);
+  number = WaitUntil(end);
   while (number == SIGHUP || number == SIGUSR2 || number == Signals::kWake) {
-    if (number == SIGHUP) Reload();
     if (number == SIGUSR2) RetryFailed();
-    number = WaitUntil(end);
+    number = number == SIGHUP ? Reload(end) : Signals::kWake;
+    if (number == Signals::kWake) number = WaitUntil(end);
   }
   // Ending changes the collectors' states and rates; the table tells how they ran.
   const ManagerStats while_running = manager_->Stats();
@@ -245,10 +323,16 @@ int Robot::Run() {
   }
   clean = closed && clean;
   PrintSummary(while_running);
-  return clean ? 0 : 1;
+  return End(clean ? 0 : 1);
 }
 
-void Robot::PrintSummary(const ManagerStats& while_running) const {
+int Robot::End(int status) {
+  const bool printed = output_->Finish(kPrintLimit);
+  if (errors_->Finish(kPrintLimit) && printed && !loading_hangs_) return status;
+  ::_exit(status);
+}
+
+void Robot::PrintSummary(const ManagerStats& while_running) {
   ManagerStats stats = manager_->Stats();
   const size_t count = std::min(stats.collectors.size(), while_running.collectors.size());
   for (size_t i = 0; i < count; ++i) {
@@ -264,11 +348,14 @@ void Robot::PrintSummary(const ManagerStats& while_running) const {
     Say(std::to_string(waiting.files) + " files (" + std::to_string(waiting.bytes) +
         " bytes) wait in " + while_running.capture_dir + " for the next run");
   }
-  std::fputs(SummaryTable(Elapsed(), stats, waiting, ReadProcessUsage()).c_str(), stdout);
+  output_->Print(SummaryTable(Elapsed(), stats, waiting, ReadProcessUsage()));
 }
 
 void Robot::Warn(const std::string& message) const {
-  log_({datamanager::Clock::System().WallNow(), datamanager::LogLevel::kWarning, message});
+  // Not by this thread, which would wait for the one of the library that logs.
+  errors_->Do([log = log_, entry = datamanager::LogEntry{datamanager::Clock::System().WallNow(),
+                                                         datamanager::LogLevel::kWarning,
+                                                         message}] { log(entry); });
 }
 
 std::chrono::duration<double> Robot::Elapsed() const { return steady_clock::now() - start_; }

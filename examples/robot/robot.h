@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "console/console.h"
 #include "datamanager/data_manager.h"
 #include "robot/front.h"
 #include "robot/options.h"
@@ -15,6 +17,9 @@
 #include "robot/sources/robot_sources.h"
 
 namespace robot {
+
+// Each line of a status, after "robot: ".
+std::string ErrorText(const absl::Status& status);
 
 // Used once, by the thread that made `signals`, which must outlive it.
 class Robot {
@@ -35,10 +40,17 @@ class Robot {
     RobotSources sources;
   };
 
+  // Reads the config file, which may be a FIFO that nobody writes to.
   absl::StatusOr<Plan> Load() const;
-  absl::Status Start();
+  // Does that on a thread of its own. Without a plan a signal came first, or `deadline`: `number`
+  // is then as of WaitUntil. Other signals are kept until the config is there.
+  std::optional<absl::StatusOr<Plan>> LoadUntil(TimePoint deadline, int& number);
+  absl::Status Start(absl::StatusOr<Plan> plan);
   absl::Status Serve(const Plan& plan);
-  void Reload();
+  // Puts the plan in force, or returns an error and the old one runs on.
+  absl::Status Reconfigure(const Plan& plan);
+  // The signal that came meanwhile and ends the robot, or kWake.
+  int Reload(TimePoint deadline);
   // All of it or, with an error, nothing.
   absl::Status Apply(absl::StatusOr<Plan> plan);
   void RetryFailed();
@@ -46,13 +58,22 @@ class Robot {
   int WaitUntil(TimePoint deadline);
   // Stops capture and uploads what there is, for a limited time. False if something failed.
   bool Drain();
-  void PrintSummary(const datamanager::ManagerStats& while_running) const;
+  void PrintSummary(const datamanager::ManagerStats& while_running);
+  void Say(const std::string& line) const { output_->Print("robot: " + line + "\n"); }
+  void PrintError(const absl::Status& status) const { errors_->Print(ErrorText(status)); }
+  // Prints what went wrong, if something did.
+  bool Succeeded(const absl::Status& status) const;
   void Warn(const std::string& message) const;
+  // Ends the process if a thread of it hangs in a pipe, for which exit would wait.
+  int End(int status);
   std::chrono::duration<double> Elapsed() const;
 
   const Options options_;
   const datamanager::LogSink log_;
   Signals& signals_;
+  const std::unique_ptr<console::Console> output_;
+  const std::unique_ptr<console::Console> errors_;
+  bool loading_hangs_ = false;
   Plan plan_;  // In force.
   std::shared_ptr<datamanager::Cloud> cloud_;
   std::unique_ptr<datamanager::DataManager> manager_;
@@ -60,9 +81,6 @@ class Robot {
   TimePoint start_;
   TimePoint next_status_ = TimePoint::max();
 };
-
-// Prints each line of a status to standard error, after "robot: ".
-void PrintError(const absl::Status& status);
 
 }  // namespace robot
 

@@ -23,7 +23,9 @@ class Signals {
   // The next signal, or 0 if none comes by `deadline`. Called by the thread that made this.
   int WaitUntil(std::chrono::steady_clock::time_point deadline);
   // Makes WaitUntil return kWake. Any thread.
-  void Wake() { ::pthread_kill(waiting_thread_, kWake); }
+  void Wake() { Send(kWake); }
+  // Makes WaitUntil return `number`, one of those above. Any thread.
+  void Send(int number) { ::pthread_kill(waiting_thread_, number); }
 
  private:
   const pthread_t waiting_thread_;

@@ -6,13 +6,14 @@
 //     return absl::OkStatus();
 //   });
 //   auto manager = datamanager::DataManager::Create({.cloud = cloud});
-//   absl::Status status = (*manager)->Reconfigure(config, sources);
+//   auto result = (*manager)->Reconfigure(config, sources);
 //   ...
 //   (*manager)->Close();
 #ifndef DATAMANAGER_DATA_MANAGER_H_
 #define DATAMANAGER_DATA_MANAGER_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,11 +28,13 @@
 #include "datamanager/cloud.h"
 #include "datamanager/config.h"
 #include "datamanager/log.h"
+#include "datamanager/reconfigure_result.h"
 #include "datamanager/source.h"
 #include "datamanager/stats.h"
 
 namespace datamanager {
 
+// Spans of time of more than ten years count as ten years.
 struct DataManagerOptions {
   // Null: the machine is not cloud-managed, and only captures.
   std::shared_ptr<Cloud> cloud;
@@ -46,6 +49,11 @@ struct DataManagerOptions {
   std::chrono::milliseconds upload_stall_timeout{30000};
   // How long Sync waits for the connection before it returns UNAVAILABLE.
   std::chrono::milliseconds connect_timeout{5000};
+  // The stack of each thread that runs the embedder's sources, beside what the system takes of it
+  // for thread-local storage. 0: the system's default, mostly 8 MB; a robot that locks its memory
+  // (mlockall) pays all of that for each collector, and may set what its sources need. At least
+  // 256 KiB, which the library itself needs (2 MiB in a build with a sanitizer).
+  size_t source_stack_bytes = 0;
   // Refuses a capture_dir other than the default.
   bool untrusted_environment = false;
 };
@@ -96,31 +104,42 @@ struct RetriedFiles {
 };
 
 // Runs capture and sync on one config. Thread-safe: any thread but those of the library may call
-// anything at any time; calls that change the manager take turns. A call from inside a source or a
-// log sink returns FAILED_PRECONDITION.
+// anything at any time; calls that change the manager take turns. A call from inside the embedder's
+// own code that the library is running (a source, a stop callback of one, the destructor of one, a
+// log sink) returns FAILED_PRECONDITION. In a forked child the manager is of no use: only the
+// parent goes on, and the child has none of its files open.
 //
 // Nothing runs before the first Reconfigure, and nothing after Close. The destructor closes.
 class DataManager {
  public:
-  // Checks the options; starts nothing but the log. Does not block.
+  // Checks the options; starts nothing but the log and the thread that finishes files. Does not
+  // block. INVALID_ARGUMENT names the option at fault; RESOURCE_EXHAUSTED: the system gives no
+  // thread or no memory.
   static absl::StatusOr<std::unique_ptr<DataManager>> Create(DataManagerOptions options = {});
 
   virtual ~DataManager() = default;
   DataManager(const DataManager&) = delete;
   DataManager& operator=(const DataManager&) = delete;
 
-  // Brings capture and sync to `config` and `sources`. All checks come first: INVALID_ARGUMENT or
-  // FAILED_PRECONDITION lists every fault and the old config runs on. Only what differs is
-  // restarted: a collector whose own config and source are the same does not miss a tick, and
-  // uploads under way end only when sync's part differs (their files stay, and are uploaded anew).
-  // A fault of one collector's config disables that collector alone and stands in Stats.
+  // Brings capture and sync to `config` and `sources`. Only what differs is restarted: a collector
+  // whose own config and source are the same does not miss a tick, and uploads under way end only
+  // when sync's part differs (their files stay, and are uploaded again). A fault of one collector
+  // disables that collector alone: it is in the result's `refused`, in Stats and in the log.
+  //
+  // An error means that the old config runs on:
+  //   INVALID_ARGUMENT      faults of the config's own attributes; every one is listed.
+  //   FAILED_PRECONDITION   capture_dir cannot be captured to; or the manager is closed, or is
+  //                         being closed, and nothing runs; or the call came from a callback.
   //
   // Blocks until the old collectors have ended, at most 1 s for a source that hangs: that collector
-  // is shown as stopping, and its successor starts all the same. After Close: FAILED_PRECONDITION.
-  virtual absl::Status Reconfigure(const Config& config, const Sources& sources) = 0;
+  // is in the result's `still_running`, Stats shows it as stopping, and its successor starts when
+  // the source returns.
+  virtual absl::StatusOr<ReconfigureResult> Reconfigure(const Config& config,
+                                                        const Sources& sources) = 0;
 
   // Finishes the open files and offers everything ready to the upload workers, whether or not
-  // scheduled sync is on; waiting retries are made due once.
+  // scheduled sync is on; waiting retries are made due once. When open files could not be finished,
+  // the others are offered all the same, and the call ends with the status of Flush.
   //
   // Blocks as `wait_for` says. Offline, it asks the channel to connect and waits `connect_timeout`
   // for it, then returns UNAVAILABLE, `not connected to the cloud`, with the state, since when and
@@ -133,8 +152,11 @@ class DataManager {
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
   // Finishes the open files, so that all that was captured before the call is published: what Sync
-  // and scheduled passes do first. Blocks for up to 2 s, then DEADLINE_EXCEEDED; what is not
-  // finished then is finished later. Ends with CANCELLED when `stop` is requested, and on Close.
+  // and scheduled passes do first. Blocks for up to 2 s. What is not published by then is published
+  // later, by itself.
+  //   DEADLINE_EXCEEDED   the disk is slow.
+  //   CANCELLED           `stop` was requested, or Close was called.
+  //   any other           a file could not be published: its path and the reason.
   virtual absl::Status Flush(std::stop_token stop = {}) = 0;
 
   // Uploads `data` as one file to datasets. It is first put on disk, with its labels, below

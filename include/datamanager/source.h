@@ -153,7 +153,10 @@ struct CaptureRequest {
   // For GetAudio: where the last chunk captured ended, as its source said; 0 at first. After a
   // record could not be written it is where that began, so that no audio is lost.
   int64_t previous_timestamp_nanoseconds = 0;
-  // Requested when the collector ends: a source that can block should return soon after.
+  // Requested when the collector ends: a source that can block should return soon after. Stop
+  // callbacks run on a thread of the library, and count as the source: the call that ends the
+  // collector waits for them no longer than for the source itself. They must not throw: the C++
+  // standard library ends the process then.
   std::stop_token stop;
   // For a source that may give a thing only once, such as the lines of a file: where it leaves a
   // function. A collector calls that once, on the same thread, before it asks the source again and
@@ -169,7 +172,8 @@ absl::Status NothingToStore();
 bool IsNothingToStore(const absl::Status& status);
 
 // A source fills `out`, which is empty, and returns OK; or it returns an error, which is counted
-// and logged, and is asked again at the next tick. An exception counts as an error.
+// and logged, and is asked again at the next tick. An exception counts as an error, also one of
+// MessageSource's `make`, which is called by Reconfigure too and must not block.
 //
 // One thread of the library calls it for each collector (API, name, method and parameters), one
 // call at a time, and never again after the call that ended the collector (Reconfigure or Close)

@@ -2,11 +2,14 @@
 #ifndef DATAMANAGER_SRC_CAPTURE_ASK_SOURCE_H_
 #define DATAMANAGER_SRC_CAPTURE_ASK_SOURCE_H_
 
-#include <exception>
+#include <google/protobuf/message.h>
+
+#include <memory>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
 #include "base/callback_scope.h"
+#include "base/caught.h"
 #include "datamanager/source.h"
 
 namespace datamanager::capture {
@@ -17,10 +20,19 @@ absl::Status RunSourceCode(const Code& code) {
   const CallbackScope scope;
   try {
     return code();
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("the source threw: ", e.what()));
   } catch (...) {
-    return absl::InternalError("the source threw something that is no std::exception");
+    return CaughtStatus("the source");
+  }
+}
+
+// An empty message of the class that a source gives; null if it gives none.
+inline absl::StatusOr<std::shared_ptr<google::protobuf::Message>> MakeMessage(
+    const MessageSource& source) {
+  const CallbackScope scope;
+  try {
+    return source.make ? source.make() : nullptr;
+  } catch (...) {
+    return CaughtStatus("the source's make");
   }
 }
 

@@ -8,9 +8,11 @@
 #include "absl/strings/str_join.h"
 #include "base/mutex.h"
 #include "base/proto_value.h"
+#include "base/strings.h"
 #include "base/thread.h"
 #include "capture/ask_source.h"
 #include "capture/message_fields.h"
+#include "capture/source_stop.h"
 #include "datamanager/wire/viam/common/v1/common.pb.h"
 
 namespace datamanager::capture {
@@ -21,11 +23,12 @@ constexpr char kSensorApi[] = "rdk:component:sensor";
 
 using wire::viam::common::v1::GetReadingsResponse;
 
-bool GivesReadings(const SourceFunction& source) {
+absl::StatusOr<bool> GivesReadings(const SourceFunction& source) {
   if (const auto* messages = std::get_if<MessageSource>(&source)) {
-    const auto answer = messages->make ? messages->make() : nullptr;
-    return answer != nullptr &&
-           BindFields(*GetReadingsResponse::descriptor(), *answer->GetDescriptor()).ok();
+    const auto answer = MakeMessage(*messages);
+    if (!answer.ok()) return answer.status();
+    return *answer != nullptr &&
+           BindFields(*GetReadingsResponse::descriptor(), *(*answer)->GetDescriptor()).ok();
   }
   return std::holds_alternative<ReadingsSource>(source);
 }
@@ -51,7 +54,10 @@ absl::StatusOr<std::shared_ptr<const SourceFunction>> FindSensor(const Sources& 
   std::shared_ptr<const SourceFunction> found;
   for (const std::string& api : sources.ApisOf(name)) {
     std::shared_ptr<const SourceFunction> source = sources.Find(api, name, kMethod);
-    if (source == nullptr || !GivesReadings(*source)) continue;
+    if (source == nullptr) continue;
+    const absl::StatusOr<bool> gives = GivesReadings(*source);
+    if (!gives.ok()) return Wrap(gives.status(), absl::StrCat("the source of ", api, "/", name));
+    if (!*gives) continue;
     if (api == kSensorApi) return source;
     apis.push_back(api);
     found = std::move(source);
@@ -66,46 +72,59 @@ absl::StatusOr<std::shared_ptr<const SourceFunction>> FindSensor(const Sources& 
 }
 
 struct AskedSensor::State {
-  explicit State(AskedSensorOptions sensor_options) : options(std::move(sensor_options)) {
+  explicit State(AskedSensorOptions sensor_options)
+      : options(std::move(sensor_options)),
+        stop(std::make_shared<SourceStop>(options.stack_bytes)) {
     extra.Set("fromDataManagement", true);
   }
 
   void Run() {
     while (WaitForQuestion()) {
       Readings readings;
-      if (!options.turn->EnterAlone(stop.get_token())) break;
+      if (!options.turn->EnterAlone(stop->own())) break;
       const absl::Status status = Ask(readings);
       options.turn->LeaveAlone();
       {
         MutexLock lock(mutex);
         asked.reset();
       }
-      if (!stop.stop_requested()) options.on_answer(status, readings);
+      if (stop->requested()) continue;
+      try {
+        options.on_answer(status, readings);
+      } catch (...) {
+        // There was no memory: as though the sensor had not answered. It is asked again.
+      }
     }
+    stop->Finish();
     MutexLock lock(mutex);
     ended = true;
     changed.NotifyAll();
   }
   absl::Status Ask(Readings& readings) {
+    const SourceStop::Calling calling(*stop);
     const CaptureRequest request{
-        .method = kMethod, .extra = extra, .params = params, .stop = stop.get_token()};
+        .method = kMethod, .extra = extra, .params = params, .stop = stop->sources()};
     if (const auto* messages = std::get_if<MessageSource>(options.source.get())) {
-      return AskMessages(*messages, request, readings);
+      try {
+        return AskMessages(*messages, request, readings);
+      } catch (...) {
+        return CaughtStatus("reading the source's answer");
+      }
     }
     return AskSource(std::get<ReadingsSource>(*options.source), request, readings);
   }
   bool WaitForQuestion() DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);
-    return changed.Wait(mutex, stop.get_token(), [this] {
+    return changed.Wait(mutex, stop->own(), [this] {
       mutex.AssertHeld();
       return asked.has_value();
-    }) && !stop.stop_requested();
+    }) && !stop->requested();
   }
 
   const AskedSensorOptions options;
   ValueMap extra;
   const ValueMap params;  // None: they are a collector's.
-  std::stop_source stop;
+  const std::shared_ptr<SourceStop> stop;
   Thread thread;  // The AskedSensor's only.
 
   Mutex mutex;
@@ -117,7 +136,8 @@ struct AskedSensor::State {
 absl::StatusOr<std::shared_ptr<AskedSensor>> AskedSensor::Start(AskedSensorOptions options) {
   const std::string name = absl::StrCat("dm-ask:", options.name);
   auto state = std::make_shared<State>(std::move(options));
-  absl::StatusOr<Thread> thread = Thread::Start(name, kSystemStackBytes, [state] { state->Run(); });
+  absl::StatusOr<Thread> thread =
+      Thread::Start(name, state->options.stack_bytes, [state] { state->Run(); });
   if (!thread.ok()) return thread.status();
   state->thread = *std::move(thread);
   return std::shared_ptr<AskedSensor>(new AskedSensor(std::move(state)));
@@ -149,7 +169,7 @@ std::optional<MonotonicTime> AskedSensor::unanswered_since() const {
   return state_->asked;
 }
 
-void AskedSensor::RequestStop() { state_->stop.request_stop(); }
+void AskedSensor::RequestStop() { state_->stop->Request(); }
 
 bool AskedSensor::WaitUntilEnded(MonotonicTime deadline, std::stop_token cancel) {
   MutexLock lock(state_->mutex);

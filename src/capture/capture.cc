@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/caught.h"
 #include "base/strings.h"
 #include "capture/collector_metadata.h"
 #include "capture/directory_probe.h"
@@ -49,6 +51,23 @@ constexpr size_t kFormerCounters = 64;
 constexpr std::chrono::minutes kNewsInterval{1};
 
 }  // namespace
+
+// The turn to change collectors, which no exception leaves taken. False: cancelled.
+class Capture::Turn {
+ public:
+  Turn(Capture& capture, const std::stop_token& cancel)
+      : capture_(capture), mine_(capture.TakeTurn(cancel)) {}
+  ~Turn() {
+    if (mine_) capture_.ReturnTurn();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const { return mine_; }
+
+ private:
+  Capture& capture_;
+  const bool mine_;
+};
 
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Create(CaptureOptions options) {
   auto keeper = Keeper::Start({.ops = options.ops,
@@ -116,30 +135,32 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   entry.counters = known.counters;
   if (entry.state != CollectorState::kRunning) return entry;
 
-  const auto refuse = [&entry](std::string reason) {
+  const auto refuse = [&entry](const absl::Status& status) {
     entry.state = CollectorState::kRefused;
-    entry.reason = std::move(reason);
+    entry.reason = std::string(status.message());
+    entry.refusal = status.code();
     return entry;
   };
   absl::StatusOr<const Method*> method = FindMethod(settings.api, settings.method);
-  if (!method.ok()) return refuse(std::string(method.status().message()));
+  if (!method.ok()) return refuse(method.status());
   absl::Status parameters = CheckParameters(**method, settings.additional_params);
-  if (!parameters.ok()) return refuse(std::string(parameters.message()));
+  if (!parameters.ok()) return refuse(parameters);
   std::shared_ptr<const SourceFunction> source =
       sources_.Find(settings.api, settings.name, settings.method);
   if (source == nullptr) {
-    return refuse(absl::StrCat("no source for resource ", settings.api, "/", settings.name,
-                               sources_.Has(settings.api, settings.name)
-                                   ? absl::StrCat(" has the method ", settings.method)
-                                   : std::string(" was added")));
+    return refuse(absl::NotFoundError(
+        absl::StrCat("no source for resource ", settings.api, "/", settings.name,
+                     sources_.Has(settings.api, settings.name)
+                         ? absl::StrCat(" has the method ", settings.method)
+                         : std::string(" was added"))));
   }
   const std::vector<std::string> tags = configured.tags.value_or(config.tags);
   absl::StatusOr<std::string> metadata = CollectorMetadata(settings, **method, tags, "");
-  if (!metadata.ok()) return refuse(std::string(metadata.status().message()));
+  if (!metadata.ok()) return refuse(metadata.status());
   const std::string directory = capture_file::CollectorDirectory(config.directory, settings.api,
                                                                  settings.name, settings.method);
   if (absl::Status names = CheckNames(config.directory, directory); !names.ok()) {
-    return refuse(std::string(names.message()));
+    return refuse(names);
   }
   *work = {.settings = settings,
            .method = *method,
@@ -148,6 +169,7 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
            .directory = directory,
            .tags = tags,
            .max_file_bytes = config.max_file_bytes,
+           .stack_bytes = options_.source_stack_bytes,
            .counters = entry.counters,
            .on_disk_full = options_.on_disk_full,
            .keeper = keeper_,
@@ -174,25 +196,33 @@ void Capture::ReturnTurn() {
 }
 
 bool Capture::Reconfigure(const config::CaptureConfig& config, const Sources& sources,
-                          MonotonicTime deadline, std::stop_token cancel) {
+                          MonotonicTime deadline, std::stop_token cancel,
+                          ReconfigureResult* result) {
   std::shared_ptr<const SourceFunction> control;
+  absl::Status controlled;
   if (!config.control.name.empty()) {
     absl::StatusOr<std::shared_ptr<const SourceFunction>> found =
         FindSensor(sources, config.control.name);
     if (found.ok()) {
       control = *std::move(found);
     } else {
-      options_.logger->Error(absl::StrCat("capture_control_sensor: ", found.status().message(),
-                                          "; nothing is controlled"));
+      controlled = found.status();
     }
   }
-  if (!TakeTurn(cancel)) return false;
-  config_ = config;
-  sources_ = sources;
-  UpdateControl(control, deadline, cancel);
-  const bool done = Reconcile({.deadline = deadline, .cancel = cancel});
-  ReturnTurn();
-  if (!done) return false;
+  {
+    const Turn turn(*this, cancel);
+    if (!turn) return false;
+    config_ = config;
+    sources_ = sources;
+    controlled.Update(UpdateControl(control, deadline, cancel));
+    if (!Reconcile({.deadline = deadline, .cancel = cancel})) return false;
+    if (result != nullptr) Describe(*result);
+  }
+  if (!controlled.ok()) {
+    options_.logger->Error(
+        absl::StrCat("capture_control_sensor: ", controlled.message(), "; nothing is controlled"));
+    if (result != nullptr) result->refused.push_back({"capture_control_sensor", controlled});
+  }
   // Without the turn, for which its thread may be waiting.
   if (const std::shared_ptr<CaptureControl> running = current_control()) {
     running->SetTarget(TargetOf(config), deadline, cancel);
@@ -209,16 +239,34 @@ std::shared_ptr<CaptureControl> Capture::current_control() const {
   return control_;
 }
 
-void Capture::UpdateControl(const std::shared_ptr<const SourceFunction>& source,
-                            MonotonicTime deadline, const std::stop_token& cancel) {
+void Capture::Describe(ReconfigureResult& result) const {
+  MutexLock lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.state != CollectorState::kRefused) continue;
+    result.refused.push_back({NameOf(entry.settings), absl::Status(entry.refusal, entry.reason)});
+  }
+  for (const Entry& entry : stopping_) {
+    if (!entry.collector->ended()) result.still_running.push_back(NameOf(entry.settings));
+  }
+  for (const auto& sensor : hanging_sensors_) {
+    if (sensor->WaitUntilEnded(MonotonicTime::min())) continue;
+    result.still_running.push_back(absl::StrCat("sensor ", sensor->name()));
+  }
+}
+
+absl::Status Capture::UpdateControl(const std::shared_ptr<const SourceFunction>& source,
+                                    MonotonicTime deadline, const std::stop_token& cancel) {
   const std::shared_ptr<CaptureControl> before = current_control();
-  if (before != nullptr && source != nullptr && before->Serves(config_.control, source)) return;
+  if (before != nullptr && source != nullptr && before->Serves(config_.control, source)) {
+    return absl::OkStatus();
+  }
   StopControl(deadline, cancel);
-  if (source == nullptr) return;
+  if (source == nullptr) return absl::OkStatus();
   absl::StatusOr<std::shared_ptr<CaptureControl>> started = CaptureControl::Start(
       {.sensor = config_.control,
        .source = source,
        .turn = turns_.Of(source),
+       .stack_bytes = options_.source_stack_bytes,
        .target = TargetOf(config_),
        .logger = options_.logger,
        .ops = options_.ops,
@@ -228,18 +276,16 @@ void Capture::UpdateControl(const std::shared_ptr<const SourceFunction>& source,
        .apply = [this](const config::Overrides& overrides, const std::stop_token& stop) {
          Override(overrides, stop);
        }});
-  if (!started.ok()) {
-    options_.logger->Error(absl::StrCat("capture control: ", started.status().ToString()));
-    return;
-  }
+  if (!started.ok()) return started.status();
   {
     MutexLock lock(mutex_);
     if (!closed_) {
       control_ = *std::move(started);
-      return;
+      return absl::OkStatus();
     }
   }
   (*started)->Stop(deadline);
+  return absl::OkStatus();
 }
 
 void Capture::StopControl(MonotonicTime deadline, const std::stop_token& cancel) {
@@ -271,7 +317,8 @@ void Capture::LetGo(const std::shared_ptr<AskedSensor>& sensor, MonotonicTime de
 }
 
 absl::Status Capture::SetSelectiveSensor(const std::string& name, const Sources& sources,
-                                         MonotonicTime deadline, std::stop_token cancel) {
+                                         MonotonicTime deadline, std::stop_token cancel,
+                                         std::vector<std::string>* still_running) {
   std::shared_ptr<const SourceFunction> source;
   absl::Status status;
   if (!name.empty()) {
@@ -289,13 +336,24 @@ absl::Status Capture::SetSelectiveSensor(const std::string& name, const Sources&
     }
     selective_ = nullptr;
   }
-  if (before != nullptr) LetGo(before->sensor(), deadline, cancel);
+  if (before != nullptr) {
+    LetGo(before->sensor(), deadline, cancel);
+    if (still_running != nullptr && !before->sensor()->WaitUntilEnded(MonotonicTime::min())) {
+      still_running->push_back(absl::StrCat("sensor ", before->sensor()->name()));
+    }
+  }
   if (source == nullptr) return status;
-  if (!TakeTurn(cancel)) return absl::CancelledError("closed");
-  const std::shared_ptr<SourceTurn> turn = turns_.Of(source);
-  ReturnTurn();
-  auto started = SelectiveSensor::Start(
-      {.name = name, .source = source, .turn = turn, .clock = options_.clock});
+  std::shared_ptr<SourceTurn> source_turn;
+  {
+    const Turn turn(*this, cancel);
+    if (!turn) return absl::CancelledError("closed");
+    source_turn = turns_.Of(source);
+  }
+  auto started = SelectiveSensor::Start({.name = name,
+                                         .source = source,
+                                         .turn = source_turn,
+                                         .stack_bytes = options_.source_stack_bytes,
+                                         .clock = options_.clock});
   if (!started.ok()) return started.status();
   MutexLock lock(mutex_);
   if (closed_) return absl::CancelledError("closed");
@@ -339,7 +397,8 @@ config::CaptureConfig Capture::Controlled() {
 }
 
 void Capture::Override(const config::Overrides& overrides, const std::stop_token& stop) {
-  if (!TakeTurn(stop)) return;
+  const Turn turn(*this, stop);
+  if (!turn) return;
   overrides_ = overrides;
   std::vector<Entry> before;
   {
@@ -357,7 +416,6 @@ void Capture::Override(const config::Overrides& overrides, const std::stop_token
     }
     SayOverridden(before, now);
   }
-  ReturnTurn();
 }
 
 bool Capture::Reconcile(const Change& change) {
@@ -372,7 +430,8 @@ bool Capture::Reconcile(const Change& change) {
   // Whoever does the same work as before goes on; everybody else ends before anybody new begins.
   std::vector<Entry> ending;
   for (Entry& old : RunningEntries()) {
-    size_t i = 0;
+    // One that was told to end by a change that was cut short does not go on.
+    size_t i = old.collector->stop_requested() ? entries.size() : 0;
     while (i < entries.size() &&
            (entries[i].state != CollectorState::kRunning || entries[i].collector != nullptr ||
             !old.collector->options().SameWork(work[i]))) {
@@ -399,6 +458,7 @@ bool Capture::Reconcile(const Change& change) {
     if (!started.ok()) {
       entry.state = CollectorState::kRefused;
       entry.reason = std::string(started.message());
+      entry.refusal = started.code();
       continue;
     }
     begun.push_back(entry);
@@ -477,6 +537,15 @@ void Capture::SayOverridden(const std::vector<Entry>& before, const std::vector<
 }
 
 absl::Status Capture::Start(Entry& entry, CollectorOptions work, const std::vector<Entry>& ended) {
+  try {
+    return TryStart(entry, std::move(work), ended);
+  } catch (...) {
+    return CaughtStatus("starting the collector");
+  }
+}
+
+absl::Status Capture::TryStart(Entry& entry, CollectorOptions work,
+                               const std::vector<Entry>& ended) {
   std::vector<std::shared_ptr<Collector>> predecessors;
   // From these it takes the phase.
   for (const Entry& old : ended) {
@@ -544,18 +613,26 @@ void Capture::AbandonStopping(MonotonicTime deadline) {
 }
 
 absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
+  std::vector<Entry> open = RunningEntries();
+  {
+    // One that ends in its own time may still have its file.
+    MutexLock lock(mutex_);
+    std::copy_if(stopping_.begin(), stopping_.end(), std::back_inserter(open),
+                 [](const Entry& entry) { return !entry.abandoned; });
+  }
   const uint64_t before = keeper_->handed_over();
-  for (const Entry& entry : RunningEntries()) {
+  bool all = true;
+  for (const Entry& entry : open) {
     if (stop.stop_requested()) return absl::CancelledError("flush");
-    entry.collector->Flush(deadline);
+    all = entry.collector->Flush(deadline) && all;
   }
-  absl::Status status = keeper_->WaitUntilPublished(deadline, stop, before);
-  if (status.ok()) return status;
-  if (absl::IsDeadlineExceeded(status)) {
-    return absl::DeadlineExceededError(absl::StrCat("flush: the disk is slow: ", status.message(),
-                                                    "; they are published when they are"));
-  }
-  return Wrap(status, "flush");
+  const absl::Status status = keeper_->WaitUntilPublished(deadline, stop, before);
+  if (!status.ok() && !absl::IsDeadlineExceeded(status)) return Wrap(status, "flush");
+  if (status.ok() && all) return status;
+  return absl::DeadlineExceededError(absl::StrCat(
+      "flush: the disk is slow: ",
+      status.ok() ? absl::string_view("a record is still being written") : status.message(),
+      "; open files are published later"));
 }
 
 absl::Status Capture::Close(MonotonicTime source_deadline, MonotonicTime disk_deadline) {

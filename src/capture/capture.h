@@ -26,6 +26,7 @@
 #include "config/effective_config.h"
 #include "config/overrides.h"
 #include "datamanager/clock.h"
+#include "datamanager/reconfigure_result.h"
 #include "datamanager/source.h"
 #include "datamanager/stats.h"
 
@@ -41,6 +42,7 @@ struct CaptureOptions {
   // block.
   std::function<void(int error)> on_disk_full;
   std::chrono::milliseconds control_interval{100};  // How often the control sensor is asked.
+  size_t source_stack_bytes = 0;  // As of Thread::Start, of threads that run the embedder's code.
 };
 
 // Keeps the collectors that run equal to those that the config wants, and the control sensor.
@@ -66,18 +68,23 @@ class Capture {
   // ends, and a successor with the same source begins only then.
   //
   // False: `cancel` cut the wait short. Nothing new runs then, and what was to end is Close's.
+  // Else `result` gets what does not run and what has not ended.
   bool Reconfigure(const config::CaptureConfig& config, const Sources& sources,
-                   MonotonicTime deadline, std::stop_token cancel = {});
+                   MonotonicTime deadline, std::stop_token cancel = {},
+                   ReconfigureResult* result = nullptr);
 
   // Names the sensor that ShouldSync asks from here on; none, if the name is empty. Belongs to
-  // Reconfigure, after which it is called. An error if there is no such sensor.
+  // Reconfigure, after which it is called. An error if there is no such sensor. `still_running`
+  // gets the one that was asked before, if its source hangs.
   absl::Status SetSelectiveSensor(const std::string& name, const Sources& sources,
-                                  MonotonicTime deadline, std::stop_token cancel = {});
+                                  MonotonicTime deadline, std::stop_token cancel = {},
+                                  std::vector<std::string>* still_running = nullptr);
   // Asks it and waits for the answer; an error says why that is not known.
   absl::StatusOr<bool> ShouldSync(MonotonicTime deadline, std::stop_token stop);
 
-  // Finishes the open files, and waits until they are published. DEADLINE_EXCEEDED if the disk does
-  // not take them in time, CANCELLED after `stop`; what is not published now is later.
+  // Finishes the open files, and waits until they are published. What is not published now is
+  // later. DEADLINE_EXCEEDED if the disk does not take them in time, CANCELLED after `stop`; any
+  // other error names a file that could not be published, and says why.
   absl::Status Flush(MonotonicTime deadline, std::stop_token stop);
 
   // Ends every sequence, stops every collector, waiting for the sources until `source_deadline`,
@@ -95,7 +102,8 @@ class Capture {
     config::CollectorSettings settings;
     CollectorState state = CollectorState::kRunning;
     std::string reason;
-    std::shared_ptr<Collector> collector;  // Null if it does not run.
+    absl::StatusCode refusal = absl::StatusCode::kInvalidArgument;  // Of a refused one.
+    std::shared_ptr<Collector> collector;                           // Null if it does not run.
     std::shared_ptr<CollectorCounters> counters;
     bool abandoned = false;  // Of one that is stopping.
   };
@@ -109,6 +117,7 @@ class Capture {
   };
   Capture(CaptureOptions options, std::shared_ptr<Keeper> keeper);
 
+  class Turn;
   // Takes the turn to change collectors. False: cancelled.
   bool TakeTurn(const std::stop_token& cancel) DM_EXCLUDES(mutex_);
   void ReturnTurn() DM_EXCLUDES(mutex_);
@@ -116,9 +125,10 @@ class Capture {
   bool Reconcile(const Change& change) DM_EXCLUDES(mutex_);
   // Of collectors that are configured no longer, keeps the counters of the last ones only.
   void ForgetFormerCounters();
-  // `source` is null if nothing is to control.
-  void UpdateControl(const std::shared_ptr<const SourceFunction>& source, MonotonicTime deadline,
-                     const std::stop_token& cancel) DM_EXCLUDES(mutex_);
+  // `source` is null if nothing is to control. An error: control could not begin.
+  absl::Status UpdateControl(const std::shared_ptr<const SourceFunction>& source,
+                             MonotonicTime deadline, const std::stop_token& cancel)
+      DM_EXCLUDES(mutex_);
   void StopControl(MonotonicTime deadline, const std::stop_token& cancel) DM_EXCLUDES(mutex_);
 
   std::shared_ptr<CaptureControl> current_control() const DM_EXCLUDES(mutex_);
@@ -142,10 +152,14 @@ class Capture {
   // `ended` are those whose places may be taken.
   absl::Status Start(Entry& entry, CollectorOptions work, const std::vector<Entry>& ended)
       DM_EXCLUDES(mutex_);
+  absl::Status TryStart(Entry& entry, CollectorOptions work, const std::vector<Entry>& ended)
+      DM_EXCLUDES(mutex_);
   // Waits for a sensor that is not asked any more, and remembers one that hangs.
   void LetGo(const std::shared_ptr<AskedSensor>& sensor, MonotonicTime deadline,
              const std::stop_token& cancel) DM_EXCLUDES(mutex_);
   std::vector<Entry> RunningEntries() const DM_EXCLUDES(mutex_);
+  // Adds the collectors that are refused, and what has not ended.
+  void Describe(ReconfigureResult& result) const DM_EXCLUDES(mutex_);
   void SayRefused(const std::vector<Entry>& entries);
   void SayOverridden(const std::vector<Entry>& before, const std::vector<Entry>& now);
 

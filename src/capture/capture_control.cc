@@ -169,12 +169,18 @@ bool CaptureControl::State::ApplyIfNew(const config::Overrides& wanted) {
     if (stopped) return false;
     applying = true;
   }
-  options.apply(wanted, stop.get_token());
-  applied = wanted;
+  bool done = true;
+  try {
+    options.apply(wanted, stop.get_token());
+    applied = wanted;
+  } catch (...) {
+    // There was no memory. It is tried again at the next answer.
+    done = false;
+  }
   MutexLock lock(mutex);
   applying = false;
   changed.NotifyAll();
-  return !stopped;
+  return done && !stopped;
 }
 
 void CaptureControl::State::LookAtSilence(const AskedSensor& sensor) {
@@ -203,13 +209,14 @@ absl::StatusOr<std::shared_ptr<CaptureControl>> CaptureControl::Start(
       {.name = state->options.sensor.name,
        .source = state->options.source,
        .turn = state->options.turn,
+       .stack_bytes = state->options.stack_bytes,
        .clock = state->options.clock,
        .on_answer = [state](const absl::Status& status, const Readings& readings) {
          state->Hear(status, readings);
        }});
   if (!sensor.ok()) return sensor.status();
-  absl::StatusOr<Thread> thread =
-      Thread::Start("dm-control", kOwnStackBytes, [state, asked = *sensor] { state->Run(*asked); });
+  absl::StatusOr<Thread> thread = Thread::Start("dm-control", state->options.stack_bytes,
+                                                [state, asked = *sensor] { state->Run(*asked); });
   if (!thread.ok()) return thread.status();
   state->thread = *std::move(thread);
   return std::shared_ptr<CaptureControl>(new CaptureControl(std::move(state), *std::move(sensor)));

@@ -20,6 +20,7 @@
 #include "capture/message_fields.h"
 #include "capture/output.h"
 #include "capture/record_encoder.h"
+#include "capture/source_stop.h"
 #include "capture/struct_encoder.h"
 #include "capture/tabular_answer.h"
 #include "capture_file/format.h"
@@ -46,13 +47,15 @@ absl::Status CheckSource(const CollectorOptions& options, MessageFields& fields)
       absl::StrCat("the source of ", options.settings.api, "/", options.settings.name, " gives ");
   const std::string method = absl::StrCat(", which ", options.settings.method, " cannot take");
   if (const auto* messages = std::get_if<MessageSource>(options.source.get())) {
-    const auto given = messages->make ? messages->make() : nullptr;
-    if (given == nullptr) return absl::InvalidArgumentError(source + "no messages");
+    const auto given = MakeMessage(*messages);
+    if (!given.ok()) return Wrap(given.status(), source + "no messages");
+    if (*given == nullptr) return absl::InvalidArgumentError(source + "no messages");
     const google::protobuf::Descriptor& known = *options.method->response().GetDescriptor();
-    absl::StatusOr<MessageFields> bound = BindFields(known, *given->GetDescriptor());
+    const google::protobuf::Descriptor& theirs = *(*given)->GetDescriptor();
+    absl::StatusOr<MessageFields> bound = BindFields(known, theirs);
     if (!bound.ok()) {
-      return Wrap(bound.status(), absl::StrCat(source, given->GetDescriptor()->full_name(), method,
-                                               " for a ", known.name()));
+      return Wrap(bound.status(),
+                  absl::StrCat(source, theirs.full_name(), method, " for a ", known.name()));
     }
     fields = *std::move(bound);
     return absl::OkStatus();
@@ -158,6 +161,7 @@ class Collector::Loop {
                           .finished_files = {options.counters, &options.counters->files},
                           .ops = options.ops,
                           .clock = options.clock})),
+        stop(std::make_shared<SourceStop>(options.stack_bytes)),
         extra_(ExtraOf(options.settings, *options.method)),
         fields_(std::move(message_fields)) {
     if (const auto* source = std::get_if<MessageSource>(options.source.get())) {
@@ -171,13 +175,14 @@ class Collector::Loop {
   const CollectorOptions options;
   const std::shared_ptr<Output> output;
   Waker waker;
-  std::stop_source stop;
+  const std::shared_ptr<SourceStop> stop;
   Thread thread;  // The Collector's only.
 
  private:
   void Tick();
   // Gives back what a burst left, if it is time.
   void EndTick();
+  void TryTick();
   absl::Status Capture();
   absl::Status CaptureReadings(const ReadingsSource& source);
   absl::Status CaptureImages(const ImagesSource& source);
@@ -225,7 +230,7 @@ void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   for (const std::shared_ptr<Loop>& predecessor : predecessors) {
     Loop& old = *predecessor;
     MutexLock lock(old.ended_mutex_);
-    const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop.get_token(), [&old] {
+    const bool ended = old.ended_changed_.Wait(old.ended_mutex_, stop->own(), [&old] {
       old.ended_mutex_.AssertHeld();
       return old.ended_;
     });
@@ -259,6 +264,7 @@ void Collector::Loop::Run(std::vector<std::shared_ptr<Loop>> predecessors) {
   MonotonicTime own = begin;
   options.counters->started.compare_exchange_strong(own, MonotonicTime::max());
   output->Close(MonotonicTime::max());
+  stop->Finish();
   MutexLock lock(ended_mutex_);
   next_due_ = due_;
   ended_ = true;
@@ -274,8 +280,25 @@ bool Collector::Loop::WaitUntilEnded(MonotonicTime deadline, std::stop_token can
 }
 
 void Collector::Loop::Tick() {
-  when_written_ = nullptr;
-  const absl::Status status = Capture();
+  try {
+    TryTick();
+  } catch (...) {
+    // Not even the report found memory.
+    ++options.counters->failed;
+  }
+}
+
+void Collector::Loop::TryTick() {
+  {
+    const CallbackScope scope;  // The embedder's, whose destructor may call us.
+    when_written_ = nullptr;
+  }
+  absl::Status status;
+  try {
+    status = Capture();
+  } catch (...) {
+    status = CaughtStatus("storing the reading");
+  }
   // Before it is counted: the source knows when Stats does.
   if (absl::Status told = TellSource(when_written_, status); !told.ok()) Report(told);
   if (status.ok()) {
@@ -322,14 +345,17 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
                                .params = options.settings.additional_params,
                                .interval = options.settings.interval,
                                .previous_timestamp_nanoseconds = audio_end_,
-                               .stop = stop.get_token(),
+                               .stop = stop->sources(),
                                .when_written = &when_written_};
   times->requested = options.clock->WallNow();
   absl::Status status;
-  if (const SourceTurn::Ticket ticket = options.turn->Enter(stop.get_token()); ticket != 0) {
+  if (const SourceTurn::Ticket ticket = options.turn->Enter(stop->own()); ticket != 0) {
     const MonotonicTime asked = options.clock->MonotonicNow();
     options.counters->lateness.Record(asked - due_);
-    status = Shortened(AskSource(function, request, out));
+    {
+      const SourceStop::Calling calling(*stop);
+      status = Shortened(AskSource(function, request, out));
+    }
     options.counters->source_time.Record(options.clock->MonotonicNow() - asked);
     options.turn->Leave(ticket);
   } else {
@@ -455,7 +481,7 @@ void Collector::Loop::Report(const absl::Status& status) {
       options.settings.method, ": ", status.ToString(absl::StatusToStringMode::kWithNoExtraData));
   options.counters->SetLastError(status.ToString(absl::StatusToStringMode::kWithNoExtraData));
   // A source that gives up because it was told to is no news.
-  if (stop.stop_requested() && step_ == Step::kRead) return;
+  if (stop->requested() && step_ == Step::kRead) return;
   // A failed write may name a new file each time.
   const std::string key =
       step_ == Step::kWrite ? absl::StrCat("write: ", static_cast<int>(status.code())) : text;
@@ -474,7 +500,7 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(
   std::vector<std::shared_ptr<Loop>> before;
   for (const std::shared_ptr<Collector>& old : predecessors) before.push_back(old->loop_);
   absl::StatusOr<Thread> thread =
-      Thread::Start(name, kSystemStackBytes,
+      Thread::Start(name, loop->options.stack_bytes,
                     [loop, before = std::move(before)]() mutable { loop->Run(std::move(before)); });
   if (!thread.ok()) return thread.status();
   loop->thread = *std::move(thread);
@@ -490,14 +516,16 @@ Collector::~Collector() {
 
 const CollectorOptions& Collector::options() const { return loop_->options; }
 
-void Collector::Flush(MonotonicTime deadline) { loop_->output->Finish(deadline); }
+bool Collector::Flush(MonotonicTime deadline) { return loop_->output->Finish(deadline); }
 
 void Collector::RequestStop() {
-  loop_->stop.request_stop();
+  loop_->stop->Request();
   loop_->waker.Wake();
 }
 
 bool Collector::JoinUntil(MonotonicTime deadline) { return loop_->thread.JoinUntil(deadline); }
+
+bool Collector::stop_requested() const { return loop_->stop->requested(); }
 
 bool Collector::ended() const { return loop_->WaitUntilEnded(MonotonicTime::min(), {}); }
 

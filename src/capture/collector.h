@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -62,6 +63,7 @@ struct CollectorOptions {
   std::string directory;                                              // Of its files.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
+  size_t stack_bytes = 0;  // As of Thread::Start.
 
   std::shared_ptr<CollectorCounters> counters;
   // Called with ENOSPC or EDQUOT when a record was dropped for it. Must not block.
@@ -98,13 +100,15 @@ class Collector {
   const CollectorOptions& options() const;
 
   // Hands the open file to the keeper. Waits, no longer than `deadline`, only for a write under
-  // way.
-  void Flush(MonotonicTime deadline);
+  // way. False: the write was still under way then, and the file follows it.
+  bool Flush(MonotonicTime deadline);
 
   // Does not block. A source that answers after this still has its records written.
   void RequestStop();
   // Waits for the loop's end, which hands the open file to the keeper. False: not by the deadline.
   bool JoinUntil(MonotonicTime deadline);
+  // Whether RequestStop was called: it has ended, or is going to.
+  bool stop_requested() const;
   // Leaves the thread alone, hands its file to the keeper, and drops what the source may yet
   // return.
   void Abandon();

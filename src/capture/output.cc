@@ -25,19 +25,19 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   // As in the reference, a file is full when the record before went past its limit.
   std::unique_ptr<capture_file::Writer> full;
   absl::Status status;
-  if (file == nullptr || file->size() > static_cast<uint64_t>(options_.max_file_bytes)) {
-    absl::StatusOr<std::unique_ptr<capture_file::Writer>> created = NewFile(metadata);
-    if (created.ok()) {
-      full = std::exchange(file, *std::move(created));
-    } else {
-      status = created.status();
+  try {
+    status = WriteTo(file, full, metadata, head, tail);
+  } catch (...) {
+    // There was no memory. What waits for the end of this write must not wait for ever.
+    {
+      MutexLock lock(mutex_);
+      file_ = std::move(file);
+      EndWriting();
     }
+    if (full != nullptr) HandOver(std::move(full));
+    throw;
   }
-  if (file != nullptr) status = file->Append(head, tail);
   if (full != nullptr) HandOver(std::move(full));
-  if (file != nullptr && !file->broken() && ErrnoOf(status) == EFBIG) {
-    status = AppendToSmallerFile(file, metadata, head, tail);
-  }
   // It may be this file only that takes no more.
   if (file != nullptr && !status.ok() && file->has_records() &&
       CauseOf(status) != DropCause::kDiskFull) {
@@ -88,6 +88,25 @@ absl::Status Output::AppendToSmallerFile(std::unique_ptr<capture_file::Writer>& 
       options_.directory);
 }
 
+absl::Status Output::WriteTo(std::unique_ptr<capture_file::Writer>& file,
+                             std::unique_ptr<capture_file::Writer>& full, std::string_view metadata,
+                             std::string_view head, std::string_view tail) {
+  absl::Status status;
+  if (file == nullptr || file->size() > static_cast<uint64_t>(options_.max_file_bytes)) {
+    absl::StatusOr<std::unique_ptr<capture_file::Writer>> created = NewFile(metadata);
+    if (created.ok()) {
+      full = std::exchange(file, *std::move(created));
+    } else {
+      status = created.status();
+    }
+  }
+  if (file != nullptr) status = file->Append(head, tail);
+  if (file != nullptr && !file->broken() && ErrnoOf(status) == EFBIG) {
+    return AppendToSmallerFile(file, metadata, head, tail);
+  }
+  return status;
+}
+
 void Output::EndWriting() {
   writing_ = false;
   // Nobody waits who has not asked for the file.
@@ -114,11 +133,11 @@ absl::StatusOr<std::unique_ptr<capture_file::Writer>> Output::NewFile(std::strin
   return file;
 }
 
-void Output::Finish(MonotonicTime deadline) { TakeAndPublish(deadline, false); }
+bool Output::Finish(MonotonicTime deadline) { return TakeAndPublish(deadline, false); }
 
 void Output::Close(MonotonicTime deadline) { TakeAndPublish(deadline, true); }
 
-void Output::TakeAndPublish(MonotonicTime deadline, bool close) {
+bool Output::TakeAndPublish(MonotonicTime deadline, bool close) {
   std::unique_ptr<capture_file::Writer> file;
   {
     MutexLock lock(mutex_);
@@ -130,14 +149,16 @@ void Output::TakeAndPublish(MonotonicTime deadline, bool close) {
         return !writing_ || !finish_requested_;
       });
     }
-    if (!writing_) file = std::move(file_);
+    if (writing_) return false;
+    file = std::move(file_);
   }
-  if (file == nullptr) return;
+  if (file == nullptr) return true;
   if (file->has_records()) {
     HandOver(std::move(file));
   } else {
     options_.keeper->Abandon(std::move(file));
   }
+  return true;
 }
 
 void Output::HandOver(std::unique_ptr<capture_file::Writer> file) {

@@ -47,11 +47,16 @@ class Output : public std::enable_shared_from_this<Output> {
                       bool finish) DM_EXCLUDES(mutex_);
 
   // Hands the open file, if any, to the keeper; waits until `deadline` for a record being written.
-  void Finish(MonotonicTime deadline) DM_EXCLUDES(mutex_);
+  // False: it was still being written then, and the file is handed over after it.
+  bool Finish(MonotonicTime deadline) DM_EXCLUDES(mutex_);
   // The same, and refuses every later record.
   void Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
  private:
+  // Appends to `file`, or to a new one put in its place; then `full` gets the one before it.
+  absl::Status WriteTo(std::unique_ptr<capture_file::Writer>& file,
+                       std::unique_ptr<capture_file::Writer>& full, std::string_view metadata,
+                       std::string_view head, std::string_view tail);
   absl::StatusOr<std::unique_ptr<capture_file::Writer>> NewFile(std::string_view metadata);
   // After EFBIG: finishes `file`, and puts a new one in its place to which it appends the record.
   // EFBIG again says how large the record is, and what is allowed.
@@ -60,7 +65,7 @@ class Output : public std::enable_shared_from_this<Output> {
                                    std::string_view tail);
   void EndWriting() DM_REQUIRES(mutex_);
   void HandOver(std::unique_ptr<capture_file::Writer> file);
-  void TakeAndPublish(MonotonicTime deadline, bool close) DM_EXCLUDES(mutex_);
+  bool TakeAndPublish(MonotonicTime deadline, bool close) DM_EXCLUDES(mutex_);
 
   const OutputOptions options_;
   mutable Mutex mutex_;

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/longest_span.h"
 #include "base/strings.h"
 #include "config/collectors.h"
 #include "config/directories.h"
@@ -115,9 +116,9 @@ void Resolver::ResolveCapture() {
                                        ? config_.maximum_capture_file_size_bytes
                                        : defaults_.maximum_capture_file_size_bytes;
   result_.capture.durability = config_.durability;
-  result_.capture.durability_interval = std::chrono::milliseconds(
+  result_.capture.durability_interval = Clamped(std::chrono::milliseconds(
       config_.durability_interval_millis != 0 ? config_.durability_interval_millis
-                                              : defaults_.durability_interval_millis);
+                                              : defaults_.durability_interval_millis));
   result_.capture.collectors = ResolveCollectors(config_);
   const CaptureControlSensor& control = config_.capture_control_sensor;
   if (control.name.empty() || config_.capture_disabled) return;
@@ -138,9 +139,9 @@ void Resolver::ResolveSync() {
   sync.selective_sensor = config_.selective_syncer_name;
   sync.interval = SyncInterval();
   sync.workers = Workers();
-  sync.min_file_age = std::chrono::milliseconds(config_.file_last_modified_millis != 0
-                                                    ? config_.file_last_modified_millis
-                                                    : defaults_.file_last_modified_millis);
+  sync.min_file_age = Clamped(std::chrono::milliseconds(config_.file_last_modified_millis != 0
+                                                            ? config_.file_last_modified_millis
+                                                            : defaults_.file_last_modified_millis));
 }
 
 void Resolver::ResolveRetention() {
@@ -159,7 +160,7 @@ std::chrono::milliseconds Resolver::SyncInterval() const {
   const double minutes = config_.sync_interval_mins < kMinSyncIntervalMins
                              ? defaults_.sync_interval_mins
                              : config_.sync_interval_mins;
-  return std::chrono::milliseconds(static_cast<int64_t>(minutes * kMillisPerMinute));
+  return Clamped(std::chrono::milliseconds(static_cast<int64_t>(minutes * kMillisPerMinute)));
 }
 
 int Resolver::Workers() const {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/longest_span.h"
 #include "base/strings.h"
 #include "capture/methods.h"
 #include "remote/remote_call.h"
@@ -29,7 +30,7 @@ class RemoteMethod {
         method_(method),
         name_(std::move(name)),
         path_(absl::StrCat("/", ToAbsl(method.call.service), "/", ToAbsl(method.call.method))),
-        timeout_(timeout) {}
+        timeout_(Clamped(timeout)) {}
 
   absl::Status Read(const CaptureRequest& asked, Messages& out) const {
     const absl::StatusOr<std::string> request = method_.call.request(name_, asked);
@@ -53,7 +54,7 @@ class RemoteMethod {
  private:
   milliseconds TimeoutOf(const CaptureRequest& asked) const {
     if (!method_.call.lasts_interval) return timeout_;
-    return timeout_ + std::chrono::ceil<milliseconds>(asked.interval);
+    return timeout_ + std::chrono::ceil<milliseconds>(Clamped(asked.interval));
   }
 
   // Keeps the code, by which the collector tells that there is nothing to store.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/caught.h"
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "base/thread.h"
@@ -163,7 +164,12 @@ class Service final : public v1::DataManagerService::CallbackService {
     }
     absl::StatusOr<Thread> thread = Thread::Start("dm-serve", kSystemStackBytes,
                                                   [call, work = std::move(work), calls = calls_] {
-                                                    const absl::Status result = work(call->stop());
+                                                    absl::Status result;
+                                                    try {
+                                                      result = work(call->stop());
+                                                    } catch (...) {
+                                                      result = CaughtStatus("the call");
+                                                    }
                                                     // By then the manager is not needed: who closes
                                                     // it may go on.
                                                     End(*calls);

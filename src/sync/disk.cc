@@ -425,7 +425,8 @@ Disk::~Disk() {
 }
 
 absl::Status Disk::Reconfigure(const config::SyncConfig& config,
-                               const config::RetentionConfig& retention, MonotonicTime deadline) {
+                               const config::RetentionConfig& retention, MonotonicTime deadline,
+                               std::vector<std::string>* still_running) {
   Logger& logger = *state_->context->options.logger;
   std::shared_ptr<Watch> before;
   {
@@ -438,7 +439,10 @@ absl::Status Disk::Reconfigure(const config::SyncConfig& config,
   }
   if (before != nullptr) {
     before->RequestStop();
-    if (!before->Join(deadline)) logger.Warning(kThreadHangs);
+    if (!before->Join(deadline)) {
+      logger.Warning(kThreadHangs);
+      if (still_running != nullptr) still_running->push_back("disk");
+    }
     const std::string& old = before->config().capture_directory;
     if (old != config.capture_directory) {
       logger.Info(absl::StrCat("capture_dir changes from ", old, " to ", config.capture_directory,
@@ -457,11 +461,12 @@ absl::Status Disk::Reconfigure(const config::SyncConfig& config,
   {
     MutexLock lock(mutex_);
     closed = closing_.stop_requested();
-    if (!closed) watch_ = watch;
+    if (!closed && started.ok()) watch_ = watch;
   }
-  if (!closed) return started;
+  if (!closed && started.ok()) return started;
   watch->RequestStop();
   watch->Join(deadline);
+  if (!closed) return started;
   return absl::CancelledError("the disk's watch was closed meanwhile");
 }
 

@@ -42,10 +42,11 @@ class Disk {
 
   // Goes by these from here on; if they are equal to the last nothing changes. A capture directory
   // that changes is walked on as a former one. Ends what is under way, and waits for that until
-  // `deadline`.
+  // `deadline`; if a thread has not ended by then, "disk" is added to `still_running`. An error:
+  // nothing is evicted or counted; the same config tries again.
   absl::Status Reconfigure(const config::SyncConfig& config,
-                           const config::RetentionConfig& retention, MonotonicTime deadline)
-      DM_EXCLUDES(mutex_);
+                           const config::RetentionConfig& retention, MonotonicTime deadline,
+                           std::vector<std::string>* still_running = nullptr) DM_EXCLUDES(mutex_);
 
   // See DataManager::RetryFailed.
   absl::StatusOr<RetriedFiles> RetryFailed() DM_EXCLUDES(mutex_);

@@ -110,7 +110,8 @@ std::shared_ptr<Scheduler> Sync::current() const {
   return scheduler_;
 }
 
-absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime deadline) {
+absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime deadline,
+                               std::vector<std::string>* still_running) {
   if (context_->options.uploader == nullptr) return absl::OkStatus();
   std::shared_ptr<Scheduler> before;
   {
@@ -120,7 +121,7 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
     if (before != nullptr && before->config() == config) return absl::OkStatus();
     replacing_ = true;
   }
-  const absl::Status replaced = Replace(before, config, deadline);
+  const absl::Status replaced = Replace(before, config, deadline, still_running);
   MutexLock lock(mutex_);
   replacing_ = false;
   changed_.NotifyAll();
@@ -128,7 +129,8 @@ absl::Status Sync::Reconfigure(const config::SyncConfig& config, MonotonicTime d
 }
 
 absl::Status Sync::Replace(const std::shared_ptr<Scheduler>& before,
-                           const config::SyncConfig& config, MonotonicTime deadline) {
+                           const config::SyncConfig& config, MonotonicTime deadline,
+                           std::vector<std::string>* still_running) {
   if (before != nullptr) {
     context_->options.logger->Info("sync config changes: sync starts anew");
     // Stays current until it is replaced, so that a call of SyncNow in between is cancelled too.
@@ -136,6 +138,7 @@ absl::Status Sync::Replace(const std::shared_ptr<Scheduler>& before,
     before->RequestStop();
     if (const int hanging = before->Join(deadline); hanging > 0) {
       context_->options.logger->Warning(LeftAlone(hanging));
+      if (still_running != nullptr) still_running->push_back("sync");
     }
     // What is no longer walked is not to be uploaded either, and what a pass began is not gone on
     // with once passes are switched off. The next pass meets all else.
@@ -181,18 +184,21 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   }
   context_->retries.MakeAllDue(clock.MonotonicNow());
   context_->refusals.MakeDue(clock.MonotonicNow());
-  if (wait == Wait::kUploaded) return UploadAll(*scheduler, either.get_token());
+  absl::Status done = wait == Wait::kUploaded ? UploadAll(*scheduler, either.get_token())
+                                              : HandOverAll(*scheduler, either.get_token());
+  return done.ok() ? flushed : done;
+}
+
+absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop) {
   while (true) {
-    switch (scheduler->passes().Run(
-        either.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
+    switch (scheduler.passes().Run(
+        stop, [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
       case PassEnd::kComplete:
         return absl::OkStatus();
       case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
       case PassEnd::kOffline:
-        if (absl::Status status = WaitForConnection(*context_, either.get_token()); !status.ok()) {
-          return status;
-        }
+        if (absl::Status status = WaitForConnection(*context_, stop); !status.ok()) return status;
     }
   }
 }

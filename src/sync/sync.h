@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/mutex.h"
@@ -31,9 +32,10 @@ class Sync {
   Sync& operator=(const Sync&) = delete;
 
   // Brings sync to `config`; one equal to the last changes nothing. Uploads under way are ended,
-  // and their files stay. Waits for them until `deadline`.
-  absl::Status Reconfigure(const config::SyncConfig& config, MonotonicTime deadline)
-      DM_EXCLUDES(mutex_);
+  // and their files stay. Waits for them until `deadline`; if a thread has not ended by then,
+  // "sync" is added to `still_running`. An error: nothing is uploaded; the same config tries again.
+  absl::Status Reconfigure(const config::SyncConfig& config, MonotonicTime deadline,
+                           std::vector<std::string>* still_running = nullptr) DM_EXCLUDES(mutex_);
 
   // One pass; see DataManager::Sync.
   absl::Status SyncNow(Wait wait, std::stop_token stop) DM_EXCLUDES(mutex_);
@@ -64,9 +66,11 @@ class Sync {
   std::shared_ptr<Scheduler> current() const DM_EXCLUDES(mutex_);
   // Whether there is a cloud to upload to, and a scheduler to do it.
   absl::Status CheckRunning(const Scheduler* scheduler) const;
+  absl::Status HandOverAll(Scheduler& scheduler, const std::stop_token& stop);
   absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
   absl::Status Replace(const std::shared_ptr<Scheduler>& before, const config::SyncConfig& config,
-                       MonotonicTime deadline) DM_EXCLUDES(mutex_);
+                       MonotonicTime deadline, std::vector<std::string>* still_running)
+      DM_EXCLUDES(mutex_);
   absl::Status Stop(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
   const std::shared_ptr<SyncContext> context_;

@@ -481,6 +481,36 @@ TEST_F(CaptureTest, FlushGivesUpOnADiskThatHangs) {
   EXPECT_TRUE(capture_->Flush(PatienceEnds(), {}).ok());
 }
 
+TEST_F(CaptureTest, FlushNamesAFileThatCannotBePublishedAndWhy) {
+  AddSensor("good");
+  AddSensor("bad");
+  Reconfigure();
+  ASSERT_TRUE(WaitForCaptured("good"));
+  ASSERT_TRUE(WaitForCaptured("bad"));
+  ASSERT_TRUE(Block("bad"));
+  const std::vector<std::string> bad = FilesBelow(config_.directory + "/rdk_component_sensor/bad");
+  ASSERT_EQ(bad.size(), 1U);
+  world_->ops.Fail(Call::kRename, EACCES, FaultyFileOps::kAlways, bad.front());
+  const absl::Status status = capture_->Flush(PatienceEnds(), {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+  EXPECT_NE(status.message().find(bad.front()), std::string::npos) << status;
+  EXPECT_NE(status.message().find("Permission denied"), std::string::npos) << status;
+  EXPECT_GE(CapturedOf("good").size(), 3U);
+  EXPECT_TRUE(capture_->Flush(PatienceEnds(), {}).ok()) << "nothing else is open";
+  world_->ops.Heal();
+}
+
+TEST_F(CaptureTest, FlushIsNotOkWhileARecordIsBeingWritten) {
+  AddSensor("a");
+  Reconfigure();
+  ASSERT_TRUE(WaitForCaptured("a"));
+  world_->ops.write_gate().Close();
+  ASSERT_TRUE(WaitUntil([&] { return world_->ops.write_gate().waiting() == 1; }));
+  EXPECT_EQ(capture_->Flush(In(milliseconds(5)), {}).code(), absl::StatusCode::kDeadlineExceeded);
+  world_->ops.write_gate().Open();
+  EXPECT_TRUE(capture_->Flush(PatienceEnds(), {}).ok());
+}
+
 TEST_F(CaptureTest, FlushMayComeWhileReconfigureGoesOn) {
   AddSensor("a");
   AddSensor("b");

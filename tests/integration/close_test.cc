@@ -343,7 +343,7 @@ TEST_F(CloseTest, CallsFromInsideASourceAreRefused) {
     out.Set("captured", StatsOf("curious").captured);  // Reading is allowed.
     const std::lock_guard lock(mutex);
     answers.push_back(manager_->Sync());
-    answers.push_back(manager_->Reconfigure({}, {}));
+    answers.push_back(manager_->Reconfigure({}, {}).status());
     answers.push_back(manager_->Close());
     return absl::OkStatus();
   });
@@ -423,7 +423,7 @@ TEST_F(CloseTest, UnderCallsOfEveryKind) {
     for (const Config* config : {&config_, &other}) {
       callers.emplace_back([&, config](const std::stop_token& stop) {
         while (!stop.stop_requested()) {
-          const absl::Status status = manager_->Reconfigure(*config, sources_);
+          const absl::Status status = manager_->Reconfigure(*config, sources_).status();
           EXPECT_TRUE(fits(status)) << status;
           ++changes;
         }

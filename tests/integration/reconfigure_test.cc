@@ -19,6 +19,14 @@ class ReconfigureTest : public World {
     }));
     return files.empty() ? "" : files[0];
   }
+  // What the last Reconfigure refused: names and codes.
+  std::vector<std::pair<std::string, absl::StatusCode>> Refused() const {
+    std::vector<std::pair<std::string, absl::StatusCode>> all;
+    for (const ReconfigureResult::Refused& one : result_.refused) {
+      all.emplace_back(one.name, one.status.code());
+    }
+    return all;
+  }
   // Its collector has gone on: the same thread, the same file.
   void ExpectUntouched(const std::string& name, const std::string& file) {
     EXPECT_TRUE(WaitForMore(name, 2));
@@ -267,6 +275,15 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
   AddCollector("eye", 100, kCamera, "Readings");
   Start();
   ASSERT_TRUE(WaitForCaptured("good", 3));
+  using enum absl::StatusCode;
+  const std::vector<std::pair<std::string, absl::StatusCode>> refused = {
+      {"rdk:component:sensor/good Readings", kInvalidArgument},
+      {"rdk:component:sensor/good Redaings", kInvalidArgument},
+      {"rdk:component:sensor/missing Readings", kNotFound},
+      {"rdk:component:sensor/negative Readings", kInvalidArgument},
+      {"rdk:component:camera/eye Readings", kInvalidArgument}};
+  EXPECT_EQ(Refused(), refused);
+  EXPECT_TRUE(result_.still_running.empty());
 
   const std::vector<CollectorStats> stats = manager_->Stats().collectors;
   ASSERT_EQ(stats.size(), 6U);
@@ -278,6 +295,7 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
   for (size_t i = 1; i < stats.size(); ++i) {
     EXPECT_EQ(stats[i].state, CollectorState::kRefused) << i;
     EXPECT_TRUE(Has(stats[i].reason, reasons[i - 1]));
+    EXPECT_EQ(result_.refused[i - 1].status.message(), stats[i].reason);
     EXPECT_TRUE(WaitUntil([&] { return log_.Count(reasons[i - 1], LogLevel::kError) == 1; })) << i;
   }
   EXPECT_TRUE(WaitForLog("collector rdk:component:sensor/missing Readings refused"));
@@ -286,11 +304,36 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
   const std::string file = OpenFileOf("good");
   sources_.AddReadings(kSensor, "missing", NumberedReadings("missing"));
   ASSERT_TRUE(IsOk(Reconfigure()));
+  EXPECT_EQ(result_.refused.size(), 4U) << "the others are refused again";
   ASSERT_TRUE(WaitForCaptured("missing", 2));
   ExpectUntouched("good", file);
   Drain();
   ExpectArrivedOnce("good");
   ExpectArrivedOnce("missing");
+}
+
+TEST_F(ReconfigureTest, SensorsThatAreNotThereAreRefusedWhileTheRestRuns) {
+  AddSensor("cpu", 100);
+  config_.capture_control_sensor = {.name = "nowhere", .key = "controls"};
+  config_.selective_syncer_name = "nobody";
+  Start();
+  const std::vector<std::pair<std::string, absl::StatusCode>> refused = {
+      {"capture_control_sensor", absl::StatusCode::kNotFound},
+      {"selective_syncer_name", absl::StatusCode::kNotFound}};
+  EXPECT_EQ(Refused(), refused);
+  EXPECT_TRUE(WaitForCaptured("cpu", 2));
+}
+
+TEST_F(ReconfigureTest, ASensorThatHangsIsStillRunning) {
+  config_.sync_disabled = false;
+  sources_.AddReadings(kSensor, "asked", Hanging("asked"));
+  config_.selective_syncer_name = "asked";
+  gate_->Close();
+  Start();
+  ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
+  config_.selective_syncer_name = "";
+  ASSERT_TRUE(IsOk(Reconfigure()));
+  EXPECT_EQ(result_.still_running, std::vector<std::string>{"sensor asked"});
 }
 
 TEST_F(ReconfigureTest, AHangingSourceIsShownAsStoppingAndItsSuccessorStarts) {
@@ -304,6 +347,11 @@ TEST_F(ReconfigureTest, AHangingSourceIsShownAsStoppingAndItsSuccessorStarts) {
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(IsOk(Reconfigure()));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  const std::vector<std::string> stuck = {"rdk:component:sensor/stuck Readings"};
+  EXPECT_EQ(result_.still_running, stuck);
+  EXPECT_TRUE(result_.refused.empty());
+  ASSERT_TRUE(IsOk(Reconfigure()));
+  EXPECT_EQ(result_.still_running, stuck) << "a further call says so too";
   ASSERT_TRUE(WaitUntil([&] { return Returned("successor") >= 2; }));
   EXPECT_TRUE(WaitForMore("cpu", 2));
   const auto stopping = [&] {
@@ -317,6 +365,8 @@ TEST_F(ReconfigureTest, AHangingSourceIsShownAsStoppingAndItsSuccessorStarts) {
   gate_->Open();
   EXPECT_TRUE(WaitUntil([&] { return stopping() == 0; }));
   EXPECT_EQ(Returned("stuck"), before);
+  ASSERT_TRUE(IsOk(Reconfigure()));
+  EXPECT_TRUE(result_.still_running.empty());
   EXPECT_TRUE(IsOk(manager_->Close()));
 }
 

@@ -285,7 +285,11 @@ class World : public ::testing::Test {
     ASSERT_TRUE(manager.ok()) << manager.status();
     manager_ = *std::move(manager);
   }
-  absl::Status Reconfigure() { return manager_->Reconfigure(config_, sources_); }
+  absl::Status Reconfigure() {
+    absl::StatusOr<ReconfigureResult> result = manager_->Reconfigure(config_, sources_);
+    result_ = result.ok() ? *std::move(result) : ReconfigureResult{};
+    return result.status();
+  }
   // Server, manager and config.
   void Start() {
     if (server_ == nullptr) {
@@ -371,6 +375,7 @@ class World : public ::testing::Test {
   Sources sources_;
   Config config_;
   std::unique_ptr<DataManager> manager_;
+  ReconfigureResult result_;  // Of the last Reconfigure.
 
  private:
   const ingest::IngestStore* StoreOf() const {

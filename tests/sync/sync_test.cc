@@ -480,6 +480,19 @@ TEST_F(SyncTest, CloseEndsEverythingAtOnceAndLeavesTheFiles) {
   EXPECT_EQ(server_->stored_count(), 0U);
 }
 
+TEST_F(SyncTest, AFailedFlushIsTheStatusOfACallThatUploadedTheRest) {
+  options_.flush = [](MonotonicTime, std::stop_token) {
+    return absl::PermissionDeniedError("flush: cannot publish x.prog");
+  };
+  for (const Wait wait : {Wait::kUploaded, Wait::kHandedOver}) {
+    Capture("arm", 1);
+    if (wait == Wait::kUploaded) Start();
+    EXPECT_EQ(sync_->SyncNow(wait, {}),
+              absl::PermissionDeniedError("flush: cannot publish x.prog"));
+    EXPECT_TRUE(WaitUntil([&] { return OnDisk() == ""; }));
+  }
+}
+
 TEST_F(SyncTest, CloseEndsAStreamAndAFlush) {
   Drop("big.bin", Noise(2000000));
   std::atomic<bool> flushing{false};

@@ -33,9 +33,9 @@ int main(int argc, char** argv) {
                                .name = "wheel",
                                .method = "TicksCount",
                                .capture_frequency_hz = 200});
-  absl::Status status = (*manager)->Reconfigure(config, sources);
-  if (!status.ok()) {
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  const auto result = (*manager)->Reconfigure(config, sources);
+  if (!result.ok() || !result->refused.empty()) {
+    std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
     return 1;
   }
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     if (std::chrono::steady_clock::now() > deadline) return 1;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  status = (*manager)->Close();
+  const absl::Status status = (*manager)->Close();
   std::printf("captured at least 3 records of each: %s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;
 }
