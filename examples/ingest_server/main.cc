@@ -1,12 +1,21 @@
 // ingest_server: a server to upload to, for demos and tests. See kUsage.
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "console/console.h"
 #include "ingest_server/options.h"
 #include "ingest_server/server.h"
 #include "standard_streams.h"
@@ -15,21 +24,96 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
+// Sent to the main thread when the server has started, or has not.
+constexpr int kStarted = SIGUSR1;
+// How long lines may take to be read.
+constexpr std::chrono::milliseconds kPrintLimit{500};
 
-int Fail(const absl::Status& status, int code) {
-  std::fprintf(stderr, "ingest_server: %s\n", std::string(status.message()).c_str());
-  if (code == kWrongUsage) std::fputs("Try ingest_server --help.\n", stderr);
-  return code;
+// The program, once its command line is right. The main thread waits for signals and for nothing
+// else: files may be FIFOs that nobody writes, and outputs pipes that nobody reads.
+class Program {
+ public:
+  explicit Program(ingest::Options options) : options_(std::move(options)) {}
+
+  // Returns the exit status.
+  int Run(const sigset_t& signals);
+
+ private:
+  struct Starting {
+    std::mutex mutex;
+    std::optional<absl::StatusOr<std::unique_ptr<ingest::IngestServer>>> server;
+  };
+
+  void Say(const std::string& text) { errors_.Print(absl::StrCat("ingest_server: ", text, "\n")); }
+  void Reload(ingest::IngestServer& server);
+  void SayFaults(const ingest::FaultCounts& faults);
+  // Ends the process if a thread hangs, for which exit would wait.
+  int End(int status) {
+    const bool printed = output_.Finish(kPrintLimit);
+    if (errors_.Finish(kPrintLimit) && printed && !hangs_) return status;
+    ::_exit(status);
+  }
+
+  ingest::Options options_;
+  console::Console output_{STDOUT_FILENO};
+  console::Console errors_{STDERR_FILENO};
+  std::atomic<bool> hangs_ = false;
+};
+
+int Program::Run(const sigset_t& signals) {
+  const std::string store = options_.server.store;
+  const auto starting = std::make_shared<Starting>();
+  std::thread thread([starting, server_options = options_.server, main = ::pthread_self()] {
+    auto server = ingest::IngestServer::Start(server_options);
+    const std::lock_guard lock(starting->mutex);
+    starting->server = std::move(server);
+    ::pthread_kill(main, kStarted);
+  });
+  int signal = 0;
+  bool reload = false;
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload = true;
+  if (signal != kStarted) {
+    thread.detach();
+    hangs_ = true;
+    return End(0);
+  }
+  thread.join();
+  absl::StatusOr<std::unique_ptr<ingest::IngestServer>> started = *std::move(starting->server);
+  if (!started.ok()) {
+    Say(std::string(started.status().message()));
+    return End(kFailed);
+  }
+  ingest::IngestServer& server = **started;
+  if (options_.print_port) {
+    output_.Print(absl::StrCat(server.port(), "\n"));
+    output_.Finish(kPrintLimit);
+  }
+  Say(absl::StrCat("listening on ", server.address(), ", storing in ", store));
+  if (reload) Reload(server);
+  while (sigwait(&signals, &signal) == 0 && (signal == SIGHUP || signal == kStarted)) {
+    if (signal == SIGHUP) Reload(server);
+  }
+  server.Shutdown();
+  SayFaults(server.fault_counts());
+  Say("stopped");
+  return End(0);
 }
 
-void Reload(ingest::IngestServer& server) {
-  const absl::StatusOr<size_t> count = server.ReloadCredentials();
-  if (count.ok()) {
-    std::fprintf(stderr, "ingest_server: credentials read again: %zu\n", *count);
-  } else {
-    std::fprintf(stderr, "ingest_server: credentials not read again, the former ones stay: %s\n",
-                 std::string(count.status().message()).c_str());
-  }
+void Program::Reload(ingest::IngestServer& server) {
+  if (hangs_.exchange(true)) return Say("credentials are still being read");
+  std::thread([this, &server] {
+    const absl::StatusOr<size_t> count = server.ReloadCredentials();
+    Say(count.ok() ? absl::StrCat("credentials read again: ", *count)
+                   : absl::StrCat("credentials not read again, the former ones stay: ",
+                                  std::string(count.status().message())));
+    hangs_ = false;
+  }).detach();
+}
+
+void Program::SayFaults(const ingest::FaultCounts& faults) {
+  if (faults.failures + faults.stalls + faults.drops == 0) return;
+  Say(absl::StrCat("faults: failures=", faults.failures, " stalls=", faults.stalls,
+                   " drops=", faults.drops));
 }
 
 }  // namespace
@@ -38,7 +122,11 @@ int main(int argc, char** argv) {
   OpenClosedStandardStreams();
   absl::StatusOr<ingest::Options> options =
       ingest::ParseOptions(std::vector<std::string>(argv + 1, argv + argc));
-  if (!options.ok()) return Fail(options.status(), kWrongUsage);
+  if (!options.ok()) {
+    std::fprintf(stderr, "ingest_server: %s\nTry ingest_server --help.\n",
+                 std::string(options.status().message()).c_str());
+    return kWrongUsage;
+  }
   if (options->help) {
     std::fputs(ingest::kUsage, stdout);
     return 0;
@@ -47,32 +135,9 @@ int main(int argc, char** argv) {
   // Before any thread, so that all inherit it and the signals wait for sigwait.
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGHUP);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, kStarted}) sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   // gRPC's own words on a port in use are no help; ours follow. Whoever sets it keeps it.
   setenv("GRPC_VERBOSITY", "NONE", 0);
-
-  const std::string store = options->server.store;
-  auto server = ingest::IngestServer::Start(std::move(options->server));
-  if (!server.ok()) return Fail(server.status(), kFailed);
-  if (options->print_port) {
-    std::printf("%d\n", (*server)->port());
-    std::fflush(stdout);
-  }
-  std::fprintf(stderr, "ingest_server: listening on %s, storing in %s\n",
-               (*server)->address().c_str(), store.c_str());
-  int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) Reload(**server);
-  (*server)->Shutdown();
-  const ingest::FaultCounts faults = (*server)->fault_counts();
-  if (faults.failures + faults.stalls + faults.drops > 0) {
-    std::fprintf(stderr, "ingest_server: faults: failures=%llu stalls=%llu drops=%llu\n",
-                 static_cast<unsigned long long>(faults.failures),
-                 static_cast<unsigned long long>(faults.stalls),
-                 static_cast<unsigned long long>(faults.drops));
-  }
-  std::fputs("ingest_server: stopped\n", stderr);
-  return 0;
+  return Program(*std::move(options)).Run(signals);
 }
