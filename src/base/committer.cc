@@ -21,11 +21,8 @@ constexpr std::chrono::minutes kMethodAge{1};
 constexpr unsigned kWriteAndWait =
     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 
-// What a file system answers that does not know a call, though it does what it can by itself.
-bool IsUnsupported(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
-
 absl::Status FlushFile(FileOps& ops, const Committer::File& file) {
-  if (ops.Fdatasync(file.descriptor->get()) == 0 || IsUnsupported(errno)) return absl::OkStatus();
+  if (ops.Fdatasync(file.descriptor->get()) == 0) return absl::OkStatus();
   return ErrnoStatus(errno, "flush", file.path);
 }
 

@@ -47,8 +47,8 @@ TEST(WeakFileSystemCaptureTest, EverythingIsPublishedAndNothingLogged) {
   EXPECT_TRUE(one.WaitForCaptured(10));
   one.Close();
   one.ExpectAllKept(temp.path());
-  EXPECT_EQ(one.capture().keeper().unflushed(), 0U);
-  EXPECT_EQ(one.capture().keeper().failed_flushes(), 0U);
+  EXPECT_EQ(one.capture().keeper().counters().unflushed.load(), 0U);
+  EXPECT_EQ(one.capture().keeper().counters().failed_flushes.load(), 0U);
   EXPECT_EQ(one.log().Count("", LogLevel::kError), 0U) << one.log().Text();
   EXPECT_EQ(one.log().Count("", LogLevel::kWarning), 0U) << one.log().Text();
 }
@@ -66,14 +66,14 @@ TEST(WeakFileSystemCaptureTest, WhatADeadProcessLeftIsRecoveredByItsAgeAndWhatIs
   ASSERT_TRUE((*ours)->Append("\3\032\1x").ok());
   const std::string path = (*ours)->path();
   const auto outcome = [&](const std::string& file) {
-    const auto recovery = recoverer.Recover(file);
+    const auto recovery = recoverer.Recover(temp.path(), file);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
     return recovery->outcome;
   };
   EXPECT_EQ(outcome(dead), capture_file::RecoveryOutcome::kInUse);
   EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kInUse);
   clock.Advance(std::chrono::minutes(5));
-  EXPECT_EQ(outcome(dead), capture_file::RecoveryOutcome::kPublished);
+  EXPECT_EQ(outcome(dead), capture_file::RecoveryOutcome::kRecovered);
   EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kInUse);
   clock.Advance(std::chrono::minutes(5));
   EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kInUse)
@@ -81,7 +81,7 @@ TEST(WeakFileSystemCaptureTest, WhatADeadProcessLeftIsRecoveredByItsAgeAndWhatIs
   ours->reset();
   EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kInUse);
   clock.Advance(std::chrono::minutes(5));
-  EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kPublished);
+  EXPECT_EQ(outcome(path), capture_file::RecoveryOutcome::kRecovered);
 }
 
 TEST(WeakFileSystemCaptureTest, SequencesAreWrittenAndEnded) {

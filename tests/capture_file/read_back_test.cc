@@ -321,7 +321,7 @@ TEST_F(ReadBackTest, RecoveryTakesNoCopyThatIsNotKnownToBeWhole) {
   WriteFile(Kept(), TabularFile(2));
   Recoverer recoverer(ops_, Clock::System());
   for (int attempt = 0; attempt < 2; ++attempt) {
-    const auto recovery = recoverer.Recover(Kept());
+    const auto recovery = recoverer.Recover(temp_.path(), Kept());
     ASSERT_TRUE(recovery.ok()) << recovery.status();
     EXPECT_EQ(recovery->outcome, RecoveryOutcome::kNotOurs);
     EXPECT_EQ(ReadFile(Kept()), TabularFile(2));

@@ -82,8 +82,8 @@ class FuseTest : public SyncFixture, public ::testing::WithParamInterface<Kind> 
     EXPECT_TRUE(capture_->Close(PatienceEnds(), PatienceEnds()).ok());
     const CollectorStats stats = capture_->Stats().at(0);
     EXPECT_EQ(stats.dropped.total(), 0U) << stats.last_error;
-    EXPECT_EQ(capture_->keeper().lost(), 0U);
-    EXPECT_EQ(capture_->keeper().failed_flushes(), 0U);
+    EXPECT_EQ(capture_->keeper().counters().lost.load(), 0U);
+    EXPECT_EQ(capture_->keeper().counters().failed_flushes.load(), 0U);
     captured_count_ = stats.captured;
     capture_.reset();
   }
@@ -168,7 +168,7 @@ TEST_P(FuseTest, WhatAKilledProcessLeftIsRecovered) {
     // Destroyed unpublished, as by a kill.
   }
   StartCapture({Collector("it")});
-  EXPECT_TRUE(WaitUntil([&] { return capture_->keeper().recovered() == 1; })) << log_.Text();
+  EXPECT_TRUE(WaitUntil([&] { return capture_->keeper().counters().recovered.load() == 1; })) << log_.Text();
 }
 
 TEST_P(FuseTest, AnOpenFileThatIsRemovedLosesNoRecord) {

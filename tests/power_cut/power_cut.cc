@@ -72,7 +72,7 @@ class Robot {
     });
     config.collectors.push_back(
         {.api = kApi, .name = kPulse, .method = "Readings", .capture_frequency_hz = 20});
-    const absl::Status status = manager_->Reconfigure(config, sources);
+    const absl::Status status = manager_->Reconfigure(config, sources).status();
     Require(status.ok(), status.ToString());
   }
 
