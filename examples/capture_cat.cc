@@ -208,7 +208,7 @@ bool PrintFile(const std::string& path, Mode mode) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  OpenClosedStandardStreams();
+  OpenClosedStandardStreams(argv);
   Mode mode = Mode::kText;
   std::vector<std::string> paths;
   for (int i = 1; i < argc; ++i) {

@@ -3,15 +3,29 @@
 #define DATAMANAGER_EXAMPLES_STANDARD_STREAMS_H_
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // Opens /dev/null in the place of each standard stream that is closed, so that no file or socket
 // gets its number and receives what the program prints. To be called first in main().
-inline void OpenClosedStandardStreams() {
+//
+// A library may have taken such a number before main(), as gRPC does for an eventfd of its own: it
+// shows by what it is, since no shell hands out a descriptor that belongs to no file. The program is
+// then begun again, with the streams in place.
+inline void OpenClosedStandardStreams(char** argv) {
+  bool taken = false;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    // The lowest free number is this one.
-    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) {
+      // The lowest free number is this one.
+      static_cast<void>(::open("/dev/null", O_RDWR));
+    } else if ((info.st_mode & S_IFMT) == 0) {
+      const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      static_cast<void>(::dup2(null, fd));
+      taken = true;
+    }
   }
+  if (taken) ::execv("/proc/self/exe", argv);
 }
 
 #endif  // DATAMANAGER_EXAMPLES_STANDARD_STREAMS_H_

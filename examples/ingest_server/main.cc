@@ -119,7 +119,7 @@ void Program::SayFaults(const ingest::FaultCounts& faults) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  OpenClosedStandardStreams();
+  OpenClosedStandardStreams(argv);
   absl::StatusOr<ingest::Options> options =
       ingest::ParseOptions(std::vector<std::string>(argv + 1, argv + argc));
   if (!options.ok()) {

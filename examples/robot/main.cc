@@ -10,7 +10,7 @@
 #include "standard_streams.h"
 
 int main(int argc, char** argv) {
-  OpenClosedStandardStreams();
+  OpenClosedStandardStreams(argv);
   const char* const robot_log = std::getenv("ROBOT_LOG");  // NOLINT(concurrency-mt-unsafe)
   const absl::StatusOr<robot::Options> options = robot::ParseOptions(
       std::vector<std::string>(argv + 1, argv + argc), robot_log == nullptr ? "" : robot_log);
