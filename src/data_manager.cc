@@ -155,6 +155,8 @@ absl::StatusOr<ReconfigureResult> Implementation::Apply(const Config& config,
     capture_dir_ = effective->capture.directory;
   }
   // Close overtakes: it waits for no step that has not begun.
+  // Capture, the disk's threads and sync have the limit each: a source that hangs must not cost the
+  // others the time that they need to end.
   const MonotonicTime deadline = Now() + kReconfigureLimit;
   if (Closing()) return Closed();
   absl::Status captured = Guarded("capture", [&] {
@@ -182,11 +184,12 @@ absl::StatusOr<ReconfigureResult> Implementation::Apply(const Config& config,
     result.refused.push_back({part, std::move(status)});
   };
   absl::Status watched = Guarded("disk", [&] {
-    return disk_.Reconfigure(effective->sync, effective->retention, deadline,
+    return disk_.Reconfigure(effective->sync, effective->retention, Now() + kReconfigureLimit,
                              &result.still_running);
   });
-  absl::Status synced = Guarded(
-      "sync", [&] { return sync_->Reconfigure(effective->sync, deadline, &result.still_running); });
+  absl::Status synced = Guarded("sync", [&] {
+    return sync_->Reconfigure(effective->sync, Now() + kReconfigureLimit, &result.still_running);
+  });
   if (Closing()) return Closed();
   refuse("capture", std::move(captured), "; not all collectors run");
   refuse("disk", std::move(watched), "; nothing is evicted, and its usage is not known");

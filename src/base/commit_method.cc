@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <fstream>
-#include <sstream>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/read_file.h"
 #include "base/strings.h"
 
 namespace datamanager {
@@ -80,13 +80,11 @@ constexpr auto kTracedExt4Options = std::to_array<std::string_view>({
 });
 
 bool AnchorHoldsOnExt4(const MountFacts& facts) {
-  if (!facts.ext4_has_journal || facts.ext4_has_fast_commits || !facts.ext4_options.has_value()) {
-    return false;
-  }
+  if (!facts.ext4_has_journal || facts.ext4_has_fast_commits) return false;
   // Fast commits show as another option, though under a name that differs from kernel to kernel.
   bool barrier = false;
   for (const absl::string_view option :
-       absl::StrSplit(*facts.ext4_options, absl::ByAnyChar("\n ,"), absl::SkipEmpty())) {
+       absl::StrSplit(facts.ext4_options, absl::ByAnyChar("\n ,"), absl::SkipEmpty())) {
     const std::string_view name = ToStd(option.substr(0, option.find('=')));
     if (std::find(kTracedExt4Options.begin(), kTracedExt4Options.end(), name) ==
         kTracedExt4Options.end()) {
@@ -109,13 +107,9 @@ bool AnchorHoldsOnXfs(const MountFacts& facts) {
   return true;
 }
 
-std::optional<std::string> ReadSmallFile(const std::string& path) {
-  const std::ifstream file(path);
-  if (!file) return std::nullopt;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+// A file of /proc or /sys; empty if it cannot be read.
+constexpr size_t kEnough = 1 << 20;
+std::string ReadText(const std::string& path) { return ReadFile(path, kEnough).value_or(""); }
 
 // What lies behind a link, without its directory.
 std::string LinkedName(const std::string& path) {
@@ -143,10 +137,10 @@ int64_t MountIdOf(int fd) {
     return static_cast<int64_t>(info.stx_mnt_id);
   }
   // Kernels before 5.8.
-  std::ifstream text(absl::StrCat("/proc/self/fdinfo/", fd));
-  for (std::string line; std::getline(text, line);) {
+  const std::string text = ReadText(absl::StrCat("/proc/self/fdinfo/", fd));
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     int64_t id = 0;
-    if (line.rfind("mnt_id:", 0) == 0 && absl::SimpleAtoi(line.substr(7), &id)) return id;
+    if (absl::StartsWith(line, "mnt_id:") && absl::SimpleAtoi(line.substr(7), &id)) return id;
   }
   return -1;
 }
@@ -156,8 +150,8 @@ std::optional<MountFacts> FindMount(int fd) {
   if (id < 0) return std::nullopt;
   // A line: id parent major:minor root mount-point options [optional fields] - type source
   // super-options; see proc(5). Spaces within a field are written as \040.
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
+  const std::string mounts = ReadText("/proc/self/mountinfo");
+  for (const absl::string_view line : absl::StrSplit(mounts, '\n')) {
     const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
     const auto separator = std::find(fields.begin(), fields.end(), "-");
     int64_t own = 0;
@@ -169,11 +163,10 @@ std::optional<MountFacts> FindMount(int fd) {
     if (facts.type == "ext4") {
       const std::string device = LinkedName(absl::StrCat("/sys/dev/block/", fields[2]));
       if (!device.empty()) {
-        facts.ext4_options = ReadSmallFile(absl::StrCat("/proc/fs/ext4/", device, "/options"));
-        const std::optional<std::string> commits =
-            ReadSmallFile(absl::StrCat("/proc/fs/ext4/", device, "/fc_info"));
+        facts.ext4_options = ReadText(absl::StrCat("/proc/fs/ext4/", device, "/options"));
+        const std::string commits = ReadText(absl::StrCat("/proc/fs/ext4/", device, "/fc_info"));
         facts.ext4_has_fast_commits =
-            commits.has_value() && commits->find("\n0 commits") == std::string::npos;
+            !commits.empty() && commits.find("\n0 commits") == std::string::npos;
         // Inode 8 is the journal within the file system.
         facts.ext4_has_journal =
             ::access(absl::StrCat("/proc/fs/jbd2/", device, "-8").c_str(), F_OK) == 0;

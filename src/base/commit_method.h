@@ -34,8 +34,8 @@ inline constexpr size_t kWholeFrom = 8;
 struct MountFacts {
   std::string type;           // As in /proc/filesystems.
   std::string super_options;  // Of the file system, as in mountinfo: comma-separated.
-  // /proc/fs/ext4/<device>/options, one a line; nullopt where it cannot be read.
-  std::optional<std::string> ext4_options;
+  // /proc/fs/ext4/<device>/options, one a line; empty where it cannot be read.
+  std::string ext4_options;
   bool ext4_has_journal = false;       // On the same device.
   bool ext4_has_fast_commits = false;  // It has made some, by /proc/fs/ext4/<device>/fc_info.
 };

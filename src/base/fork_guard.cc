@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/unique_fd.h"
+
 namespace datamanager {
 namespace {
 
@@ -24,14 +26,15 @@ std::atomic<size_t> words_in_use{0};
 
 // Only what is safe after the fork of a process with threads.
 void ReplaceInChild() {
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  const int null = AboveStandardStreams(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const size_t words = words_in_use.load(std::memory_order_acquire);
   for (size_t word = 0; word < words; ++word) {
     uint64_t bits = guarded[word].exchange(0, std::memory_order_acq_rel);
     for (size_t bit = 0; bits != 0; ++bit, bits >>= 1) {
       if ((bits & 1) == 0) continue;
       const int fd = static_cast<int>(word * kBitsPerWord + bit);
-      if (null < 0 || ::dup3(null, fd, O_CLOEXEC) < 0) ::close(fd);
+      if (null < 0 || ::dup3(null, fd, O_CLOEXEC) < 0)
+        ::close(fd);
     }
   }
   if (null >= 0) ::close(null);

@@ -44,7 +44,7 @@ TEST(CommitMethodTest, FlushesEachFileOnExt4WhereTheJournalIsNoProof) {
   facts.ext4_has_journal = false;
   EXPECT_EQ(CommitMethodOf(facts), CommitMethod::kEach) << "no journal, or on another device";
   facts = Ext4();
-  facts.ext4_options = std::nullopt;
+  facts.ext4_options = "";
   EXPECT_EQ(CommitMethodOf(facts), CommitMethod::kEach) << "a container hides the options";
   facts = Ext4();
   facts.ext4_has_fast_commits = true;

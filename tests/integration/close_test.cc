@@ -215,7 +215,7 @@ TEST_F(CloseTest, ADiskThatHangsIsSaidAndHoldsUpNothing) {
   disk.fdatasync_gate().Close();
   absl::Status synced;
   std::jthread sync([&] { synced = SyncAll(); });
-  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() >= 1; }));
   ASSERT_TRUE(WaitForMore("cpu", 3));
 
   absl::Status result;
@@ -298,7 +298,7 @@ TEST_F(CloseTest, WithEverythingAtOnce) {
   ASSERT_TRUE(WaitUntil([&] { return gate_->waiting() == 1; }));
   // the disk hangs, and with it the flush of a call of Sync,
   disk.fdatasync_gate().Close();
-  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return disk.fdatasync_gate().waiting() >= 1; }));
   absl::Status synced;
   std::jthread sync([&] { synced = SyncAll(); });
   // and a Reconfigure waits for the source.

@@ -2,7 +2,7 @@
 # The library obtains descriptors in one place, which keeps them above those of the standard streams:
 # what else opens one wraps the call in AboveStandardStreams. Usage: descriptors.sh SOURCE_DIR
 set -euo pipefail
-calls='::(open|open64|openat|creat|dup|dup2|dup3|opendir|socket|socketpair|accept|accept4|eventfd|pipe|pipe2|epoll_create1?|timerfd_create|signalfd|inotify_init1?|memfd_create|fopen|fdopen|tmpfile|mkstemp|mkostemp|pidfd_open)\('
+calls='::(open|open64|openat|creat|dup|opendir|socket|socketpair|accept|accept4|eventfd|pipe|pipe2|epoll_create1?|timerfd_create|signalfd|inotify_init1?|memfd_create|fopen|fdopen|tmpfile|mkstemp|mkostemp|pidfd_open)\('
 found=$(grep -rnE "(^|[^A-Za-z0-9_>])($calls|F_DUPFD|SYS_openat|[io]fstream )" "$1/src" "$1/include" |
   grep -vE '^[^:]*/src/base/(file_ops\.cc|unique_fd\.h):' | grep -v AboveStandardStreams || true)
 if [[ -n $found ]]; then

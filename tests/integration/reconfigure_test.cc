@@ -278,10 +278,10 @@ TEST_F(ReconfigureTest, AFaultyCollectorIsRefusedVisiblyWhileOthersRun) {
   using enum absl::StatusCode;
   const std::vector<std::pair<std::string, absl::StatusCode>> refused = {
       {"rdk:component:sensor/good Readings", kInvalidArgument},
-      {"rdk:component:sensor/good Redaings", kInvalidArgument},
+      {"rdk:component:sensor/good Redaings", kNotFound},
       {"rdk:component:sensor/missing Readings", kNotFound},
       {"rdk:component:sensor/negative Readings", kInvalidArgument},
-      {"rdk:component:camera/eye Readings", kInvalidArgument}};
+      {"rdk:component:camera/eye Readings", kNotFound}};
   EXPECT_EQ(Refused(), refused);
   EXPECT_TRUE(result_.still_running.empty());
 
