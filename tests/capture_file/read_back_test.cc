@@ -77,11 +77,21 @@ void Overwrite(const std::string& path, size_t offset, const std::string& bytes)
             static_cast<ssize_t>(bytes.size()));
 }
 
+// Of the kind of their payload, as the method is that capture asks.
+std::string MetadataFor(const std::vector<std::string>& records) {
+  testing::wire::DataCaptureMetadata metadata;
+  testing::wire::SensorData record;
+  EXPECT_TRUE(metadata.ParseFromString(TestMetadata()));
+  EXPECT_TRUE(records.empty() || record.ParseFromString(records.front()));
+  if (record.has_binary()) metadata.set_type(testing::wire::DATA_TYPE_BINARY_SENSOR);
+  return metadata.SerializeAsString();
+}
+
 class ReadBackTest : public ::testing::Test {
  protected:
   std::unique_ptr<Writer> Create(FileOps& ops, const std::vector<std::string>& records) {
     absl::StatusOr<std::unique_ptr<Writer>> writer =
-        Writer::Create(ops, directory_, kNow, TestMetadata());
+        Writer::Create(ops, directory_, kNow, MetadataFor(records));
     EXPECT_TRUE(writer.ok()) << writer.status();
     for (const std::string& record : records) {
       EXPECT_TRUE((*writer)->Append(Frame(record)).ok());
