@@ -111,7 +111,8 @@ struct Head {
     kHead,  // One, up to its payload.
   };
   Kind kind = Kind::kNone;
-  uint64_t end = 0;  // Of kHead: where the payload ends.
+  uint64_t end = 0;      // Of kHead: where the payload ends.
+  bool in_span = false;  // Of kHead: whether records of the file can have its times.
 };
 
 class Finder {
@@ -328,7 +329,7 @@ absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage
   for (uint64_t skipped = 1; skipped <= 5 && damage + skipped < size_; ++skipped) {
     absl::StatusOr<Head> head = HeadAt(damage + skipped);
     if (!head.ok()) return head.status();
-    if (head->kind != Head::Kind::kHead || head->end > size_) continue;
+    if (head->kind != Head::Kind::kHead || !head->in_span || head->end > size_) continue;
     absl::StatusOr<bool> another = HasFrameBefore(damage + 1, damage + skipped, head->end);
     if (!another.ok()) return another.status();
     if (*another) break;
@@ -448,7 +449,7 @@ absl::StatusOr<Head> Finder::HeadAt(uint64_t position) {
     return Head{.kind = like ? Head::Kind::kCut : Head::Kind::kNone};
   }
   const std::optional<RecordTimes> times = TimesOf(std::string_view(p, size));
-  if (!times.has_value() || !InSpan(*times)) return Head{};
+  if (!times.has_value()) return Head{};
   p += size;
   if (p == end) return Head{.kind = Head::Kind::kCut};
   if (*p != (binary_ ? kBinaryTag : kStructTag)) return Head{};
@@ -459,7 +460,8 @@ absl::StatusOr<Head> Finder::HeadAt(uint64_t position) {
   }
   if (size > MostBytes()) return Head{};
   return Head{.kind = Head::Kind::kHead,
-              .end = position + static_cast<uint64_t>(payload - begin) + size};
+              .end = position + static_cast<uint64_t>(payload - begin) + size,
+              .in_span = InSpan(*times)};
 }
 
 absl::StatusOr<std::optional<Extent>> Finder::MessageAt(uint64_t position) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -186,6 +187,23 @@ TEST_F(SalvageTest, TornTail_IsOneUnfinishedRecord_WhereverItIsCut) {
     EXPECT_EQ(salvage.whole_records, 19U);
     EXPECT_EQ(salvage.unfinished, (Extent{last.offset, size - last.offset})) << size;
     EXPECT_FALSE(salvage.must_keep()) << size;
+  }
+}
+
+// Also of a source that has a clock of its own, with nothing before it that would show it.
+TEST_F(SalvageTest, OnlyRecordCutOff_IsUnfinished_WhateverItsTimes) {
+  for (const int64_t millis : {int64_t{0}, -int64_t{86400000} * 365 * 20}) {
+    for (const bool binary : {false, true}) {
+      KnownFile file(binary ? BinaryMetadata() : TestMetadata());
+      const std::string content(10000, 'x');
+      file.Add(binary ? ImageAt(millis, content) : TextRecordAt(millis, content));
+      const Extent frame = file.frames.back();
+      for (uint64_t size = frame.offset + 1; size < frame.end(); size += 7) {
+        const Salvage salvage = Find(file.bytes.substr(0, size));
+        EXPECT_EQ(salvage.unfinished, (Extent{frame.offset, size - frame.offset}));
+        EXPECT_FALSE(salvage.must_keep()) << size << " " << millis << " " << binary;
+      }
+    }
   }
 }
 
@@ -386,6 +404,11 @@ TEST_F(SalvageTest, NearFrames_CostWorkThatGrowsWithTheFileOnly) {
 // Damages files in every way that media have, at random but the same each time.
 class SalvageFuzz : public SalvageTest, public ::testing::WithParamInterface<int> {
  protected:
+  // SALVAGE_ROUNDS says how many, for the soak.
+  static int Rounds() {
+    const char* const given = std::getenv("SALVAGE_ROUNDS");  // NOLINT(concurrency-mt-unsafe)
+    return given == nullptr ? 25 : std::atoi(given);
+  }
   uint64_t Random(uint64_t limit) { return random_() % limit; }
   std::string Noise(size_t size) {
     std::string noise(size, '\0');
@@ -450,7 +473,8 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
   enum Damage { kFlips, kZeroPages, kCut, kCutAndFlip, kCopiedPage, kDamages };
   uint64_t whole_frames = 0;
   uint64_t found_frames = 0;
-  for (int round = 0; round < 150; ++round) {
+  const int rounds = Rounds();
+  for (int round = 0; round < rounds; ++round) {
     const KnownFile file = Generate();
     std::string bytes = file.bytes;
     const auto damage = static_cast<Damage>(Random(kDamages));

@@ -1,4 +1,6 @@
 // What a killed process leaves in progress, and what a living one has open.
+#include "absl/strings/str_cat.h"
+#include "capture_file/format.h"
 #include "tests/integration/robot_world.h"
 
 namespace datamanager::testing {
@@ -45,7 +47,14 @@ TEST_F(LeftBehindTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   StartRobot("dead");
   robot_->Kill();
   const std::string path = OpenFileOf("dead");
-  WriteFile(path, ReadFile(path) + std::string(1, 100) + "half a record");
+  // What a kill in the middle of a write leaves: the first half of a record.
+  const std::string bytes = ReadFile(path);
+  uint64_t size = 0;
+  const char* record = bytes.data();
+  const char* const end = record + bytes.size();
+  record = capture_file::ReadVarint(record, end, &size) + size;  // Behind the metadata.
+  ASSERT_NE(capture_file::ReadVarint(record, end, &size), nullptr);
+  WriteFile(path, absl::StrCat(bytes, std::string(record, size / 2)));
   const std::string empty = DirectoryOf("dead") + "/2026-01-02T03_04_05.000006Z.prog";
   WriteFile(empty, "");
   Start();
@@ -55,6 +64,7 @@ TEST_F(LeftBehindTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   ExpectJournalArrives("dead");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
   EXPECT_TRUE(WaitForLog("bytes were no whole record"));
+  EXPECT_EQ(manager_->Stats().salvage.unfinished_records, 1U);
   EXPECT_TRUE(WaitForLog("left without a record by a process that ended"));
 }
 
