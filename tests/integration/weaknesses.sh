@@ -16,9 +16,9 @@ Loss and damage
   colliding names merge or replace files | WriterTest.TakesTheNextFreeMicrosecond WriterTest.PublishesOverNobody ClockJumpTest.NeverOverwritesAFile
   failed/ is overwritten | LocalFileTest.SettingAsideNeverOverwrites FailedFilesTest.NeverOverwrites
   `:` in capture_dir: capture and sync use different paths | PathAttackTest.CaptureDirectoryWithAColonAndSpaces
-  a cut tabular file is deleted after its good part was uploaded | UploadWorkerTest.OfACutFileTheWholeRecordsAreUploadedAndTheRestIsKept BadFileTest.CutItsWholeRecordsArriveAndTheRestIsKept
+  a cut tabular file is deleted after its good part was uploaded | UploadWorkerTest.CutFile_LosesOnlyTheRecordThatWasNeverFinished UploadWorkerTest.GarbageBehindRecords_IsKeptAndNeverComesBack BadFileTest.GarbageBehindWholeRecords_IsKept BadFileTest.DamagedInsideARecord_AllOthersArrive
   a cut picture is uploaded as if whole | BadFileTest.ACutPictureIsKeptAndNotSent
-  a zero-filled tail reads as empty records | UploadWorkerTest.AZeroFilledTailOfAPictureSendsThatOnce ReaderTest.TakesAZeroFilledTailForNoRecords UploadCaptureFileTest.AZeroFilledTailIsNoRecord RecoveryTest.CutsBeforeARecordWithZerosInside
+  a zero-filled tail reads as empty records | UploadWorkerTest.ZeroFilledTail_IsDropped ReaderTest.TakesAZeroFilledTailForNoRecords UploadCaptureFileTest.AZeroFilledTailIsNoRecord RecoveryTest.CutsBeforeARecordWithZerosInside_AndKeepsWhatFollows
   a corrupt length allocates 32 GiB | ReaderTest.BelievesNoLengthThatTheFileCannotHold UploadCaptureFileTest.AHugeLengthBehindARecordEndsTheFileThere
   a file changed or replaced during its upload is deleted | UploadWorkerTest.ChangedDuringTheUploadItStaysAndIsUploadedAgain UploadWorkerTest.ReplacedDuringTheUploadTheNewOneStaysAndIsUploaded UploadWorkerTest.OpenedForWritingDuringItsUploadItIsNotRemoved FaultSweep.FindsThatAChangedFileIsRemoved
   an interrupted dataset upload is found by nobody | DatasetUploadTest.ACancelledCallLeavesItToTheBackground DatasetUploadTest.ARestartUploadsWhatWaitedWithTheSameLabels
