@@ -384,17 +384,23 @@ TEST_F(UploadWorkerTest, GarbageBehindRecords_IsKeptAndNeverComesBack) {
   EXPECT_EQ(sync_->Salvage().kept_remainders.bytes, 7U);
 }
 
-// The figures of a robot: 297 records, of which the 54th has one bit flipped.
+// The figures of a robot: 297 records, of which the 54th has one bit flipped. They are as old as
+// the file says.
 TEST_F(UploadWorkerTest, OneFlippedBit_CostsItsRecord) {
   std::string bytes = Framed(TabularMetadata("arm"));
   uint64_t damage = 0;
+  uint64_t size = 0;
+  const auto now = static_cast<int>(std::chrono::system_clock::to_time_t(WallTime::clock::now()));
   std::string expected = "arm:";
   for (int i = 1; i <= 297; ++i) {
     if (i == 54) damage = bytes.size() + 1;
-    bytes += Framed(Reading(i));
-    if (i < 54) absl::StrAppend(&expected, i == 1 ? "" : ",", i);
-    if (i == 55) expected += " arm:55";
-    if (i > 55) absl::StrAppend(&expected, ",", i);
+    wire::SensorData record = Reading(i);
+    record.mutable_metadata()->clear_time_received();
+    record.mutable_metadata()->mutable_time_requested()->set_seconds(now);
+    record.mutable_metadata()->mutable_time_requested()->set_nanos(i * 1000000);
+    if (i == 54) size = Framed(record).size();
+    bytes += Framed(record);
+    if (i != 54) absl::StrAppend(&expected, i == 1 ? "" : ",", i);
   }
   bytes[damage] ^= 1;
   const std::string path = CaptureBytes("arm", bytes);
@@ -403,7 +409,7 @@ TEST_F(UploadWorkerTest, OneFlippedBit_CostsItsRecord) {
   EXPECT_EQ(Uploaded(), expected);
   EXPECT_EQ(OnDisk(), "failed/arm");
   EXPECT_EQ(ReadFile(capture_file::CutPath(capture_file::FailedPath(captured_, path), damage - 1)),
-            bytes.substr(damage - 1, Framed(Reading(54)).size()));
+            bytes.substr(damage - 1, size));
   EXPECT_EQ(sync_->Salvage().records, 243U);
 }
 
