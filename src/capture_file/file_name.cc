@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kDatasetUploadSuffix = ".upload";
 constexpr size_t kDigestSize = 32;
 constexpr std::string_view kCutMark = ".cut-at-";
+constexpr std::string_view kUnfinishedSuffix = ".part.prog";
 constexpr std::string_view kFurtherMark = ".further-at-";
 
 std::string Segment(std::string_view text) {
@@ -259,6 +260,15 @@ bool IsRemainder(std::string_view base_name) {
   if (mark == std::string_view::npos) return false;
   base_name.remove_prefix(mark + kCutMark.size());
   return !base_name.empty() && base_name[0] >= '0' && base_name[0] <= '9';
+}
+
+std::string UnfinishedRemainderName(std::string_view remainder_name) {
+  remainder_name.remove_suffix(kInProgressSuffix.size());
+  return absl::StrCat(ToAbsl(remainder_name), ToAbsl(kUnfinishedSuffix));
+}
+
+bool IsUnfinishedRemainder(std::string_view base_name) {
+  return base_name.ends_with(kUnfinishedSuffix) && IsRemainder(base_name);
 }
 
 std::string FurtherName(std::string_view base_name, uint64_t offset) {

@@ -5,6 +5,7 @@
 //   <root>/failed/<path below root>                           refused, or unreadable
 //   <path>.cut-at-<offset>.prog                               a remainder: what is no whole record
 //                                                             of a damaged file; nobody's
+//   <path>.cut-at-<offset>.part.prog                          a remainder being written
 //   <path>.further-at-<offset>.prog                           whole records from behind damage,
 //                                                             until the file is cut there
 //   <path>.read-back-<n>.prog                                 what can still be read after a failed
@@ -31,6 +32,9 @@
 //                         that is cut or removed: it becomes a complete file. Left behind by a dead
 //                         process: made again as long as the damaged file is uncut, and published
 //                         by recovery when that is cut or gone.
+//   remainder, unfinished who writes it, by flock. Left behind by a dead process, it is removed by
+//                         the next attempt, or with the next remainder below that root; beside its
+//                         file, where --repair writes it, by recovery.
 //   .prog, removed        its collector still: somebody took the name away. The keeper sees it
 //                         within a second and has it finished; the records, which can still be
 //                         read, are copied to a new file in the directory made again. One that was
@@ -109,6 +113,9 @@ std::optional<WallTime> ParseStamp(std::string_view base_name);
 std::string CutPath(std::string_view path, uint64_t offset);
 // Whether a base name is one of these, whole or still being written, or with a number.
 bool IsRemainder(std::string_view base_name);
+// The name of a remainder while it is being written: what it is taken from still stands.
+std::string UnfinishedRemainderName(std::string_view remainder_name);
+bool IsUnfinishedRemainder(std::string_view base_name);
 
 // The base name of the file that receives the whole records of `base_name` from behind the damage
 // at `offset`, until it is published.

@@ -32,7 +32,8 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& root, const std::
   const std::string_view name = BaseName(path);
   const std::optional<FurtherOf> further = ParseFurther(name);
   const std::optional<WallTime> begun = ParseStamp(further.has_value() ? further->base_name : name);
-  if (!IsInProgress(name) || !begun.has_value()) return Recovery{};
+  const bool unfinished_remainder = IsUnfinishedRemainder(name);
+  if (!IsInProgress(name) || (!begun.has_value() && !unfinished_remainder)) return Recovery{};
   if (further.has_value() && IsOfUncutFile(path, *further)) return Recovery{};
   absl::StatusOr<Claim> claim = ClaimFile(ops_, path);
   if (!claim.ok()) return claim.status();
@@ -54,6 +55,11 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& root, const std::
       break;
   }
   const auto size = static_cast<uint64_t>(claim->info.st_size);
+  if (unfinished_remainder) {
+    // What it was taken from is as it was.
+    if (ops_.Unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
+    return Recovery{.outcome = RecoveryOutcome::kRemovedEmpty, .cut_bytes = size};
+  }
   absl::StatusOr<Salvage> salvage = FindWholeRecords(ops_, claim->fd.get(), size,
                                                      {.begun = begun,
                                                       .changed = ModifiedAt(claim->info),
@@ -70,8 +76,7 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& root, const std::
     return recovery;
   }
   recovery.outcome = RecoveryOutcome::kRecovered;
-  recovery.file =
-      Writer::Adopt(ops_, path, std::move(claim->fd), claim->info, salvage->whole_end);
+  recovery.file = Writer::Adopt(ops_, path, std::move(claim->fd), claim->info, salvage->whole_end);
   return recovery;
 }
 

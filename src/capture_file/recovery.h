@@ -21,7 +21,7 @@ namespace datamanager::capture_file {
 
 enum class RecoveryOutcome : uint8_t {
   kRecovered,     // Cut where damage begins, if there is any: to be flushed and published.
-  kRemovedEmpty,  // It held no record, or none that is not in `further` or `remainder`.
+  kRemovedEmpty,  // It held no record, or none that is not elsewhere.
   kInUse,         // Somebody has it open, or may have; look again later.
   kJustWritten,   // Perhaps closed only to be renamed; look again in a second.
   kNotOurs,       // No name, no kind of file that capture makes.
@@ -30,11 +30,11 @@ enum class RecoveryOutcome : uint8_t {
 struct Recovery {
   RecoveryOutcome outcome = RecoveryOutcome::kNotOurs;
   std::unique_ptr<Writer> file;  // The recovered file, which holds its lock.
-  uint64_t cut_bytes = 0;  // What is no longer in it.
-  std::string damage;      // Of a damaged file: what was wrong.
-  std::string further;     // Where the whole records from behind the damage are published.
-  uint64_t salvaged = 0;   // How many they are.
-  std::string remainder;   // Where is kept what is neither whole nor zeros.
+  uint64_t cut_bytes = 0;        // What is no longer in it.
+  std::string damage;            // Of a damaged file: what was wrong.
+  std::string further;           // Where the whole records from behind the damage are published.
+  uint64_t salvaged = 0;         // How many they are.
+  std::string remainder;         // Where is kept what is neither whole nor zeros.
   uint64_t remainder_bytes = 0;
   bool unfinished = false;  // An unfinished last record was cut off, as a kill leaves one.
 };

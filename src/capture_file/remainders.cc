@@ -31,13 +31,26 @@ std::string NameOf(std::string_view base_name, uint64_t offset) {
   return CutPath(base_name.substr(0, NAME_MAX - end), offset);
 }
 
-// That name with a word before its suffix.
-std::string WithWord(std::string_view name, std::string_view word) {
-  name.remove_suffix(kInProgressSuffix.size());
-  return absl::StrCat(ToAbsl(name), ".", ToAbsl(word), ToAbsl(kInProgressSuffix));
-}
 std::string Numbered(const std::string& name, int attempt) {
-  return attempt == 0 ? name : WithWord(name, std::to_string(attempt));
+  if (attempt == 0) return name;
+  return absl::StrCat(name.substr(0, name.size() - kInProgressSuffix.size()), ".", attempt,
+                      ToAbsl(kInProgressSuffix));
+}
+
+// Removes what a dead process has left of a remainder. UNAVAILABLE: somebody is writing it.
+absl::Status RemoveUnfinished(FileOps& ops, int directory, const std::string& name) {
+  const UniqueFd fd(ops.OpenAt(directory, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0));
+  if (!fd.valid() && errno == ENOENT) return absl::OkStatus();
+  // What cannot be opened, as a link, is nothing that is being written.
+  if (fd.valid() && ops.TryLock(fd.get()) != 0) {
+    if (errno == EWOULDBLOCK)
+      return absl::UnavailableError(absl::StrCat(name, " is being written"));
+    return ErrnoStatus(errno, "lock", name);
+  }
+  if (ops.UnlinkAt(directory, name.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, "remove", name);
+  }
+  return absl::OkStatus();
 }
 
 // Whether the file `name` holds just these stretches of `fd`.
@@ -73,7 +86,7 @@ absl::StatusOr<bool> Holds(FileOps& ops, int directory, const std::string& name,
   return true;
 }
 
-// The remainders below a directory.
+// The remainders below a directory. Removes those that a dead process has left unfinished.
 class Inventory {
  public:
   struct Entry {
@@ -116,6 +129,10 @@ class Inventory {
       if (S_ISDIR(info.st_mode)) {
         if (depth < kDepthLimit && !Visit(directory, entry->d_name, below, depth + 1)) return false;
       } else if (remainder && S_ISREG(info.st_mode)) {
+        if (IsUnfinishedRemainder(base_name) &&
+            RemoveUnfinished(ops_, directory, std::string(base_name)).ok()) {
+          continue;
+        }
         Add({.changed = ModifiedAt(info),
              .bytes = static_cast<uint64_t>(info.st_size),
              .path = std::move(below)});
@@ -180,6 +197,9 @@ absl::StatusOr<Place> PlaceFor(FileOps& ops, const std::string& root, const std:
 absl::StatusOr<std::string> KeepStretches(FileOps& ops, int fd, std::span<const Extent> stretches,
                                           int directory, const std::string& name,
                                           const KeepGoing& keep_going) {
+  // The lock on the damaged file makes this name ours, unless long names were cut to the same one.
+  const std::string part = UnfinishedRemainderName(name);
+  if (absl::Status status = RemoveUnfinished(ops, directory, part); !status.ok()) return status;
   std::string free_name;
   for (int attempt = 0; free_name.empty(); ++attempt) {
     if (attempt == kNameAttempts) {
@@ -196,15 +216,11 @@ absl::StatusOr<std::string> KeepStretches(FileOps& ops, int fd, std::span<const 
       if (*same) return candidate;
     }
   }
-  // The lock on the damaged file makes this name ours: what is there was left by a dead process.
-  const std::string part = WithWord(name, "part");
-  if (ops.UnlinkAt(directory, part.c_str()) != 0 && errno != ENOENT) {
-    return ErrnoStatus(errno, "remove", part);
-  }
   const UniqueFd out(
       ops.OpenAt(directory, part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   if (!out.valid()) return ErrnoStatus(errno, "create", part);
   absl::Status status;
+  if (ops.TryLock(out.get()) != 0) status = ErrnoStatus(errno, "lock", part);
   for (const Extent& stretch : stretches) {
     if (status.ok()) {
       status = CopyBytes(ops, fd, stretch.offset, stretch.size, out.get(), keep_going);

@@ -31,6 +31,10 @@ struct RemainderLimits {
 // may want to know what was lost: it is kept as <root>/failed/<path>.cut-at-<offset>.prog, as the
 // bare bytes, one stretch after another. No server ever gets it, and RetryFailed leaves it there.
 //
+// A process that dies while it writes one leaves it under a name that is not a remainder's, and
+// what it was taken from as it was. The next attempt at that removes it; so does each count of the
+// root's remainders, unless somebody holds its lock.
+//
 // Beyond the limits the oldest ones are removed, but never the last one that was kept. Each object
 // counts a root's remainders once and adds up what it keeps itself: with several objects for one
 // root the limits may be exceeded by an eighth for each. Thread-safe; blocks on the disk.
@@ -76,7 +80,8 @@ class Remainders {
 
 // Copies stretches of `fd` to a new file `name` in `directory`, durable and with a durable name. A
 // file that has all of it already stays; another one of that name is left alone and the copy gets
-// a number. Returns the name.
+// a number. What a dead process has left unfinished of it is removed; UNAVAILABLE if somebody is
+// writing it. Returns the name.
 absl::StatusOr<std::string> KeepStretches(FileOps& ops, int fd, std::span<const Extent> stretches,
                                           int directory, const std::string& name,
                                           const KeepGoing& keep_going);

@@ -346,11 +346,10 @@ TEST_F(RecoveryTest, KeepsAllDurablyBeforeItCuts) {
   const std::string directory = "flush directory " + std::string(BaseName(temp_.path()));
   std::vector<std::string> journal = ops_.journal();
   std::erase_if(journal, [](const std::string& text) { return text.starts_with("write"); });
-  EXPECT_EQ(journal,
-            (std::vector<std::string>{directory, "flush " + part, "rename " + part,
-                                      "flush directory failed", "flush " + further, directory,
-                                      "truncate 83", "flush " + name, "rename " + further,
-                                      directory, "flush " + name, "rename " + name}));
+  EXPECT_EQ(journal, (std::vector<std::string>{
+                         directory, "flush " + part, "rename " + part, "flush directory failed",
+                         "flush " + further, directory, "truncate 83", "flush " + name,
+                         "rename " + further, directory, "flush " + name, "rename " + name}));
 }
 
 TEST_F(RecoveryTest, AStopLeavesTheFileAsItIs) {
@@ -500,6 +499,26 @@ TEST_F(RecoveryWithoutLeasesTest, ForgetsWhatItDoesNotMeet) {
   clock_.Advance(std::chrono::minutes(5));
   recoverer_.EndPass();
   EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "seen for the first time, again";
+}
+
+// A repair was killed while it wrote it; the damaged file is as it was.
+TEST_F(RecoveryTest, RemovesAnUnfinishedRemainder_UnlessSomebodyWritesIt) {
+  const std::string part = UnfinishedRemainderName(CutPath(CompletePath(in_progress_), 131));
+  ASSERT_TRUE(IsUnfinishedRemainder(BaseName(part)));
+  ASSERT_EQ(Recover(Leave(TabularFile(1))).outcome, RecoveryOutcome::kRecovered);
+  ::rename(complete_.c_str(), part.c_str());
+  {
+    const Owner owner(part, Owner::Lock::kYes);
+    EXPECT_EQ(Recover(part).outcome, RecoveryOutcome::kInUse);
+    EXPECT_TRUE(Exists(part));
+  }
+  EXPECT_EQ(Recover(part).outcome, RecoveryOutcome::kRemovedEmpty);
+  EXPECT_FALSE(Exists(part));
+  // A remainder stays.
+  const std::string remainder = CutPath(CompletePath(in_progress_), 131);
+  WriteFile(remainder, "rest");
+  EXPECT_EQ(Recover(remainder).outcome, RecoveryOutcome::kNotOurs);
+  EXPECT_TRUE(Exists(remainder));
 }
 
 TEST_F(RecoveryTest, TouchesNothingThatIsNotOurs) {

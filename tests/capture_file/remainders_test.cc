@@ -117,6 +117,68 @@ TEST_F(RemaindersTest, NothingIsVisibleBeforeItIsDurable) {
   EXPECT_EQ(remainders_.kept_files(), 0U);
 }
 
+// As a power cut or a kill leaves them: what they were taken from still stands.
+TEST_F(RemaindersTest, UnfinishedOneOfADeadProcess_GoesWithTheNextAttempt) {
+  const std::string left = temp_.path() + "/failed/a/b/c/x.prog.cut-at-2.part.prog";
+  WriteFile(left, "re");
+  const auto kept = Keep("x.prog", "..rest");
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(Kept(), std::vector<std::string>{*kept});
+  EXPECT_EQ(ReadFile(*kept), "rest");
+  // Also where there is nothing to write any more.
+  WriteFile(left, "re");
+  ASSERT_TRUE(Keep("x.prog", "..rest").ok());
+  EXPECT_EQ(Kept(), std::vector<std::string>{*kept});
+}
+
+TEST_F(RemaindersTest, UnfinishedOnesOfOtherFiles_GoWithTheFirstRemainder) {
+  WriteFile(temp_.path() + "/failed/d/e/y.prog.cut-at-7.part.prog", "re");
+  WriteFile(temp_.path() + "/failed/d/e/y.capture.cut-at-7.part.prog", "");
+  // A name that ends like one.
+  const std::string whole = temp_.path() + "/failed/d/e/z.part.prog";
+  WriteFile(whole, "z");
+  const auto kept = Keep("x.prog", "..rest");
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(Kept(), (std::vector<std::string>{*kept, whole}));
+}
+
+TEST_F(RemaindersTest, OneThatIsBeingWritten_IsLeftAlone) {
+  const std::string other = temp_.path() + "/failed/d/y.prog.cut-at-2.part.prog";
+  const std::string same = temp_.path() + "/failed/a/b/c/x.prog.cut-at-2.part.prog";
+  std::vector<UniqueFd> writers;
+  for (const std::string& path : {other, same}) {
+    WriteFile(path, "re");
+    writers.emplace_back(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(FileOps::System().TryLock(writers.back().get()), 0);
+  }
+  ASSERT_TRUE(Keep("w.prog", "..rest").ok());
+  EXPECT_TRUE(absl::IsUnavailable(Keep("x.prog", "..rest").status()));
+  EXPECT_EQ(Kept().size(), 3U);
+  // Once nobody writes them any more, they go.
+  writers.clear();
+  ASSERT_TRUE(Keep("x.prog", "..rest").ok());
+  EXPECT_FALSE(testing::Exists(same));
+  Remainders next(ops_, kLimits);
+  const std::string path = temp_.path() + "/a/b/c/w.prog";
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::vector<Extent> stretches{{2, 4}};
+  ASSERT_TRUE(next.Keep(temp_.path(), path, fd.get(), 2, stretches, {}).ok());
+  EXPECT_FALSE(testing::Exists(other));
+  EXPECT_EQ(Kept().size(), 2U);
+}
+
+TEST_F(RemaindersTest, HoldsTheLockOfWhatItWrites) {
+  // Each look whether to go on comes while it writes.
+  bool locked = false;
+  const std::string part = temp_.path() + "/failed/a/b/c/x.prog.cut-at-2.part.prog";
+  ASSERT_TRUE(Keep("x.prog", ".." + std::string(1 << 20, 'x'), [&] {
+                const UniqueFd fd(::open(part.c_str(), O_RDWR | O_CLOEXEC));
+                if (fd.valid()) locked = FileOps::System().TryLock(fd.get()) != 0;
+                return true;
+              }).ok());
+  EXPECT_TRUE(locked);
+}
+
 TEST_F(RemaindersTest, LinkInPlaceOfFailed_IsNotFollowed) {
   const TempDir elsewhere;
   ASSERT_EQ(::symlink(elsewhere.path().c_str(), (temp_.path() + "/failed").c_str()), 0);
