@@ -43,12 +43,15 @@ class Recording {
   std::vector<testing::UploadCall> Stored(size_t count) const;
   // How many changes there were when all was published, and nothing uploaded yet.
   size_t batch_end() const { return batch_end_; }
+  // Whether the disk has that flaw.
+  bool drops_directories() const { return drops_directories_; }
 
  private:
   using Promises = std::map<std::string, size_t>;  // By how many changes.
 
   void NoteRecordsOf(bool in_progress, Promises& promises) const;
 
+  const bool drops_directories_;
   const testing::TempDir base_{testing::MemoryDirectory()};
   mutable Scenario scenario_{base_.path(), ClosedLogger()};
   Promises published_;
@@ -69,8 +72,9 @@ struct Survey {
 // Draws states of the medium until `goal` distinct ones have been seen: the disk as it was after
 // each change, and then any changes with any misfortunes. In each, a new process recovers and
 // uploads what is there. Rules: this has an end and leaves nothing; what is promised is stored or
-// set aside as it was, once; nothing is there twice; the server can read what it is sent. A state
-// counts as distinct by what is on the disk, what is promised, and what is stored.
+// set aside as it was, once; nothing is there twice; no remainder is left unfinished; the server
+// can read what it is sent. A state counts as distinct by what is on the disk, what is promised,
+// and what is stored.
 Survey SurveyStates(const Recording& recording, size_t goal);
 
 // Looks at `samples` states of the medium up to the end of a batch, each drawn by a seed of its own
