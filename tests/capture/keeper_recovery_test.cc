@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -17,7 +19,6 @@
 #include "capture_file/file_name.h"
 #include "capture_file/sequence.h"
 #include "tests/support/files.h"
-#include "tests/support/gate.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
@@ -34,14 +35,15 @@ constexpr std::string_view kRecord = "\x03\x1a\x01x";
 // A file with that record, after empty metadata.
 const std::string kFile = std::string(1, '\0') + std::string(kRecord);
 
+constexpr std::string_view kInProgress = ".prog";
 constexpr int kLeftBehind = 400;
-// How many of their flushes come before a file is written, and how many may come before that file
-// is flushed.
-constexpr int kFlushedBefore = 10;
-constexpr int kFlushedAtMost = 150;
+// How many of them are opened before a file is written, and how many may be until it has been
+// flushed three times: fewer than are flushed together.
+constexpr int kOpenedBefore = 10;
+constexpr int kOpenedAtMost = 40;
 
-// A disk on which one directory's listing has no end, and on which the flushes of files that a
-// process left behind hang after a while. Flushes are only noted.
+// A disk on which one directory's listing has no end, and on which the files that a process left
+// behind are opened one by one, each when it is let through. Flushes are only noted.
 class SlowDisk final : public FileOps {
  public:
   void MakeEndless(const std::string& directory) {
@@ -49,25 +51,39 @@ class SlowDisk final : public FileOps {
     ASSERT_EQ(::stat(directory.c_str(), &info), 0);
     endless_ = FileId::Of(info);
   }
-  // Flushes below this directory wait: the next one after kFlushedBefore for Go, the next one after
-  // kFlushedAtMost for End.
-  void SetSlow(std::string directory) {
-    slow_ = std::move(directory);
-    go_.Close();
-    end_.Close();
-  }
+  // Of the files in progress below this directory, each waits to be opened.
+  void SetSlow(std::string directory) { slow_ = std::move(directory); }
   void SetWatched(const std::string& path) { watched_ = path; }
-  void Go() { go_.Open(); }
+  // Lets the next one through if one waits.
+  void Step() {
+    const std::lock_guard lock(mutex_);
+    if (opened_ != let_through_) return;
+    ++let_through_;
+    changed_.notify_all();
+  }
   void End() {
+    const std::lock_guard lock(mutex_);
     ended_ = true;
-    go_.Open();
-    end_.Open();
+    changed_.notify_all();
   }
 
   int listed() const { return listed_; }
-  // Flushes of the watched file, and of those that are slow.
   int watched_flushes() const { return watched_flushes_; }
-  int slow_flushes() const { return slow_flushes_; }
+  // How many of the slow files were let through.
+  int opened() const {
+    const std::lock_guard lock(mutex_);
+    return opened_;
+  }
+
+  int OpenAt(int dir, const char* path, int flags, mode_t mode) override {
+    const std::string_view name(path);
+    if (!slow_.empty() && name.starts_with(slow_) && name.ends_with(kInProgress)) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return ended_ || opened_ < let_through_; });
+      ++opened_;
+    }
+    return FileOps::OpenAt(dir, path, flags, mode);
+  }
 
   const dirent* ReadDirectory(DIR* directory) override {
     struct stat info {};
@@ -86,11 +102,6 @@ class SlowDisk final : public FileOps {
     char path[4096];
     const ssize_t size = ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), path, sizeof(path));
     const std::string_view name(path, size < 0 ? 0 : static_cast<size_t>(size));
-    if (!slow_.empty() && name.starts_with(slow_)) {
-      const int number = ++slow_flushes_;
-      if (number > kFlushedBefore) go_.Pass();
-      if (number > kFlushedAtMost) end_.Pass();
-    }
     if (name == watched_) ++watched_flushes_;
     return 0;
   }
@@ -101,12 +112,13 @@ class SlowDisk final : public FileOps {
   FileId endless_;
   std::string slow_;
   std::string watched_;
-  testing::Gate go_;
-  testing::Gate end_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int opened_ = 0;
+  int let_through_ = 0;
   std::atomic<bool> ended_{false};
   std::atomic<int> listed_{0};
   std::atomic<int> watched_flushes_{0};
-  std::atomic<int> slow_flushes_{0};
 };
 
 class KeeperRecoveryTest : public ::testing::Test {
@@ -126,14 +138,21 @@ class KeeperRecoveryTest : public ::testing::Test {
     keeper->SetFlushPolicy(
         {.durability = Durability::kPeriodic, .interval = std::chrono::milliseconds(1)});
     keeper->Recover(temp_.path());
-    EXPECT_TRUE(WaitUntil([&] { return disk_.listed() > 0 || disk_.slow_flushes() > 0; }));
+    EXPECT_TRUE(WaitUntil([&] {
+      disk_.Step();
+      return disk_.listed() > 0 || disk_.opened() >= kOpenedBefore;
+    }));
     keeper->Announce(*file, [] {});
     for (int flush = 1; flush <= 3 && !HasFailure(); ++flush) {
       const int before = disk_.watched_flushes();
       EXPECT_TRUE(file->Append(kRecord).ok());
-      disk_.Go();
-      EXPECT_TRUE(WaitUntil([&] { return disk_.watched_flushes() > before; })) << "flush " << flush;
+      EXPECT_TRUE(WaitUntil([&] {
+        disk_.Step();
+        return disk_.watched_flushes() > before;
+      })) << "flush "
+          << flush;
     }
+    EXPECT_LE(disk_.opened(), kOpenedAtMost);
     disk_.End();
     keeper->Close(testing::PatienceEnds());
   }
