@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <climits>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/bench/benches.h"
 #include "tests/bench/curves.h"
 #include "tests/bench/report.h"
@@ -59,20 +62,29 @@ class BenchTest : public ::testing::Test {
   FewCalls micro_;
 };
 
-// Says that it has written what it has not, once.
+// Says that it has written records that it has not, once.
 class LosesAWrite : public FileOps {
  public:
   ssize_t Write(int fd, const void* data, size_t size) override {
-    return ++writes_ == 3 ? static_cast<ssize_t>(size) : FileOps::Write(fd, data, size);
+    return IsLost(fd, {static_cast<const char*>(data), size}) ? static_cast<ssize_t>(size)
+                                                              : FileOps::Write(fd, data, size);
   }
   ssize_t Writev(int fd, const iovec* parts, int count) override {
-    if (++writes_ != 3) return FileOps::Writev(fd, parts, count);
+    if (!IsLost(fd, {})) return FileOps::Writev(fd, parts, count);
     ssize_t size = 0;
     for (int i = 0; i < count; ++i) size += static_cast<ssize_t>(parts[i].iov_len);
     return size;
   }
 
  private:
+  // Not of what a directory is tried out with.
+  bool IsLost(int fd, std::string_view bytes) {
+    char path[PATH_MAX];
+    const ssize_t size = ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), path, sizeof(path));
+    const std::string_view name(path, static_cast<size_t>(std::max<ssize_t>(0, size)));
+    return name.ends_with(".prog") && bytes != "probe" && ++writes_ == 3;
+  }
+
   std::atomic<int> writes_{0};
 };
 
