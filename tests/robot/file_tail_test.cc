@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -1079,6 +1081,74 @@ int Stories() {
   return stories == nullptr ? 12 : std::atoi(stories);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, FileTailStoryTest, ::testing::Range(0, Stories()));
+
+// A rotation may come between any two steps of a look: no step may take for known what only a later
+// one has seen.
+class FileTailRaceTest : public FileTailTest {
+ protected:
+  // Lines "0 line", ... over so many rotations, by turns of both kinds, without a pause. Not faster
+  // than they are followed, so that a tail is somewhere else in each look.
+  void WriteAndRotate(uint64_t seed, int rotations) {
+    std::mt19937_64 random(seed);
+    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint64_t>(n)); };
+    for (int rotated = 0; rotated < rotations;) {
+      const int lines = below(4);
+      Append(Numbered(written_, written_ + lines));
+      written_ += lines;
+      if (below(3) > 0) continue;
+      const std::string to = "log." + std::to_string(++rotated);
+      if (below(2) == 0) {
+        CopyTruncate(to);
+      } else {
+        Rename("log", to);
+      }
+    }
+    Append(Numbered(written_, written_ + 1));
+    ++written_;
+    ended_ = true;
+  }
+  void Follow(uint64_t seed, bool with_kills) {
+    Append("");
+    Start(Attribute("from", "start"));
+    Tick();  // What is rotated before the first look of all is old.
+    std::thread writer([&] { WriteAndRotate(seed, 60); });
+    std::set<std::string> given;
+    const auto take = [&] {
+      for (std::string& line : Tick()) given.insert(std::move(line));
+    };
+    for (int tick = 1; !ended_; ++tick) {
+      take();
+      if (!with_kills || tick % 5 != 0) continue;
+      Kill();
+      Start();
+    }
+    writer.join();
+    for (int quiet = 0; quiet < 3; quiet = datamanager::IsNothingToStore(status_) ? quiet + 1 : 0) {
+      take();
+    }
+    Lines missing;
+    for (const std::string& line : Numbered(0, written_)) {
+      if (!given.contains(line)) missing.push_back(line);
+    }
+    EXPECT_EQ(missing, Lines{}) << "seed " << seed << ", of " << written_ << "\n" << log_;
+  }
+
+  std::atomic<int> written_{0};
+  std::atomic<bool> ended_{false};
+};
+
+class FileTailRotationRaceTest : public FileTailRaceTest,
+                                 public ::testing::WithParamInterface<int> {};
+
+TEST_P(FileTailRotationRaceTest, RotationsDuringALookLoseNothing) {
+  Follow(static_cast<uint64_t>(GetParam()), /*with_kills=*/false);
+}
+
+TEST_P(FileTailRotationRaceTest, RotationsDuringALookAfterAKillLoseNothing) {
+  Follow(static_cast<uint64_t>(GetParam()), /*with_kills=*/true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FileTailRotationRaceTest, ::testing::Range(0, Stories()));
 
 TEST(RotatedNameTest, TellsARotationFromAnotherLog) {
   for (const char* name : {"app.log.1", "app.log.20", "app.log-20240131", "app.log.old",

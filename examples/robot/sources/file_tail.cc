@@ -1,6 +1,7 @@
 #include "robot/sources/file_tail.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,11 @@ constexpr int64_t kLastBytes = 64 << 10;
 constexpr size_t kLastLines = 100;
 // Of files that are emptied while they are read, at one tick.
 constexpr int kMaxRestarts = 4;
+// At one tick, while files are moved and copied.
+constexpr int kMaxLooks = 4;
+// A directory that changed this recently may have changed again without a sign: FAT keeps times to
+// 2 s only.
+constexpr time_t kCoarsestTimes = 2;
 
 // Whether two descriptors show the same file, although its numbers differ, as on file systems that
 // make them up: a rotation leaves no two files that changed at the same time.
@@ -131,8 +137,11 @@ absl::Status FileTail::ReadLast(Readings& out) const {
 }
 
 absl::Status FileTail::ReadNew(MonotonicTime now) {
-  if (!begun_) {
-    if (absl::Status status = Begin(now); !status.ok()) return status;
+  for (int look = 1; !begun_; ++look) {
+    absl::Status status = Begin(now);
+    // A file was moved since it was listed.
+    if (absl::IsAborted(status) && look < kMaxLooks) continue;
+    if (!status.ok()) return status;
     begun_ = true;
   }
   // A file of which nothing was read shows no sign if it is copied and emptied.
@@ -142,14 +151,19 @@ absl::Status FileTail::ReadNew(MonotonicTime now) {
   TailBudget budget;
   TailedLines read;
   Answer answer;
+  absl::Status status;
   // What is read first has not been replaced; if it is by then, it has grown, perhaps.
-  absl::Status status = ReadFiles(now, budget, read);
-  bool changed = false;
-  status.Update(Follow(now, changed));
-  if (changed) status.Update(ReadFiles(now, budget, read));
+  for (int look = 0;; ++look) {
+    status.Update(ReadFiles(now, budget, read));
+    bool changed = false;
+    if (look < kMaxLooks) status.Update(Follow(now, changed));
+    if (!changed) break;
+  }
   DropEnded(now);
   answer.gap_bytes = gap_;
   answer.position = Position();
+  // After a kill nobody would look for what is still to be looked for.
+  if (look_again_) answer.position = options_.state->position().value_or(answer.position);
   if (read.lines.empty() && answer.gap_bytes == 0 && read.nul_bytes == 0) {
     options_.state->Commit(std::move(answer.position));
     return status;
@@ -181,6 +195,9 @@ absl::Status FileTail::Begin(MonotonicTime now) {
   files_.clear();
   known_.clear();
   Named named;
+  // Listed before the file is opened: what a rotation makes after that is new.
+  static_cast<void>(OpenNamed(named));
+  const Listing beside = List(named.directory, named.base, {});
   const absl::Status opened = OpenNamed(named);
   const bool is_there = opened.ok();
   directory_ = named.directory;
@@ -210,7 +227,7 @@ absl::Status FileTail::Begin(MonotonicTime now) {
     const bool from_start = options_.from_start || !damage.empty();
     AddCurrent(named, from_start ? 0 : named.info.st_size, now);
   }
-  RememberAll();
+  Remember(beside);
   options_.state->Commit(Position());
   Save(/*at_once=*/true);
   return absl::OkStatus();
@@ -220,7 +237,8 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
   known_ = position.known;
   std::set<uint64_t> wanted;
   for (const TailMark& mark : position.files) wanted.insert(mark.id.inode);
-  std::vector<RotatedFile> beside = FindRotatedFiles(directory_, base_, wanted);
+  const Listing listing = List(directory_, base_, wanted);
+  std::vector<RotatedFile> beside = listing.files;
   if (!position.directory.empty() && position.directory != directory_) {
     for (RotatedFile& file : FindRotatedFiles(position.directory, base_, wanted)) {
       beside.push_back(std::move(file));
@@ -286,7 +304,7 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
   if (named != nullptr) AddCurrent(*named, current == nullptr ? 0 : current->offset, now);
   gap_ += gone;
   // A copy beside a file that goes on may be about to be all that is left of it.
-  if (current == nullptr || current->offset == 0) RememberAll();
+  if (current == nullptr || current->offset == 0) Remember(listing);
   return absl::OkStatus();
 }
 
@@ -305,11 +323,14 @@ absl::Status FileTail::Add(const RotatedFile& file, const TailMark* mark, Monoto
   if (files_.size() >= kMaxFiles) return absl::ResourceExhaustedError("too many files at a time");
   Fd fd;
   struct stat info = {};
-  if (absl::Status status = OpenRegularFile(file.path, fd, info); !status.ok()) return status;
+  absl::Status status = OpenRegularFile(file.path, fd, info);
   // The name may lead to another file already.
+  if (absl::IsNotFound(status)) return absl::AbortedError(file.path + " is gone");
+  if (!status.ok()) return status;
   const FileId id = IdOf(fd.get(), info);
-  if (id != file.id || (mark != nullptr && !HasMark(fd.get(), *mark))) {
-    return absl::NotFoundError(file.path + " is another file");
+  if (id != file.id) return absl::AbortedError(file.path + " is another file");
+  if (mark != nullptr && !HasMark(fd.get(), *mark)) {
+    return absl::NotFoundError(file.path + " does not have what was read");
   }
   const int64_t offset = mark == nullptr ? 0 : mark->offset;
   files_.insert(
@@ -325,15 +346,40 @@ void FileTail::AddCurrent(Named& named, int64_t offset, MonotonicTime now) {
 
 bool FileTail::IsDirectoryChanged() const {
   struct stat info = {};
-  return ::stat(directory_.c_str(), &info) == 0 &&
-         (info.st_mtim.tv_sec != listed_.tv_sec || info.st_mtim.tv_nsec != listed_.tv_nsec);
+  if (::stat(directory_.c_str(), &info) != 0) return false;
+  return !listed_settled_ || info.st_mtim.tv_sec != listed_.tv_sec ||
+         info.st_mtim.tv_nsec != listed_.tv_nsec;
 }
 
-void FileTail::RememberAll() {
-  known_.clear();
+FileTail::Listing FileTail::List(const std::string& directory, const std::string& base,
+                                 const std::set<uint64_t>& wanted) {
+  Listing listing;
   struct stat info = {};
-  if (::stat(directory_.c_str(), &info) == 0) listed_ = info.st_mtim;
-  for (const RotatedFile& file : FindRotatedFiles(directory_, base_, {})) known_.insert(file.id);
+  timespec now = {};
+  if (::clock_gettime(CLOCK_REALTIME, &now) == 0 && ::stat(directory.c_str(), &info) == 0) {
+    listing.changed = info.st_mtim;
+    listing.settled = now.tv_sec - info.st_mtim.tv_sec > kCoarsestTimes;
+  }
+  listing.files = FindRotatedFiles(directory, base, wanted);
+  return listing;
+}
+
+void FileTail::Remember(const Listing& listing) {
+  known_.clear();
+  listed_ = listing.changed;
+  listed_settled_ = listing.settled;
+  // The one at the path is known when it is read: it may be renamed before.
+  for (const RotatedFile& file : listing.files) {
+    if (file.by_name) known_.insert(file.id);
+  }
+}
+
+bool FileTail::IsCopyOf(const RotatedFile& copy, const TailedFile& file) {
+  if (file.offset() == 0) return false;
+  Fd fd;
+  struct stat info = {};
+  return OpenRegularFile(copy.path, fd, info).ok() && IdOf(fd.get(), info) == copy.id &&
+         HasMark(fd.get(), file.mark());
 }
 
 absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
@@ -362,24 +408,42 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
     return absl::OkStatus();
   }
   // Several may have been at the path since the last look.
-  std::vector<RotatedFile> beside = FindRotatedFiles(named.directory, named.base, {});
+  Listing beside = List(named.directory, named.base, {});
   if (directory_ != named.directory) {
     for (RotatedFile& file : FindRotatedFiles(directory_, base_, {})) {
-      beside.push_back(std::move(file));
+      beside.files.push_back(std::move(file));
     }
   }
   changed = true;
   look_again_ = false;
   size_t index = is_current ? files_.size() - 1 : files_.size();
-  for (const RotatedFile& file : beside) {
+  std::vector<FileId> left;
+  for (const RotatedFile& file : beside.files) {
     if (!IsNew(file, &named)) continue;
+    if (is_current && IsCopyOf(file, *current)) {
+      // It is needed only when the file is emptied.
+      left.push_back(file.id);
+      continue;
+    }
     const absl::Status status = Add(file, nullptr, now, index);
-    if (status.ok()) ++index;
-    look_again_ = look_again_ || absl::IsResourceExhausted(status);
+    if (status.ok()) {
+      ++index;
+    } else if (absl::IsResourceExhausted(status) || absl::IsAborted(status)) {
+      left.push_back(file.id);
+      look_again_ = true;
+    } else {
+      Log(LogLevel::kWarning,
+          absl::StrCat(
+              file.path,
+              ", which a rotation has made, cannot be read, so that its lines are left out: ",
+              status.message()));
+    }
   }
   directory_ = named.directory;
   base_ = named.base;
-  if (!look_again_) RememberAll();
+  // No more than what was listed: a rotation may have made others since.
+  Remember(beside);
+  for (const FileId& id : left) known_.erase(id);
   if (is_current) return absl::OkStatus();
   for (Tailed& tailed : files_) tailed.replaced = true;
   const auto back = std::find_if(files_.begin(), files_.end(), [&](const Tailed& tailed) {
@@ -400,7 +464,10 @@ absl::Status FileTail::ReadFiles(MonotonicTime now, TailBudget& budget, TailedLi
   absl::Status first;
   for (size_t i = 0; i < files_.size() && !budget.used_up(); ++i) {
     auto change = TailedFile::Change::kNone;
+    const bool was_unread = files_[i].file->offset() == 0;
     absl::Status status = files_[i].file->Read(now, budget, read, change);
+    // It may have been copied and emptied before these were its first lines.
+    if (was_unread && files_[i].file->offset() > 0 && IsDirectoryChanged()) look_again_ = true;
     if (!status.ok()) {
       first.Update(
           absl::Status(status.code(), absl::StrCat(options_.path, ": ", status.message())));
@@ -425,18 +492,28 @@ absl::Status FileTail::ReadFiles(MonotonicTime now, TailBudget& budget, TailedLi
 void FileTail::Restart(size_t index, MonotonicTime now, TailBudget& budget, TailedLines& read) {
   const TailMark mark = files_[index].file->mark();
   size_t copies = 0;
-  const std::vector<RotatedFile> beside = FindRotatedFiles(directory_, base_, {});
+  bool has_mark = false;
+  Listing beside;
+  std::set<FileId> moved;
   const auto add = [&](const TailMark* from) {
-    for (const RotatedFile& copy : beside) {
-      if (!IsNew(copy, nullptr) || !Add(copy, from, now, index + copies).ok()) continue;
+    for (const RotatedFile& copy : beside.files) {
+      if (!IsNew(copy, nullptr)) continue;
+      const absl::Status status = Add(copy, from, now, index + copies);
+      if (absl::IsAborted(status) || absl::IsResourceExhausted(status)) moved.insert(copy.id);
+      if (!status.ok()) continue;
       ++copies;
-      if (from != nullptr) break;
+      if (from == nullptr) continue;
+      has_mark = true;
+      break;
     }
   };
-  // One may have what was read; all others are new from their beginning on.
-  if (mark.offset > 0) add(&mark);
-  const bool has_mark = copies > 0;
-  add(nullptr);
+  for (int look = 0; look < kMaxLooks && (look == 0 || !moved.empty()); ++look) {
+    moved.clear();
+    beside = List(directory_, base_, {});
+    // One may have what was read; all others are new from their beginning on.
+    if (mark.offset > 0 && !has_mark) add(&mark);
+    add(nullptr);
+  }
   const bool is_copied = has_mark || (mark.offset == 0 && copies > 0);
   TailedFile& file = *files_[index + copies].file;
   if (is_copied) {
@@ -446,7 +523,9 @@ void FileTail::Restart(size_t index, MonotonicTime now, TailBudget& budget, Tail
   }
   const int64_t offset = file.offset();
   const int64_t lost = file.Restart();
-  RememberAll();
+  Remember(beside);
+  for (const FileId& id : moved) known_.erase(id);
+  look_again_ = look_again_ || !moved.empty();
   if (is_copied) return;
   gap_ += lost;
   Log(LogLevel::kWarning,
@@ -466,6 +545,7 @@ void FileTail::DropEnded(MonotonicTime now) {
                                     now - *missing_since_ >= kWatchReplaced
                               : files_[i].ended && (!is_recent || file.removed());
     if (idle && done) {
+      known_.insert(file.id());
       files_.erase(files_.begin() + static_cast<std::ptrdiff_t>(i));
     } else {
       ++i;

@@ -75,6 +75,12 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
     std::string directory;
     std::string base;
   };
+  // The files beside it, and when their directory had last changed before it was read.
+  struct Listing {
+    std::vector<RotatedFile> files;
+    timespec changed = {};
+    bool settled = false;  // Any later change shows in that time.
+  };
 
   absl::Status ReadLast(datamanager::Readings& out) const;
   absl::Status ReadNew(datamanager::MonotonicTime now);
@@ -88,12 +94,18 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   // Follows the path to another file. `changed`: there are more files to read.
   absl::Status Follow(datamanager::MonotonicTime now, bool& changed);
   bool IsTailed(const FileId& id) const;
+  static Listing List(const std::string& directory, const std::string& base,
+                      const std::set<uint64_t>& wanted);
+  // What is listed and read is not new any more.
+  void Remember(const Listing& listing);
+  // Whether it has what was read of the other one.
+  static bool IsCopyOf(const RotatedFile& copy, const TailedFile& file);
   // Whether a rotation has made it since the last look, and nothing was read of it.
   bool IsNew(const RotatedFile& file, const Named* named) const;
-  void RememberAll();
+  // Whether there may be files that the last listing does not have.
   bool IsDirectoryChanged() const;
   // Reads a file that was replaced, before that at `index`: from `mark` on, or all of it.
-  // NOT_FOUND if it is gone or does not have the mark.
+  // NOT_FOUND if it does not have the mark; ABORTED if its name leads to it no more.
   absl::Status Add(const RotatedFile& file, const TailMark* mark, datamanager::MonotonicTime now,
                    size_t index);
   void AddCurrent(Named& named, int64_t offset, datamanager::MonotonicTime now);
@@ -114,8 +126,10 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   std::string directory_;      // Of the file that was at the path last, and what it was called.
   std::string base_;
   std::set<FileId> known_;
-  timespec listed_ = {};          // The directory's time, before `known_` was read from it.
-  bool look_again_ = false;       // A file could not be opened.
+  // The directory's time, before `known_` was read from it.
+  timespec listed_ = {};
+  bool listed_settled_ = false;
+  bool look_again_ = false;       // There may be a file of which nothing is known yet.
   int64_t gap_ = 0;               // Bytes that are lost and not told yet.
   std::optional<Answer> answer_;  // Until it is written.
   std::optional<datamanager::MonotonicTime> missing_since_;

@@ -13,6 +13,9 @@
 namespace robot {
 namespace {
 
+// Of a directory that changes all the time.
+constexpr int kMaxScans = 5;
+
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
 // A number or a date, with what separates it: ".1", "-20240131", "_2024-01-31T10:00:00Z".
@@ -58,8 +61,10 @@ bool IsRotatedName(std::string_view name, std::string_view base) {
          Shape(name) == Shape(base);
 }
 
-std::vector<RotatedFile> FindRotatedFiles(const std::string& directory, const std::string& base,
-                                          const std::set<uint64_t>& wanted) {
+namespace {
+
+std::vector<RotatedFile> Scan(const std::string& directory, const std::string& base,
+                              const std::set<uint64_t>& wanted) {
   std::vector<RotatedFile> found;
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), &::closedir);
   if (listing == nullptr) return found;
@@ -86,6 +91,24 @@ std::vector<RotatedFile> FindRotatedFiles(const std::string& directory, const st
     return std::tuple(a.time, -static_cast<int64_t>(a.path.size()), b.path) <
            std::tuple(b.time, -static_cast<int64_t>(b.path.size()), a.path);
   });
+  return found;
+}
+
+}  // namespace
+
+std::vector<RotatedFile> FindRotatedFiles(const std::string& directory, const std::string& base,
+                                          const std::set<uint64_t>& wanted) {
+  // A file that is renamed meanwhile may be met under neither name.
+  std::vector<RotatedFile> found = Scan(directory, base, wanted);
+  for (int scan = 1; scan < kMaxScans; ++scan) {
+    std::vector<RotatedFile> again = Scan(directory, base, wanted);
+    const bool same = std::equal(found.begin(), found.end(), again.begin(), again.end(),
+                                 [](const RotatedFile& a, const RotatedFile& b) {
+                                   return a.path == b.path && a.id == b.id;
+                                 });
+    found = std::move(again);
+    if (same) break;
+  }
   return found;
 }
 
