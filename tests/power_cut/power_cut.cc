@@ -166,6 +166,8 @@ Left LookAt(const std::string& directory, const Promise& promise) {
 testing::FileSystem Ext4(std::vector<std::string> make, std::string options) {
   testing::FileSystem file_system = testing::DefaultFileSystem("ext4");
   file_system.make.insert(file_system.make.end(), make.begin(), make.end());
+  // With clusters of 64 KiB the directories alone fill a small disk.
+  file_system.bytes *= 4;
   file_system.options = std::move(options);
   return file_system;
 }
