@@ -10,8 +10,8 @@
 // gets its number and receives what the program prints. To be called first in main().
 //
 // A library may have taken such a number before main(), as gRPC does for an eventfd of its own: it
-// shows by what it is, since no shell hands out a descriptor that belongs to no file. The program is
-// then begun again, with the streams in place.
+// shows by what it is, since no shell hands out a descriptor that belongs to no file. The program
+// is then begun again, with the streams in place.
 inline void OpenClosedStandardStreams(char** argv) {
   bool taken = false;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {

@@ -26,8 +26,9 @@ struct RemoteChannel {
 // A plaintext channel to HOST:PORT, with an IPv6 host in brackets, or unix:PATH. Does not wait for
 // the network: the first call connects, a lost connection is tried again at growing intervals of up
 // to 5 s, and a silent one is given up after 20 s without an answer to a ping. Whoever connects to
-// the same address shares the channel. Messages of up to 32 MiB are received. INVALID_ARGUMENT says what is wrong with the address and what to write
-// instead. For TLS or credentials, make a RemoteChannel of a channel of your own.
+// the same address shares the channel. Messages of up to 32 MiB are received. INVALID_ARGUMENT says
+// what is wrong with the address and what to write instead. For TLS or credentials, make a
+// RemoteChannel of a channel of your own.
 absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address);
 
 struct RemoteOptions {

@@ -46,9 +46,9 @@ struct DurationStats {
   std::chrono::nanoseconds max{0};  // Exact.
 };
 
-// One collector. Counters belong to (API, name, method, parameters) and survive a restart of it, and
-// its absence from the config until 64 others have left it later.
-// While it runs, ticks_due = captured + no_data + missed + failed + (0 or 1 under way).
+// One collector. Counters belong to (API, name, method, parameters) and survive a restart of it,
+// and its absence from the config until 64 others have left it later. While it runs, ticks_due =
+// captured + no_data + missed + failed + (0 or 1 under way).
 struct CollectorStats {
   std::string api;
   std::string name;

@@ -171,8 +171,8 @@ Committer::Outcomes Committer::CommitTogether(dev_t device, const std::vector<Fi
                                               Step commit) {
   FileOps& ops = shared_->ops;
   std::vector<Step> steps;
-  // Writing is begun for all files before any is waited for. The kernel reports an error of it once,
-  // to the call that waits.
+  // Writing is begun for all files before any is waited for. The kernel reports an error of it
+  // once, to the call that waits.
   for (const unsigned flags : {static_cast<unsigned>(SYNC_FILE_RANGE_WRITE), kWriteAndWait}) {
     for (const File& file : files) {
       steps.emplace_back([&ops, file, flags] {

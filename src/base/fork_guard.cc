@@ -33,8 +33,7 @@ void ReplaceInChild() {
     for (size_t bit = 0; bits != 0; ++bit, bits >>= 1) {
       if ((bits & 1) == 0) continue;
       const int fd = static_cast<int>(word * kBitsPerWord + bit);
-      if (null < 0 || ::dup3(null, fd, O_CLOEXEC) < 0)
-        ::close(fd);
+      if (null < 0 || ::dup3(null, fd, O_CLOEXEC) < 0) ::close(fd);
     }
   }
   if (null >= 0) ::close(null);

@@ -50,11 +50,11 @@ struct FinishedFile {
 struct KeeperCounters {
   std::atomic<uint64_t> published{0};
   std::atomic<uint64_t> recovered{0};
-  std::atomic<uint64_t> unflushed{0};         // Published without the flush that was asked for.
-  std::atomic<uint64_t> outstanding{0};       // Of these, files that a later flush makes good.
-  std::atomic<uint64_t> failed_flushes{0};    // Of files in progress.
-  std::atomic<uint64_t> lost{0};              // Removed files that could not be copied.
-  std::atomic<uint64_t> left_in_progress{0};  // At Close, for the next run to recover.
+  std::atomic<uint64_t> unflushed{0};           // Published without the flush that was asked for.
+  std::atomic<uint64_t> outstanding{0};         // Of these, files that a later flush makes good.
+  std::atomic<uint64_t> failed_flushes{0};      // Of files in progress.
+  std::atomic<uint64_t> lost{0};                // Removed files that could not be copied.
+  std::atomic<uint64_t> left_in_progress{0};    // At Close, for the next run to recover.
   std::atomic<uint64_t> salvaged_records{0};    // From behind damage, by recovery.
   std::atomic<uint64_t> unfinished_records{0};  // Dropped by recovery.
   std::atomic<uint64_t> rounds{0};

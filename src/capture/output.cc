@@ -109,6 +109,7 @@ absl::Status Output::WriteTo(std::unique_ptr<capture_file::Writer>& file,
 
 void Output::EndWriting() {
   writing_ = false;
+  ++writes_;
   // Nobody waits who has not asked for the file.
   if (std::exchange(finish_requested_, false)) changed_.NotifyAll();
 }
@@ -144,13 +145,14 @@ bool Output::TakeAndPublish(MonotonicTime deadline, bool close) {
     if (close) closed_ = true;
     if (writing_) {
       finish_requested_ = true;
-      changed_.WaitUntil(mutex_, deadline, [this] {
+      // The next record may be under way when this thread has the lock again.
+      const bool ended = changed_.WaitUntil(mutex_, deadline, [this, write = writes_] {
         mutex_.AssertHeld();
-        return !writing_ || !finish_requested_;
+        return writes_ != write;
       });
+      if (!ended) return false;
     }
-    if (writing_) return false;
-    file = std::move(file_);
+    if (!writing_) file = std::move(file_);
   }
   if (file == nullptr) return true;
   if (file->has_records()) {

@@ -72,6 +72,7 @@ class Output : public std::enable_shared_from_this<Output> {
   CondVar changed_;
   std::unique_ptr<capture_file::Writer> file_ DM_GUARDED_BY(mutex_);
   bool writing_ DM_GUARDED_BY(mutex_) = false;
+  uint64_t writes_ DM_GUARDED_BY(mutex_) = 0;  // That have ended.
   bool finish_requested_ DM_GUARDED_BY(mutex_) = false;
   bool closed_ DM_GUARDED_BY(mutex_) = false;
 };

@@ -62,7 +62,8 @@ class Appends {
     append(1);  // Makes the file.
     const double seconds = settings_.micro->SecondsPerCall(records_, append);
     output->Close(testing::PatienceEnds());
-    Require(keeper_->WaitUntilPublished(testing::PatienceEnds(), {}).ok(), "a file is not published");
+    Require(keeper_->WaitUntilPublished(testing::PatienceEnds(), {}).ok(),
+            "a file is not published");
     const std::vector<std::string> files = testing::FilesBelow(directory.path(), ".capture");
     Require(files.size() == 1 && CountRecords(files[0]) == records_ + 1 &&
                 records == records_ + 1 && bytes == (records_ + 1) * size_,

@@ -106,7 +106,8 @@ class Frames {
       Require(output->Append(metadata, head.Frame(frame_.size()), frame_, /*finish=*/true).ok(),
               "a frame is refused");
     }
-    Require(keeper_->WaitUntilPublished(testing::PatienceEnds(), {}).ok(), "a frame is not published");
+    Require(keeper_->WaitUntilPublished(testing::PatienceEnds(), {}).ok(),
+            "a frame is not published");
     const double seconds = watch.Seconds();
     Check(directory.path());
     return {seconds};

@@ -37,9 +37,9 @@ namespace {
 
 namespace wire = datamanager::wire::viam::app::datasync::v1;
 
-using capture_file::kMaxWrittenBinaryBytes;
 using capture_file::kMaxMetadataBytes;
 using capture_file::kMaxTabularRecordBytes;
+using capture_file::kMaxWrittenBinaryBytes;
 using capture_file::RecordBuffer;
 using testing::CapturedFile;
 using testing::FaultyFileOps;

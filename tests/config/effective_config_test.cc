@@ -297,13 +297,8 @@ TEST(SyncConfigTest, IntervalIsTruncatedToMilliseconds) {
   const struct {
     double minutes;
     int64_t millis;
-  } kCases[] = {{0.1, 6000},
-                {1, 60'000},
-                {0.0001, 6},
-                {0.00012, 7},
-                {0.5, 30'000},
-                {1.0 / 7, 8571},
-                {1e8, 315'360'000'000}};  // Ten years at most.
+  } kCases[] = {{0.1, 6000},   {1, 60'000},     {0.0001, 6},           {0.00012, 7},
+                {0.5, 30'000}, {1.0 / 7, 8571}, {1e8, 315'360'000'000}};  // Ten years at most.
   for (const auto& test : kCases) {
     const EffectiveConfig config =
         MustResolve([&](Config& c) { c.sync_interval_mins = test.minutes; });

@@ -168,7 +168,8 @@ TEST_P(FuseTest, WhatAKilledProcessLeftIsRecovered) {
     // Destroyed unpublished, as by a kill.
   }
   StartCapture({Collector("it")});
-  EXPECT_TRUE(WaitUntil([&] { return capture_->keeper().counters().recovered.load() == 1; })) << log_.Text();
+  EXPECT_TRUE(WaitUntil([&] { return capture_->keeper().counters().recovered.load() == 1; }))
+      << log_.Text();
 }
 
 TEST_P(FuseTest, AnOpenFileThatIsRemovedLosesNoRecord) {

@@ -122,7 +122,8 @@ TEST_F(StandardStreamsTest, TheSmallestEmbeddingTearsNoFile) {
   EXPECT_TRUE(minimal.WaitForDevNull(1));
   EXPECT_TRUE(minimal.WaitForDevNull(2));
   EXPECT_TRUE(WaitUntil([&] {
-    const std::vector<std::string> files = FilesBelow(Path("capture") + "/rdk_component_sensor", ".prog");
+    const std::vector<std::string> files =
+        FilesBelow(Path("capture") + "/rdk_component_sensor", ".prog");
     return !files.empty() && !ReadFile(files[0]).empty();
   }));
   ASSERT_EQ(::write(input.get(), "\n", 1), 1);

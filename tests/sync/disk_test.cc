@@ -152,10 +152,8 @@ TEST_F(DiskTest, ARefusedWriteStartsAPassAtOnce) {
 TEST_F(DiskTest, EvictingInVainEndsWithAWarningUntilSomethingChanges) {
   for (int i = 0; i < 100; ++i) CaptureAged(std::chrono::seconds(1000 - i));
   ops_.Fail(FaultyFileOps::Call::kWrite, ENOSPC);
-  StartDisk(/*retention_interval=*/5ms);
-  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().retention_passes >= 1; }));
   available_ = 0;
-  sync_->context()->disk_full.Raise(ENOSPC);
+  StartDisk(/*retention_interval=*/5ms);
   ASSERT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 1; }));
   EXPECT_TRUE(Logged("evicting made no room (limit: disk space): another process may be filling"));
   const uint64_t passes = disk_->Stats().retention_passes;
