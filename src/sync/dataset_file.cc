@@ -122,6 +122,17 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
       }
       out.Reset();
     }
+    // It may also have been taken for abandoned, and removed, before the lock.
+    struct stat named {};
+    if (out.valid() && (ops.Fstat(out.get(), &info) != 0 ||
+                        ops.LstatAt(directory, in_progress.c_str(), &named) != 0 ||
+                        FileId::Of(named) != FileId::Of(info))) {
+      out.Reset();
+      if (attempt == kNameAttempts) {
+        return absl::UnavailableError(
+            absl::StrCat(path, "/", in_progress, " is removed by another process"));
+      }
+    }
   }
   absl::Status status = WriteAll(ops, out.get(), head_);
   if (status.ok()) status = WriteAll(ops, out.get(), contents_);

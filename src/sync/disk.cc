@@ -21,6 +21,8 @@
 namespace datamanager::sync {
 namespace {
 
+// Of the volume's size: a rise by this part of it counts as a change after evicting in vain.
+constexpr uint64_t kNoticedShare = 1000;
 constexpr char kThreadHangs[] = "a look at the disk hangs in it; its thread was left alone";
 constexpr size_t kCollectorLimit = 1024;  // In Stats.
 constexpr size_t kNamedCollectors = 10;   // In one line of the log.
@@ -171,6 +173,7 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
 
   // How the disk was after a pass that made no room.
   struct Fruitless {
+    Limit limit = Limit::kNone;
     DiskUsage usage;
     Room room;
     MonotonicTime at;
@@ -220,9 +223,17 @@ bool Disk::Watch::HasChanged() {
   FileOps& ops = *state_->context->options.ops;
   const absl::StatusOr<DiskUsage> usage = ReadDiskUsage(ops, config_.capture_directory);
   if (!usage.ok()) return true;
+  // What other processes do all the time, such as to remove a small file, is no change: it would
+  // have a few more files evicted each time, in vain.
+  const auto rose = [](uint64_t now_there, uint64_t before, uint64_t of) {
+    return now_there > before && now_there - before >= std::max<uint64_t>(of / kNoticedShare, 1);
+  };
   const DiskUsage& before = fruitless_->usage;
-  if (usage->free > before.free || usage->available > before.available ||
-      usage->inodes_available > before.inodes_available || usage->size != before.size) {
+  if (usage->size != before.size) return true;
+  if (fruitless_->limit == Limit::kInodes) {
+    if (rose(usage->inodes_available, before.inodes_available, usage->inodes)) return true;
+  } else if (rose(usage->free, before.free, usage->size) ||
+             rose(usage->available, before.available, usage->size)) {
     return true;
   }
   const Room room = MeasureRoom(ops, config_.capture_directory);
@@ -265,7 +276,8 @@ void Disk::Watch::Remember(const RetentionResult& result, int refused) {
   }
   const bool in_vain = result.fruitless || insisted_ >= kInsistLimit;
   if (in_vain) {
-    fruitless_ = Fruitless{.usage = result.after, .room = result.room, .at = now};
+    fruitless_ =
+        Fruitless{.limit = result.limit, .usage = result.after, .room = result.room, .at = now};
     insisted_ = 0;
     refused_elsewhere_.reset();
   }
