@@ -275,6 +275,7 @@ bool GroupFlush::CopyIfRemoved(FinishedFile& file, RoundResult& result) {
 void GroupFlush::CopyAfterFailedFlush(FinishedFile file, const absl::Status& why,
                                       RoundResult& result) {
   Complain("flush", why);
+  file.flush_failed = true;
   if (file.original != nullptr) {
     PublishUnflushed(std::move(file), "the flush of a copy of it failed, too", result);
     return;

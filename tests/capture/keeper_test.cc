@@ -263,6 +263,16 @@ TEST_F(KeeperTest, PublishesWhatItCannotFlush) {
       << log_.Text();
 }
 
+TEST_F(KeeperTest, CallsNoFileGoodWhoseFlushFailedAndThatCannotBeCopied) {
+  std::unique_ptr<Writer> file = Begin(2);
+  world_->ops.Fail(Call::kFdatasync, EIO, 1);
+  world_->ops.Fail(Call::kPread, EMFILE);
+  keeper_->Publish(std::move(file));
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(keeper_->counters().unflushed.load(), 1U);
+  EXPECT_EQ(keeper_->counters().outstanding.load(), 0U) << "a later flush would mean nothing";
+}
+
 TEST_F(KeeperTest, SaysWhenADirectoryCannotBeFlushed) {
   world_->ops.Fail(Call::kFsync, EIO);
   const std::string path = Publish();
