@@ -14,8 +14,8 @@
 namespace datamanager {
 namespace {
 
-// How long what was found out of a mount holds: `mount -o remount` changes options under the same
-// ids.
+// How long the properties of a mount are remembered: `mount -o remount` changes its options but not
+// its ids.
 constexpr std::chrono::minutes kMethodAge{1};
 
 constexpr unsigned kWriteAndWait =
@@ -40,17 +40,17 @@ struct Committer::Anchor {
   off_t size = 0;
 };
 
-// Steps, taken one after another by the threads that share them.
+// Steps that several threads share; each thread takes the next one that is left.
 struct Committer::Job {
   dev_t device = 0;
   std::vector<Step> steps;
   std::vector<Outcome> outcomes;
   size_t next = 0;
   size_t done = 0;
-  bool left_alone = false;  // Its caller has gone on without it.
+  bool left_alone = false;  // The caller did not wait for its end.
 };
 
-// What the threads co-own, so that those that hang may outlive the Committer.
+// State that the threads co-own, so that a thread that hangs may outlive the Committer.
 struct Committer::Shared {
   explicit Shared(const CommitterOptions& options)
       : ops(*options.ops), recovered(options.recovered), names(*options.ops) {}
@@ -65,7 +65,7 @@ struct Committer::Shared {
   std::multiset<dev_t> hanging DM_GUARDED_BY(mutex);
   MonotonicTime end DM_GUARDED_BY(mutex) = MonotonicTime::max();
 
-  // Takes steps until none is left.
+  // Runs steps until none is left.
   void Work(Job& job) DM_EXCLUDES(mutex);
 };
 
@@ -114,7 +114,7 @@ std::vector<Committer::Outcome> Committer::Run(dev_t device, std::vector<Step> s
           MutexLock lock(shared->mutex);
           --shared->threads;
         });
-    if (thread.ok()) continue;  // Left to itself.
+    if (thread.ok()) continue;  // It runs detached, and ends by itself.
     MutexLock lock(shared_->mutex);
     --shared_->threads;
     break;
@@ -150,7 +150,7 @@ std::vector<Committer::Outcome> Committer::FlushEach(dev_t device, const std::ve
   FileOps& ops = shared_->ops;
   std::vector<Step> steps;
   if (files.size() > 1 && threads > 1) {
-    // Written back together, the files need fewer commits. What fails shows in the flush.
+    // Files that are written back together need fewer commits. An error here shows up in the flush.
     for (const File& file : files) {
       steps.emplace_back([&ops, file] {
         ops.SyncFileRange(file.descriptor->get(), SYNC_FILE_RANGE_WRITE);
@@ -168,10 +168,10 @@ std::vector<Committer::Outcome> Committer::FlushEach(dev_t device, const std::ve
 }
 
 Committer::Outcomes Committer::CommitTogether(dev_t device, const std::vector<File>& files,
-                                              Step commit) {
+                                              Step then, Outcomes::Extent extent) {
   FileOps& ops = shared_->ops;
   std::vector<Step> steps;
-  // Writing is begun for all files before any is waited for. The kernel reports an error of it
+  // Starts to write all files before it waits for any of them. The kernel reports a write error
   // once, to the call that waits.
   for (const unsigned flags : {static_cast<unsigned>(SYNC_FILE_RANGE_WRITE), kWriteAndWait}) {
     for (const File& file : files) {
@@ -182,17 +182,17 @@ Committer::Outcomes Committer::CommitTogether(dev_t device, const std::vector<Fi
       });
     }
   }
-  steps.push_back(std::move(commit));
+  steps.push_back(std::move(then));
   std::vector<Outcome> all = Run(device, std::move(steps), 1);
-  const Outcome committed = all.back();
-  if (!committed.has_value()) return {.each = std::vector<Outcome>(files.size())};
+  const Outcome together = all.back();
+  if (!together.has_value()) return {.each = std::vector<Outcome>(files.size())};
   std::vector<Outcome> each(all.begin() + static_cast<std::ptrdiff_t>(files.size()), all.end() - 1);
-  if (committed->ok() && std::none_of(each.begin(), each.end(), [](const Outcome& outcome) {
+  if (together->ok() && std::none_of(each.begin(), each.end(), [](const Outcome& outcome) {
         return absl::IsUnimplemented(*outcome);
       })) {
-    return {.each = std::move(each), .names = true};
+    return {.each = std::move(each), .extent = extent};
   }
-  // Each file then, but for those of which an error is known: the kernel would not tell it again.
+  // Flush each file alone, except those with a known error: the kernel would not report it again.
   std::vector<File> left;
   std::vector<size_t> places;
   for (size_t i = 0; i < files.size(); ++i) {
@@ -205,28 +205,32 @@ Committer::Outcomes Committer::CommitTogether(dev_t device, const std::vector<Fi
   return {.each = std::move(each)};
 }
 
-Committer::Step Committer::AnchorStep(dev_t device, std::shared_ptr<Anchor>& anchor,
+Committer::Step Committer::OpenAnchor(dev_t device, std::shared_ptr<Anchor>& anchor,
                                       const std::string& directory) {
   if (anchor == nullptr) anchor = std::make_shared<Anchor>();
   return [&ops = shared_->ops, anchor, device, directory]() -> absl::Status {
-    if (!anchor->fd.valid()) {
-      UniqueFd fd(ops.Open(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
-      struct stat info {};
-      if (!fd.valid() || ops.Fstat(fd.get(), &info) != 0) {
-        return ErrnoStatus(errno, "make an unnamed file in", directory);
-      }
-      if (info.st_dev != device) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(directory, " lies on another device by now"));
-      }
-      anchor->fd = std::move(fd);
+    if (anchor->fd.valid()) return absl::OkStatus();
+    UniqueFd fd(ops.Open(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
+    struct stat info {};
+    if (!fd.valid() || ops.Fstat(fd.get(), &info) != 0) {
+      return ErrnoStatus(errno, "make an unnamed file in", directory);
     }
+    if (info.st_dev != device) {
+      return absl::FailedPreconditionError(absl::StrCat(directory, " is on another device by now"));
+    }
+    anchor->fd = std::move(fd);
+    return absl::OkStatus();
+  };
+}
+
+Committer::Step Committer::FlushAnchor(std::shared_ptr<Anchor> anchor) {
+  return [&ops = shared_->ops, anchor = std::move(anchor)]() -> absl::Status {
     // fdatasync has to commit a change of the size, but not one of the times.
     if (ops.Ftruncate(anchor->fd.get(), ++anchor->size) != 0) {
-      return ErrnoStatus(errno, "change the size of an unnamed file in", directory);
+      return absl::ErrnoToStatus(errno, "change the size of an unnamed file");
     }
     if (ops.Fdatasync(anchor->fd.get()) != 0) {
-      return ErrnoStatus(errno, "flush an unnamed file in", directory);
+      return absl::ErrnoToStatus(errno, "flush an unnamed file");
     }
     return absl::OkStatus();
   };
@@ -253,43 +257,54 @@ Committer::Outcomes Committer::CommitFiles(dev_t device, const std::vector<File>
       return {.each = FlushEach(device, files, 0)};
     case CommitMethod::kAnchor:
       return CommitTogether(device, files,
-                            AnchorStep(device, known.anchor, ParentPath(files.front().path)));
+                            OpenAnchor(device, known.anchor, ParentPath(files.front().path)),
+                            Outcomes::Extent::kWithNames);
     case CommitMethod::kWhole:
       if (files.size() < kWholeFrom) break;
-      return CommitTogether(device, files,
-                            [&ops = shared_->ops, file = files.front()]() -> absl::Status {
-                              if (ops.Syncfs(file.descriptor->get()) == 0) return absl::OkStatus();
-                              return ErrnoStatus(errno, "flush the file system of", file.path);
-                            });
+      return CommitTogether(
+          device, files,
+          [&ops = shared_->ops, file = files.front()]() -> absl::Status {
+            if (ops.Syncfs(file.descriptor->get()) == 0) return absl::OkStatus();
+            return ErrnoStatus(errno, "flush the file system of", file.path);
+          },
+          Outcomes::Extent::kDataAndNames);
     case CommitMethod::kEach:
       break;
   }
   return {.each = FlushEach(device, files, kMaxThreads)};
 }
 
-std::vector<Committer::Outcome> Committer::CommitDirectories(
-    dev_t device, const std::vector<std::string>& paths) {
-  if (paths.empty()) return {};
+std::vector<Committer::Outcome> Committer::CommitNames(dev_t device,
+                                                       const std::vector<std::string>& directories,
+                                                       const std::vector<File>& files) {
+  if (directories.empty()) return {};
   const auto known = devices_.find(device);
   const CommitMethod method = known == devices_.end() ? CommitMethod::kEach : known->second.method;
   const auto for_all = [&](Step step) { return Run(device, {std::move(step)}, 1).front(); };
   Outcome all = absl::UnimplementedError("");
-  if (method == CommitMethod::kAnchor) {
-    all = for_all(AnchorStep(device, known->second.anchor, paths.front()));
-  } else if (method == CommitMethod::kWhole && paths.size() >= kWholeFrom) {
-    all = for_all([&ops = shared_->ops, path = paths.front()]() -> absl::Status {
+  if (method == CommitMethod::kAnchor && known->second.anchor->fd.valid()) {
+    all = for_all(FlushAnchor(known->second.anchor));
+  } else if (method == CommitMethod::kWhole && directories.size() >= kWholeFrom) {
+    all = for_all([&ops = shared_->ops, path = directories.front()]() -> absl::Status {
       const UniqueFd fd(ops.Open(path.c_str(), O_RDONLY | O_DIRECTORY, 0));
       if (fd.valid() && ops.Syncfs(fd.get()) == 0) return absl::OkStatus();
       return ErrnoStatus(errno, "flush the file system of", path);
     });
   }
-  if (!all.has_value() || all->ok()) return std::vector<Outcome>(paths.size(), all);
+  if (!all.has_value() || all->ok()) return std::vector<Outcome>(directories.size(), all);
+  if (!files.empty()) {
+    for (const Outcome& outcome : FlushEach(device, files, kMaxThreads)) {
+      if (!outcome.has_value() || !outcome->ok()) {
+        return std::vector<Outcome>(directories.size(), outcome);
+      }
+    }
+  }
   std::vector<Step> steps;
-  for (const std::string& path : paths) {
+  for (const std::string& path : directories) {
     steps.emplace_back([shared = shared_, path] { return shared->names.Flush(path); });
   }
   const size_t threads = method == CommitMethod::kInTurn ? 0 : kMaxThreads;
-  return Run(device, std::move(steps), std::min(threads, paths.size()));
+  return Run(device, std::move(steps), std::min(threads, directories.size()));
 }
 
 bool Committer::Hangs(dev_t device) const {

@@ -34,49 +34,59 @@ struct CommitterOptions {
   std::function<void()> recovered = [] {};
 };
 
-// Commits the files of one device at a time, in the way that suits its file system (see
-// CommitMethod). The system calls run on short-lived threads, at most kMaxThreads in all, those
-// that hang included; without threads, and for file systems in memory, on the caller's. So a disk
-// that hangs keeps threads, but not the caller: it waits for `patience`, and the device then counts
-// as hanging until its calls have returned.
+// Commits the files of one device at a time, with the CommitMethod that suits its file system. The
+// system calls run on short-lived threads, at most kMaxThreads in all, including those that hang;
+// if no thread can be started, and for file systems in memory, they run on the caller's thread. A
+// disk that hangs therefore blocks threads but not the caller: it waits for `patience`, and the
+// device then counts as hanging until its calls have returned.
 //
-// Only EndBy may be called from another thread. What the threads use is co-owned by them.
+// Only EndBy may be called from another thread. The threads co-own all that they use.
 class Committer {
  public:
   static constexpr size_t kMaxThreads = 32;
 
   struct File {
     std::shared_ptr<const UniqueFd> descriptor;
-    std::string path;  // For errors, and to find its directory.
+    std::string path;  // Used in errors, and to find its directory.
   };
   // nullopt: the call has not returned, and may or may not succeed later.
   using Outcome = std::optional<absl::Status>;
   struct Outcomes {
-    std::vector<Outcome> each;  // In the order of what was to be committed.
-    bool names = false;         // The names of files that existed before the call are durable too.
+    std::vector<Outcome> each;  // In the order of the arguments.
+    // What is durable where `each` is OK.
+    enum class Extent : uint8_t {
+      kData,          // The data and sizes.
+      kDataAndNames,  // Also the names that the files had before the call.
+      // Nothing yet: the data is written back, and CommitNames commits it together with the names.
+      // Until then a power cut may undo it, but it then also undoes every change made after this
+      // call.
+      kWithNames,
+    } extent = Extent::kData;
   };
 
   explicit Committer(CommitterOptions options);
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
 
-  // Makes durable what is in the files, and their sizes. All lie on `device`, which does not hang.
+  // Makes the data and the sizes of the files durable. All lie on `device`, which does not hang.
   Outcomes CommitFiles(dev_t device, const std::vector<File>& files);
-  // Makes the entries of the directories durable, and the directories' own names.
-  std::vector<Outcome> CommitDirectories(dev_t device, const std::vector<std::string>& paths);
+  // Makes the entries of the directories and the directories' own names durable, and also the
+  // `files` for which CommitFiles returned Extent::kWithNames.
+  std::vector<Outcome> CommitNames(dev_t device, const std::vector<std::string>& directories,
+                                   const std::vector<File>& files);
 
-  // Whether calls to the device have outlasted a caller's patience, and have not returned yet.
+  // Whether calls to the device exceeded a caller's patience and have not returned yet.
   bool Hangs(dev_t device) const;
-  // No call of this class waits beyond `time` from here on.
+  // From this call on, no member waits beyond `time`.
   void EndBy(MonotonicTime time);
-  // Closes the anchors, which keep their file systems from being unmounted.
+  // Closes the anchors: an open one keeps its file system from being unmounted.
   void Release();
 
  private:
   struct Anchor;
   struct Job;
   struct Shared;
-  // What was found out of a device's mount.
+  // The properties of a device's mount.
   struct Device {
     CommitMethod method = CommitMethod::kEach;
     int64_t mount = -1;
@@ -86,13 +96,15 @@ class Committer {
   using Step = std::function<absl::Status()>;
 
   Device& Find(dev_t device, const File& file);
-  // Runs the steps, and returns what has come of each by then. `threads` at most.
+  // Runs the steps on at most `threads` threads. Returns the outcomes known when it stops waiting.
   std::vector<Outcome> Run(dev_t device, std::vector<Step> steps, size_t threads);
   std::vector<Outcome> FlushEach(dev_t device, const std::vector<File>& files, size_t threads);
-  // Writes the files' data back and waits for it, then runs `commit`, which stands for all files;
-  // where that fails, flushes each.
-  Outcomes CommitTogether(dev_t device, const std::vector<File>& files, Step commit);
-  Step AnchorStep(dev_t device, std::shared_ptr<Anchor>& anchor, const std::string& directory);
+  // Writes the files' data back and waits for it, then runs `then`, which commits all files to
+  // `extent`. If that fails, flushes each file.
+  Outcomes CommitTogether(dev_t device, const std::vector<File>& files, Step then,
+                          Outcomes::Extent extent);
+  Step OpenAnchor(dev_t device, std::shared_ptr<Anchor>& anchor, const std::string& directory);
+  Step FlushAnchor(std::shared_ptr<Anchor> anchor);
 
   const CommitterOptions options_;
   const std::shared_ptr<Shared> shared_;

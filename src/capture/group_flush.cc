@@ -14,8 +14,8 @@ namespace {
 
 using capture_file::Writer;
 
-// How many files that were published unflushed are remembered by name. Beyond, they are only
-// counted: a medium that hangs while that many files are made will not hold much.
+// How many files that were published unflushed are remembered by name; further ones are only
+// counted. A medium that hangs while that many files are made will not hold much.
 constexpr size_t kOutstandingLimit = 65536;
 
 std::chrono::milliseconds Since(MonotonicTime begin, MonotonicTime end) {
@@ -41,7 +41,7 @@ struct GroupFlush::Group {
   std::vector<Published> outstanding;
   // The files to be committed: those in progress, then the finished, then the outstanding ones.
   std::vector<Committer::File> files;
-  std::vector<uint64_t> sizes;  // Of those in progress.
+  std::vector<uint64_t> sizes;  // The sizes of the files in progress.
   uint64_t new_bytes = 0;
 };
 
@@ -52,7 +52,7 @@ void GroupFlush::Complain(std::string_view what, const absl::Status& status) {
   std::optional<std::string> text;
   {
     MutexLock lock(mutex_);
-    // Each file has a name of its own: what failed counts as the same error, not where.
+    // The text names a different file each time; errors with the same code count as the same one.
     text = filter_.Pass(absl::StrCat(ToAbsl(what), " ", static_cast<int>(status.code())),
                         status.ToString(absl::StatusToStringMode::kWithNoExtraData), Now());
   }
@@ -118,7 +118,7 @@ std::map<dev_t, GroupFlush::Group> GroupFlush::GroupByDevice(std::vector<Finishe
       continue;
     }
     const auto size = static_cast<uint64_t>(info.st_size);
-    // A removed one is found and finished by the look at the names.
+    // A removed file is finished after the check of the names finds it.
     if (size == file.flushed_size || info.st_nlink == 0) {
       if (size == file.flushed_size) options_.live->NoteUnchanged(file, now);
       continue;
@@ -174,13 +174,14 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
     std::vector<Published> published;
     std::vector<FinishedFile> finished;
   };
+  using Extent = Committer::Outcomes::Extent;
   std::map<std::string, Named> directories;
   size_t next = 0;
   for (size_t i = 0; i < group.live.size(); ++i) {
     const Committer::Outcome& outcome = data.each[next++];
     const LiveFiles::File& file = group.live[i];
     if (outcome.has_value() && outcome->ok()) {
-      if (file.named || data.names) {
+      if (data.extent == Extent::kDataAndNames || (data.extent == Extent::kData && file.named)) {
         options_.live->NoteFlushed(file, group.sizes[i], since);
       } else {
         directories[ParentPath(file.path)].live.push_back(i);
@@ -211,13 +212,17 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
     } else if (outcome->ok()) {
       directories[ParentPath(published.path)].published.push_back(published);
     } else {
-      Complain("flush", *outcome);  // It is as durable as it will ever be.
+      Complain("flush", *outcome);  // No later flush makes it more durable.
     }
   }
 
   std::vector<std::string> paths;
   for (const auto& [path, named] : directories) paths.push_back(path);
-  const std::vector<Committer::Outcome> names = committer_.CommitDirectories(device, paths);
+  std::vector<Committer::File> written_back;
+  for (size_t i = 0; data.extent == Extent::kWithNames && i < group.files.size(); ++i) {
+    if (data.each[i].has_value() && data.each[i]->ok()) written_back.push_back(group.files[i]);
+  }
+  const std::vector<Committer::Outcome> names = committer_.CommitNames(device, paths, written_back);
   next = 0;
   for (auto& [path, named] : directories) {
     const Committer::Outcome& outcome = names[next++];
@@ -232,7 +237,7 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
     }
     for (size_t i = 0; i < named.published.size(); ++i) {
       if (!durable) Remember(device, named.published[i]);
-      if (i >= named.finished.size()) continue;  // Published before.
+      if (i >= named.finished.size()) continue;  // These were published in an earlier round.
       if (!durable) ++counters.unflushed;
       Settle(named.finished[i], named.published[i], result);
     }
@@ -245,7 +250,7 @@ void GroupFlush::AddOutstanding(dev_t device, Group& group) {
     Published& published = entry.second;
     absl::StatusOr<UniqueFd> fd = OpenFile(*options_.ops, published.path, O_RDONLY);
     struct stat info {};
-    // Uploaded or moved by now: it is not this class's any more.
+    // The file was uploaded or moved, and no longer belongs to this class.
     if (!fd.ok()) return absl::IsNotFound(fd.status());
     if (options_.ops->Fstat(fd->get(), &info) != 0) return false;
     if (FileId::Of(info) != published.id) return true;
@@ -298,7 +303,7 @@ void GroupFlush::Hold(FinishedFile file, bool last, RoundResult& result) {
   if (last) {
     ++options_.counters->left_in_progress;
     options_.live->Remove(file.file->path());
-    return;  // Closing it leaves it to the next run, without a word to those who wait for it.
+    return;  // Closing it leaves it to the next run. Waiting callers get no result.
   }
   if (Now() - file.handed_over >= options_.committer.patience) {
     PublishUnflushed(
@@ -315,7 +320,7 @@ void GroupFlush::PublishUnflushed(FinishedFile file, std::string_view why, Round
   const auto published = Rename(file, result);
   if (published == nullptr) return;
   ++options_.counters->unflushed;
-  // The medium has lost what a failed flush was to write: no later one brings it back.
+  // After a failed flush the medium has lost the data: no later flush restores it.
   const bool remembered = !file.flush_failed && file.original == nullptr;
   if (remembered) Remember(device, *published);
   std::optional<std::string> text;
@@ -350,10 +355,10 @@ std::unique_ptr<GroupFlush::Published> GroupFlush::Rename(FinishedFile& file, Ro
 
 void GroupFlush::Settle(FinishedFile& file, const Published& published, RoundResult& result) {
   const std::string in_progress = file.file->path();
-  // Closed before the hint, so that its upload does not find it open.
+  // The file is closed before the hint, so that its upload does not find it open.
   options_.live->Remove(in_progress);
   file.file = nullptr;
-  // Only now: until its copy has its name, the original is what recovery would find.
+  // Remove the original only after its copy has its name: until then recovery needs it.
   if (file.original != nullptr && !file.original->Discard()) {
     Complain("remove",
              absl::FailedPreconditionError(absl::StrCat(file.original->path(),
@@ -369,14 +374,14 @@ void GroupFlush::Settle(FinishedFile& file, const Published& published, RoundRes
     ++options_.counters->published;
   }
   result.settled.emplace_back(file.ticket, absl::OkStatus());
-  // What was moved away is no business of sync's.
+  // Sync does not upload files that were moved away.
   if (ParentPath(published.path) == ParentPath(in_progress)) {
     result.hints.push_back(published.path);
   }
 }
 
-// What could not be published has no owner then, and recovery publishes it when the disk allows.
-// What has no name, recovery does not find: it is kept, and tried again.
+// A file that could not be published then has no owner, and recovery publishes it when the disk
+// allows. Recovery does not find a file without a name: it is kept, and tried again.
 void GroupFlush::GiveUp(FinishedFile file, const absl::Status& why, RoundResult& result) {
   Complain("publish", why);
   result.settled.emplace_back(file.ticket, why);

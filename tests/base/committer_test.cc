@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -65,7 +66,7 @@ TEST_P(CommitterTest, CommitsEveryFile) {
 TEST_P(CommitterTest, TellsTheErrorOfEachFile) {
   const std::vector<Committer::File> files = Files(20);
   const bool together = GetParam() == CommitMethod::kAnchor || GetParam() == CommitMethod::kWhole;
-  // The second half of the calls waits for what the first has begun, and reports its errors.
+  // The second half of the calls waits for the writes that the first has begun, and reports errors.
   ops_->Fail(together ? Call::kSyncFileRange : Call::kFdatasync, EIO, together ? 2 : 1, "/13");
   const Committer::Outcomes outcomes = committer_.CommitFiles(device_, files);
   for (size_t i = 0; i < files.size(); ++i) {
@@ -82,7 +83,7 @@ TEST_P(CommitterTest, FlushesEachFileWhereTheCallForAllFails) {
   ops_->Fail(Call::kOpen, EOPNOTSUPP, FaultyFileOps::kAlways, temp_.path());
   const Committer::Outcomes outcomes = committer_.CommitFiles(device_, files);
   EXPECT_TRUE(std::all_of(outcomes.each.begin(), outcomes.each.end(), IsOk));
-  EXPECT_FALSE(outcomes.names);
+  EXPECT_EQ(outcomes.extent, Committer::Outcomes::Extent::kData);
   EXPECT_EQ(Journal("flush 13"), 1U);
 }
 
@@ -98,7 +99,7 @@ TEST_P(CommitterTest, WorksOneByOneWithoutThreads) {
   const std::vector<Committer::File> files = Files(20);
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
-  // Stacks cannot be mapped any more.
+  // No further stacks can be mapped.
   const rlimit none{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &none), 0);
   const Committer::Outcomes outcomes = committer_.CommitFiles(device_, files);
@@ -113,8 +114,7 @@ TEST_P(CommitterTest, MakesNamesDurable) {
     directories.push_back(temp_.path() + "/directory" + std::to_string(i));
     ASSERT_EQ(::mkdir(directories.back().c_str(), 0700), 0);
   }
-  const std::vector<Committer::Outcome> outcomes =
-      committer_.CommitDirectories(device_, directories);
+  const std::vector<Committer::Outcome> outcomes = committer_.CommitNames(device_, directories, {});
   ASSERT_EQ(outcomes.size(), directories.size());
   EXPECT_TRUE(std::all_of(outcomes.begin(), outcomes.end(), IsOk));
   const size_t flushes = Journal("flush directory directory7");
@@ -131,6 +131,43 @@ TEST_P(CommitterTest, MakesNamesDurable) {
       EXPECT_EQ(Journal("flush file system"), 1U);
       break;
   }
+}
+
+// Data that CommitFiles has left to the commit of the names is flushed alone if that fails, before
+// the names are.
+TEST_P(CommitterTest, CommitsDataBeforeNamesWhereTheCommitOfBothFails) {
+  const std::vector<Committer::File> files = Files(20);
+  const Committer::Outcomes data = committer_.CommitFiles(device_, files);
+  const bool left = data.extent == Committer::Outcomes::Extent::kWithNames;
+  EXPECT_EQ(left, GetParam() == CommitMethod::kAnchor);
+  if (!left) return;
+  EXPECT_EQ(Journal("flush 13"), 0U);
+  ops_->Fail(Call::kFtruncate, EIO);
+  const std::vector<Committer::Outcome> names =
+      committer_.CommitNames(device_, {temp_.path()}, files);
+  ASSERT_EQ(names.size(), 1U);
+  EXPECT_TRUE(IsOk(names.front()));
+  const std::vector<std::string> journal = ops_->journal();
+  const auto name = std::find_if(journal.begin(), journal.end(), [](const std::string& entry) {
+    return entry.starts_with("flush directory");
+  });
+  ASSERT_NE(name, journal.end());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_NE(std::find(journal.begin(), name, absl::StrCat("flush ", i)), name) << i;
+  }
+}
+
+TEST_P(CommitterTest, MakesNoNameDurableWhoseDataIsNot) {
+  const std::vector<Committer::File> files = Files(20);
+  if (committer_.CommitFiles(device_, files).extent != Committer::Outcomes::Extent::kWithNames) {
+    return;
+  }
+  ops_->Fail(Call::kFtruncate, EIO);
+  ops_->Fail(Call::kFdatasync, EIO, 1, "/13");
+  const std::vector<Committer::Outcome> names =
+      committer_.CommitNames(device_, {temp_.path()}, files);
+  ASSERT_EQ(names.size(), 1U);
+  EXPECT_FALSE(IsOk(names.front()));
 }
 
 std::string NameOf(const ::testing::TestParamInfo<CommitMethod>& info) {

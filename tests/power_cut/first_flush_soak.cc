@@ -1,5 +1,5 @@
-// How long after a start the first flush of files in progress comes, on a disk that has much to
-// recover: as at the boot after a power cut.
+// The time from a start to the first flush of files in progress, on a disk that has much to
+// recover, as at the boot after a power cut.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -29,13 +29,13 @@ namespace {
 constexpr char kApi[] = "rdk:component:sensor";
 constexpr int kCollectors = 50;
 constexpr std::chrono::milliseconds kInterval{1000};
-// What a loaded machine may add.
+// Allowance for a loaded machine.
 constexpr std::chrono::milliseconds kAllowance{1000};
 // A SensorData with one byte of payload, after empty metadata; each with its length.
 const std::string kFile = std::string(1, '\0') + std::string("\x03\x1a\x01x");
 
-// Notes when a file of the collectors at work is flushed for the first time, and makes the listing
-// of one directory slow.
+// Notes the first flush of a file of the collectors at work, and makes the listing of one directory
+// slow.
 class WatchedDisk final : public FileOps {
  public:
   WatchedDisk(std::string live, std::string slow)
@@ -83,7 +83,7 @@ void MakeFiles(const std::string& directory, int count, bool complete, std::stri
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     ASSERT_EQ(::write(fd.get(), content.data(), content.size()),
               static_cast<ssize_t>(content.size()));
-    // Long enough ago.
+    // Old enough for recovery.
     const timespec times[2] = {{.tv_sec = 1700000000, .tv_nsec = 0},
                                {.tv_sec = 1700000000, .tv_nsec = 0}};
     ASSERT_EQ(::futimens(fd.get(), times), 0);

@@ -30,16 +30,16 @@ using testing::CacheAtCut;
 using testing::DiskMoment;
 
 constexpr char kApi[] = "rdk:component:sensor";
-// Captures all the time, so that there is always a file to flush.
+// A collector that captures all the time, so that there is always a file to flush.
 constexpr char kPulse[] = "pulse";
-// Longer than a page in all, so that files have whole pages and a part of one.
+// More than a page in total, so that files have whole pages and a part of one.
 constexpr size_t kFillerBytes = 3000;
 
 void Require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
 }
 
-// A data manager whose sensors have as many readings as they are allowed.
+// A data manager whose sensors give as many readings as they are allowed.
 class Robot {
  public:
   explicit Robot(const Options& options, const std::string& directory)
@@ -76,7 +76,7 @@ class Robot {
     Require(status.ok(), status.ToString());
   }
 
-  // Has every sensor read that often, and waits until all of it is captured.
+  // Lets every sensor give that many more readings, and waits until all are captured.
   void Capture(int records) {
     *allowed_ += records;
     const auto captured = static_cast<uint64_t>(*allowed_) * static_cast<uint64_t>(collectors_);
@@ -96,7 +96,7 @@ class Robot {
     Require(testing::WaitUntil([&] { return manager_->Stats().flush.rounds >= rounds; }),
             "files in progress are not flushed");
   }
-  // The ids of what was captured so far.
+  // The ids of the records captured so far.
   std::set<std::string> Ids() const {
     std::set<std::string> ids;
     for (int i = 0; i < collectors_; ++i) {
@@ -108,12 +108,12 @@ class Robot {
 
  private:
   const int collectors_;
-  // Its own: a source that is left alone may outlive this.
+  // Shared, because a source whose thread hangs may outlive this.
   const std::shared_ptr<std::atomic<int>> allowed_ = std::make_shared<std::atomic<int>>(0);
   std::unique_ptr<DataManager> manager_;
 };
 
-// Adds the records of a file; whether it consists of nothing but whole ones.
+// Adds the records of a file; returns whether it consists only of whole ones.
 bool Read(const std::string& path, std::set<std::string>& ids) {
   FileOps& ops = FileOps::System();
   const UniqueFd fd(ops.Open(path.c_str(), O_RDONLY, 0));
@@ -153,7 +153,7 @@ Left LookAt(const std::string& directory, const Promise& promise) {
     ++left.files;
     if (!Read(path, ids)) ++left.torn;
   }
-  // Recovery publishes what is whole of these.
+  // Recovery publishes the whole records of these.
   if (promise.in_progress) {
     for (const std::string& path : testing::FilesBelow(directory, ".prog")) Read(path, ids);
   }
@@ -198,6 +198,7 @@ Result CutPower(const Options& options) {
   testing::RecordingDisk& disk = **mounted;
 
   std::vector<Promise> promises;
+  const DiskMoment begin = disk.Now();
   {
     Robot robot(options, disk.path() + "/captured");
     const auto promise = [&](std::string moment, bool in_progress) {
@@ -219,6 +220,12 @@ Result CutPower(const Options& options) {
     const absl::Status closed = robot.manager().Close();
     promise("Close", false);
     Require(closed.ok(), closed.ToString());
+  }
+  const DiskMoment duration = disk.Now() - begin;
+  for (uint32_t i = 0; i < options.moments; ++i) {
+    promises.push_back({.moment = absl::StrCat("moment ", i),
+                        .at = begin + duration * i / options.moments,
+                        .ids = {}});
   }
 
   Result result;

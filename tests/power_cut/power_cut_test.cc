@@ -1,4 +1,4 @@
-// What was promised is there after a power cut, on the file systems of this kernel.
+// Promised data is there after a power cut, on the file systems of this kernel.
 #include "tests/power_cut/power_cut.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace datamanager::power_cut {
 namespace {
 
-// More files than any bound there is, where that is quick.
+// Where that is quick, more files than any limit.
 int CollectorsOn(const std::string& type) { return type == "ext4" ? 300 : 50; }
 
 class PowerCut : public ::testing::TestWithParam<std::string> {

@@ -36,6 +36,9 @@ bool IsFlush(const Change& change) {
   }
 }
 
+// Whether a journal has it: a name or a truncation.
+bool IsJournaled(const Change& change) { return !IsFlush(change) && change.kind != Kind::kWrite; }
+
 class Replay {
  public:
   explicit Replay(Image image) : image_(std::move(image)) {}
@@ -159,13 +162,15 @@ std::vector<Misfortune> MisfortunesOf(const Change& change) {
   return {};
 }
 
-std::vector<size_t> Unflushed(const std::vector<Change>& changes, size_t count) {
+std::vector<size_t> Unflushed(const std::vector<Change>& changes, size_t count,
+                              size_t journal_end) {
   std::vector<size_t> unflushed;
   std::set<uint64_t> files;
   std::set<std::string> directories;  // Whose names are flushed.
   bool committed = false;
   for (size_t i = count; i-- > 0;) {
     const Change& change = changes[i];
+    committed = committed || i < journal_end;
     switch (change.kind) {
       case Kind::kSyncFile:
         files.insert(change.object);
@@ -198,6 +203,27 @@ std::vector<size_t> Unflushed(const std::vector<Change>& changes, size_t count) 
   }
   std::reverse(unflushed.begin(), unflushed.end());
   return unflushed;
+}
+
+size_t LeastJournalEnd(const std::vector<Change>& changes, size_t count) {
+  std::vector<size_t> unflushed = Unflushed(changes, count);
+  for (size_t i = count; i-- > 0;) {
+    if (!unflushed.empty() && unflushed.back() == i) {
+      unflushed.pop_back();
+    } else if (IsJournaled(changes[i])) {
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
+std::map<size_t, Misfortune> LostBehindJournal(const std::vector<Change>& changes, size_t count,
+                                               size_t journal_end) {
+  std::map<size_t, Misfortune> lost;
+  for (size_t i = journal_end; i < count; ++i) {
+    if (IsJournaled(changes[i])) lost[i] = Misfortune::kLost;
+  }
+  return lost;
 }
 
 Image AfterPowerCut(Image image, const std::vector<Change>& changes, size_t count,

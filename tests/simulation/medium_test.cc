@@ -51,6 +51,28 @@ TEST(Medium, KeepsWhatIsFlushed) {
   EXPECT_EQ(Unflushed(kChanges, 9), Indices({7}));
 }
 
+TEST(Medium, KeepsTheOrderOfAJournal) {
+  using Indices = std::vector<size_t>;
+  const std::vector<Change> changes = {
+      {.kind = Kind::kCreate, .object = 1, .path = "/t/a.prog"},                // 0
+      {.kind = Kind::kWrite, .object = 1, .offset = 0, .data = "abcd"},         // 1
+      {.kind = Kind::kCommit},                                                  // 2
+      {.kind = Kind::kCreate, .object = 2, .path = "/t/b.prog"},                // 3
+      {.kind = Kind::kWriteBack, .object = 1},                                  // 4
+      {.kind = Kind::kRename, .object = 1, .path = "/t/a.prog", .to = "/t/a"},  // 5
+      {.kind = Kind::kWrite, .object = 2, .offset = 0, .data = "efgh"},         // 6
+  };
+  EXPECT_EQ(LeastJournalEnd(changes, 1), 0U);
+  EXPECT_EQ(LeastJournalEnd(changes, 7), 1U);
+  // The journal ends with the rename: what was written back before it is there.
+  EXPECT_EQ(Unflushed(changes, 7, 6), Indices({6}));
+  EXPECT_EQ(LostBehindJournal(changes, 7, 6), (std::map<size_t, Misfortune>()));
+  // It ends before the write-back: the data may be lost, and the rename is.
+  EXPECT_EQ(Unflushed(changes, 7, 4), Indices({1, 5, 6}));
+  EXPECT_EQ(LostBehindJournal(changes, 7, 4),
+            (std::map<size_t, Misfortune>{{5, Misfortune::kLost}}));
+}
+
 TEST(Medium, KeepsWhatACommitOfTheJournalFollows) {
   using Indices = std::vector<size_t>;
   const std::vector<Change> changes = {

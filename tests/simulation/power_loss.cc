@@ -50,6 +50,19 @@ std::string Describe(const Recording& recording, const State& state) {
   return text;
 }
 
+// Draws where the journal ends, and what is lost behind that. Returns the changes that can meet
+// with further misfortunes.
+template <typename Random>
+std::vector<size_t> DrawJournalEnd(const Recording& recording, State& state, Random& random) {
+  const std::vector<Change>& changes = recording.changes();
+  const size_t least = LeastJournalEnd(changes, state.count);
+  const size_t journal_end = least + random() % (state.count - least + 1);
+  state.misfortunes = LostBehindJournal(changes, state.count, journal_end);
+  std::vector<size_t> unflushed = Unflushed(changes, state.count, journal_end);
+  std::erase_if(unflushed, [&](size_t change) { return state.misfortunes.contains(change); });
+  return unflushed;
+}
+
 bool IsSetAside(const Places& places, const std::string& path) {
   return path.starts_with(places.captured + "/failed/");
 }
@@ -112,7 +125,9 @@ class Surveyor {
 
   State Draw() DM_REQUIRES(mutex_) {
     State state{.count = random_() % moments_.size()};
-    const std::vector<size_t>& unflushed = moments_[state.count].unflushed;
+    const std::vector<size_t> unflushed = recording_.journaled()
+                                              ? DrawJournalEnd(recording_, state, random_)
+                                              : moments_[state.count].unflushed;
     if (unflushed.empty()) return state;
     for (size_t more = 1 + random_() % kMisfortunes; more > 0; --more) {
       const size_t change = unflushed[random_() % unflushed.size()];
@@ -172,7 +187,7 @@ class Surveyor {
     }
     std::vector<std::string> set_aside;
     for (std::string& path : testing::FilesBelow(base.path())) {
-      // Where flushes of directories are lies, a file may be gone whose remainder has no name yet.
+      // If flushes of directories are dropped, a file may be gone whose remainder has no name yet.
       if (capture_file::IsUnfinishedRemainder(BaseName(path)) && !recording_.drops_directories()) {
         broken.push_back("left unfinished: " + path);
       } else if (IsSetAside(places, path)) {
@@ -218,7 +233,7 @@ class Surveyor {
   Survey survey_ DM_GUARDED_BY(mutex_);
 };
 
-// The records of a file, and whether it consists of nothing but whole ones.
+// Reads the records of a file; returns whether it consists only of whole ones.
 bool ReadFrames(const Ledger& ledger, const std::string& bytes, std::vector<std::string>& ids) {
   const char* at = bytes.data();
   const char* const end = at + bytes.size();
@@ -240,8 +255,12 @@ bool ReadFrames(const Ledger& ledger, const std::string& bytes, std::vector<std:
 
 State DrawInBatch(const Recording& recording, uint64_t seed) {
   std::mt19937_64 random(seed);
-  State state{.count = random() % (recording.batch_end() + 1)};
-  const std::vector<size_t> unflushed = Unflushed(recording.changes(), state.count);
+  // Often at the end, where all is promised.
+  State state{.count = random() % 4 == 0 ? recording.batch_end()
+                                         : random() % (recording.batch_end() + 1)};
+  const std::vector<size_t> unflushed = recording.journaled()
+                                            ? DrawJournalEnd(recording, state, random)
+                                            : Unflushed(recording.changes(), state.count);
   if (unflushed.empty()) return state;
   const bool few = random() % 2 == 0;
   const size_t many = few ? 1 + random() % kMisfortunes : (unflushed.size() + 1) / 2;
@@ -265,7 +284,7 @@ std::vector<std::string> BrokenInBatch(const Recording& recording, const State& 
     std::vector<std::string> ids;
     const bool whole = ReadFrames(recording.ledger(),
                                   contents == image.contents.end() ? "" : contents->second, ids);
-    // One was damaged before.
+    // One file was damaged before the recording.
     if (complete && !whole && !recording.begin().names.contains(path)) {
       broken.push_back("torn: " + path);
     }
@@ -305,7 +324,8 @@ Survey SurveyBatch(const Recording& recording, size_t samples, uint64_t first_se
 }
 
 Recording::Recording(const Options& options)
-    : drops_directories_(options.flaws.drops_directory_flushes) {
+    : drops_directories_(options.flaws.drops_directory_flushes),
+      journaled_(options.commit_method == CommitMethod::kAnchor) {
   for (const std::string& id : scenario_.ledger().acknowledged()) published_[id] = 0;
   scenario_.disk().Heal();
   scenario_.disk().SetFlaws(options.flaws);
@@ -368,7 +388,7 @@ Survey SurveyStates(const Recording& recording, size_t goal) {
 }
 
 void Print(const Survey& survey) {
-  if (survey.distinct == 0) {  // Those of a batch are not told apart.
+  if (survey.distinct == 0) {  // States of a batch are not compared.
     std::printf("power loss of a batch: %zu states tried, %zu with a broken rule\n", survey.tried,
                 survey.broken_states);
     return;

@@ -24,7 +24,7 @@ class Recording {
  public:
   struct Options {
     int rounds = 1;
-    int batch = 0;  // Of so many collectors, in place of the rounds: see Scenario::RunBatch.
+    int batch = 0;  // Not 0: that many collectors instead of rounds; see Scenario::RunBatch.
     CommitMethod commit_method = CommitMethod::kInTurn;
     Durability durability = Durability::kPublished;
     Flaws flaws;
@@ -43,8 +43,10 @@ class Recording {
   std::vector<testing::UploadCall> Stored(size_t count) const;
   // How many changes there were when all was published, and nothing uploaded yet.
   size_t batch_end() const { return batch_end_; }
-  // Whether the disk has that flaw.
+  // Whether the disk drops flushes of directories.
   bool drops_directories() const { return drops_directories_; }
+  // Whether the disk has a journal that keeps changes in their order.
+  bool journaled() const { return journaled_; }
 
  private:
   using Promises = std::map<std::string, size_t>;  // By how many changes.
@@ -52,6 +54,7 @@ class Recording {
   void NoteRecordsOf(bool in_progress, Promises& promises) const;
 
   const bool drops_directories_;
+  const bool journaled_;
   const testing::TempDir base_{testing::MemoryDirectory()};
   mutable Scenario scenario_{base_.path(), ClosedLogger()};
   Promises published_;
@@ -71,17 +74,17 @@ struct Survey {
 
 // Draws states of the medium until `goal` distinct ones have been seen: the disk as it was after
 // each change, and then any changes with any misfortunes. In each, a new process recovers and
-// uploads what is there. Rules: this has an end and leaves nothing; what is promised is stored or
-// set aside as it was, once; nothing is there twice; no remainder is left unfinished; the server
-// can read what it is sent. A state counts as distinct by what is on the disk, what is promised,
-// and what is stored.
+// uploads all data. Rules: this ends and leaves nothing; what is promised is stored or set aside
+// unchanged, once; nothing is there twice; no remainder is left unfinished; the server can read
+// what it is sent. A state counts as distinct by the contents of the disk, the promises, and the
+// stored uploads.
 Survey SurveyStates(const Recording& recording, size_t goal);
 
-// Looks at `samples` states of the medium up to the end of a batch, each drawn by a seed of its own
-// from `first_seed` on: the disk after any change, and then a few of the unflushed changes, or
-// about half of them, with any misfortunes. No process is started on them, so that there can be
-// many. Rules: each published file is whole; what is promised is in a file as it was; nothing is
-// there twice.
+// Checks `samples` states of the medium up to the end of a batch, each drawn by a seed of its own
+// from `first_seed` on: the disk after any change, often the last one, and then a few of the
+// unflushed changes, or about half of them, with any misfortunes. Starts no process on them, so
+// that there can be many. Rules: each published file is whole; what is promised is in a file
+// unchanged; nothing is there twice.
 Survey SurveyBatch(const Recording& recording, size_t samples, uint64_t first_seed = 1);
 
 // A line for the log of a test.
