@@ -90,8 +90,9 @@ struct Config {
   int64_t maximum_capture_file_size_bytes = 262144;
   // What a power cut may take. In JSON one of the names above. A change restarts no collector.
   Durability durability = Durability::kPeriodic;
-  // Milliseconds between two flushes of the files in progress, with `periodic`.
-  int64_t durability_interval_millis = 5000;
+  // Milliseconds between two flushes of the files in progress, with `periodic`. Each flush writes a
+  // page of each file that has grown, so a shorter interval wears out the medium sooner.
+  int64_t durability_interval_millis = 10000;
 
   // Stops scheduled sync. DataManager::Sync works all the same.
   bool sync_disabled = false;

@@ -62,7 +62,7 @@ class BenchTest : public ::testing::Test {
   FewCalls micro_;
 };
 
-// Says that it has written records that it has not, once.
+// Reports a write of records that it has not done, once.
 class LosesAWrite : public FileOps {
  public:
   ssize_t Write(int fd, const void* data, size_t size) override {
@@ -77,7 +77,7 @@ class LosesAWrite : public FileOps {
   }
 
  private:
-  // Not of what a directory is tried out with.
+  // Whether to lose the write: never one that tries out a directory.
   bool IsLost(int fd, std::string_view bytes) {
     char path[PATH_MAX];
     const ssize_t size = ::readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), path, sizeof(path));

@@ -32,8 +32,8 @@ std::vector<Row> Memory(const Settings& settings);
 std::vector<Row> Idle(const Settings& settings);
 // P11: upload tabular files, against requests that are there already, and against parsing.
 std::vector<Row> UploadTabularFiles(const Settings& settings);
-// P12: what is written to a disk, and how often it is flushed, against files that no flush is asked
-// for. Throws Skipped where no file system can be mounted.
+// P12: the bytes written to a disk, and the number of its flushes, against files without a flush.
+// Throws Skipped where no file system can be mounted.
 std::vector<Row> DiskWear(const Settings& settings);
 // P13: the size of the robot, and its start.
 std::vector<Row> Footprint(const Settings& settings);

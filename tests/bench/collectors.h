@@ -27,7 +27,7 @@ struct Work {
 // as missed, or a record is missing on the disk.
 Work RunCollectors(const Settings& settings, const Load& load);
 
-// What lies in the capture files below a directory. Throws Broken unless each is whole.
+// The contents of the capture files below a directory. Throws Broken unless each is whole.
 struct CapturedFiles {
   uint64_t records = 0;
   uint64_t bytes = 0;

@@ -20,7 +20,7 @@ class Broken : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
-// What a run needs is not to be had here: there is nothing to measure.
+// A resource that a run needs is missing here: there is nothing to measure.
 class Skipped : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

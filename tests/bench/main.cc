@@ -1,7 +1,7 @@
 // Runs the benches and prints their table.
 //   bench [--json FILE] [--only ID,ID...] [--directory DIR] [--source DIR] [--file-system TYPE]
 //         [--brief]
-// --file-system is what P12 measures on: ext4, xfs or btrfs.
+// P12 measures on the file system of --file-system: ext4, xfs or btrfs.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 

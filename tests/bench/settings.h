@@ -30,7 +30,7 @@ struct Settings {
   std::string programs;   // The directory of bench_server and bench_process,
   std::string examples;   // and that of the example programs.
   std::string source;     // The project, for its clean build.
-  std::string file_system = "ext4";  // Of what a disk is measured with.
+  std::string file_system = "ext4";  // The one that disks are measured with.
   // A moment of each bench, to see that it works; its figures mean nothing.
   bool brief = false;
   // The disk of what is measured, for tests that break it.

@@ -1,16 +1,18 @@
-// P12: what capture does to a disk that wears out by what is written to it.
+// P12: the wear that capture causes on a disk, by the writes to it.
 //
-// Each variant has a disk of its own, ext4 with blocks of 4 KiB if not otherwise asked, on a loop
-// device over a file in memory, and those of a load run beside each other, for as long, on the same
-// machine. What counts is what the device is asked for: bytes written and flush requests of
+// Each variant has a disk of its own, ext4 with blocks of 4 KiB by default, on a loop device over a
+// file in memory. The variants of a load run beside each other, for the same time, on the same
+// machine. The counts are those of the device: bytes written and flush requests of
 // /sys/block/*/stat, the journal's included. The count begins when the file system is mounted and
 // written out (syncfs), and ends, for each variant alike, when the data manager is closed and the
-// file system is written out again: `process` leaves to the kernel what `periodic` has written out
-// itself, and a run that ended before the kernel comes to it, some 30 s later, would get it for
-// nothing. What was uploaded and removed before is not written at all by either.
+// file system is written out again: `process` leaves to the kernel what `periodic` writes out
+// itself, and a run that ended before the kernel writes it, some 30 s later, would not count it.
+// Data that was uploaded and removed before that is never written in either variant.
 //
-// With sync, a pass each six seconds, by default, finishes and uploads all files, to a server that
-// takes them at once.
+// With sync, a pass every six seconds, by default, finishes and uploads all files, to a server that
+// accepts them at once. The baseline is still `process` without sync: with sync, `process` never
+// writes what is uploaded and removed before the kernel writes it, so the baseline would measure
+// how fast the server is.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +47,13 @@ namespace {
 constexpr uint64_t kDiskBytes = 512 << 20;
 constexpr char kApi[] = "rdk:component:sensor";
 
+// About 320 bytes a record, so that 6,000 records make 1.9 MB.
+void FillLargerReading(double value, Readings& out) {
+  FillReading(value, out);
+  for (const char* name : {"current", "power", "wind_speed", "rainfall"}) out.Set(name, ++value);
+  out.Set("serial", "SN-0123456789");
+}
+
 struct WearLoad {
   std::string name;
   int collectors = 1;
@@ -63,7 +72,7 @@ class Variant {
   Variant(const Settings& settings, const WearLoad& load, Durability durability, bool sync)
       : directory_(settings.directory) {
     testing::FileSystem file_system = testing::DefaultFileSystem(settings.file_system);
-    // btrfs needs room for what it has not freed yet.
+    // btrfs needs room for blocks that it has not freed yet.
     if (!settings.brief) file_system.bytes = kDiskBytes;
     Mount(file_system);
     const LogSink silent = [](const LogEntry&) {};
@@ -90,7 +99,7 @@ class Variant {
       sources_.AddReadings(
           kApi, name, [ended = ended_, value = 0.0](const CaptureRequest&, Readings& out) mutable {
             if (*ended) return NothingToStore();
-            FillReading(++value, out);
+            FillLargerReading(++value, out);
             return absl::OkStatus();
           });
       config_.collectors.push_back(
@@ -104,7 +113,7 @@ class Variant {
     Require(manager_->Reconfigure(config_, sources_).ok(), "no collectors");
   }
 
-  // No further record is captured.
+  // Ends capture: no further record is captured.
   void Stop() { *ended_ = true; }
 
   Wear End() {
@@ -169,32 +178,7 @@ class Variant {
   std::unique_ptr<DataManager> manager_;
 };
 
-// Those of one load and one way to sync: the baseline twice.
-struct Variants {
-  std::unique_ptr<Variant> periodic;
-  std::unique_ptr<Variant> process;
-  std::unique_ptr<Variant> process_again;
-
-  Variants(const Settings& settings, const WearLoad& load, bool sync) {
-    const auto make = [&](Durability durability) {
-      return std::make_unique<Variant>(settings, load, durability, sync);
-    };
-    periodic = make(Durability::kPeriodic);
-    process = make(Durability::kProcess);
-    process_again = make(Durability::kProcess);
-  }
-  std::vector<Variant*> All() const { return {periodic.get(), process.get(), process_again.get()}; }
-};
-
-std::string Text(const Wear& wear) {
-  return absl::StrFormat(
-      "%.2f MB captured, %.2f MB written (%.1f x), %d flushes",
-      static_cast<double>(wear.captured) / 1e6, static_cast<double>(wear.disk.bytes_written) / 1e6,
-      static_cast<double>(wear.disk.bytes_written) / static_cast<double>(wear.captured),
-      wear.disk.flushes);
-}
-
-// What each way to sync is bound to.
+// The limits of each way to sync.
 struct Bound {
   bool sync = false;
   const char* what = "";
@@ -205,26 +189,50 @@ constexpr Bound kBounds[] = {
     {.sync = false, .what = "", .bytes = 1.5, .flushes_a_second = 1.5},
     {.sync = true, .what = ", with sync", .bytes = 3, .flushes_a_second = 6}};
 
+// The variants of one load.
+struct Variants {
+  std::vector<std::unique_ptr<Variant>> periodic;  // One for each bound.
+  std::unique_ptr<Variant> process;
+  std::unique_ptr<Variant> process_again;
+
+  Variants(const Settings& settings, const WearLoad& load) {
+    for (const Bound& bound : kBounds) {
+      periodic.push_back(
+          std::make_unique<Variant>(settings, load, Durability::kPeriodic, bound.sync));
+    }
+    process = std::make_unique<Variant>(settings, load, Durability::kProcess, false);
+    process_again = std::make_unique<Variant>(settings, load, Durability::kProcess, false);
+  }
+  std::vector<Variant*> All() const {
+    std::vector<Variant*> all{process.get(), process_again.get()};
+    for (const auto& variant : periodic) all.push_back(variant.get());
+    return all;
+  }
+};
+
+std::string Text(const Wear& wear) {
+  return absl::StrFormat(
+      "%.2f MB captured, %.2f MB written (%.1f x), %d flushes",
+      static_cast<double>(wear.captured) / 1e6, static_cast<double>(wear.disk.bytes_written) / 1e6,
+      static_cast<double>(wear.disk.bytes_written) / static_cast<double>(wear.captured),
+      wear.disk.flushes);
+}
+
 std::vector<Row> WearOf(const Settings& settings, const WearLoad& load) {
   std::vector<std::vector<Round>> rounds(std::size(kBounds));
   std::vector<std::vector<double>> flushes(std::size(kBounds));
+  const auto bytes = [](const Wear& wear) {
+    return std::vector<double>{static_cast<double>(wear.disk.bytes_written)};
+  };
   for (int round = 0; round < settings.Rounds(3); ++round) {
-    std::vector<Variants> ways;
-    for (const Bound& bound : kBounds) ways.emplace_back(settings, load, bound.sync);
-    for (const Variants& way : ways) {
-      for (Variant* variant : way.All()) variant->Start();
-    }
+    const Variants variants(settings, load);
+    for (Variant* variant : variants.All()) variant->Start();
     std::this_thread::sleep_for(load.duration);
-    for (const Variants& way : ways) {
-      for (Variant* variant : way.All()) variant->Stop();
-    }
-    for (size_t i = 0; i < ways.size(); ++i) {
-      const Wear periodic = ways[i].periodic->End();
-      const Wear process = ways[i].process->End();
-      const Wear again = ways[i].process_again->End();
-      const auto bytes = [](const Wear& wear) {
-        return std::vector<double>{static_cast<double>(wear.disk.bytes_written)};
-      };
+    for (Variant* variant : variants.All()) variant->Stop();
+    const Wear process = variants.process->End();
+    const Wear again = variants.process_again->End();
+    for (size_t i = 0; i < std::size(kBounds); ++i) {
+      const Wear periodic = variants.periodic[i]->End();
       rounds[i].push_back(
           {.subject = bytes(periodic), .baseline = bytes(process), .baseline_again = bytes(again)});
       flushes[i].push_back(static_cast<double>(periodic.disk.flushes) /
