@@ -5,7 +5,7 @@
 namespace datamanager::capture {
 namespace {
 
-// However long calls take, and however often collectors are held back for them.
+// The limit on a hold, however long calls take and however often collectors are held back.
 constexpr std::chrono::minutes kMostPatience{1};
 
 MonotonicTime Now() { return Clock::System().MonotonicNow(); }
@@ -45,7 +45,7 @@ SourceTurn::Ticket SourceTurn::Enter(const std::stop_token& stop) {
 void SourceTurn::Leave(Ticket ticket) {
   MutexLock lock(mutex_);
   --(ticket == hold_ ? later_calls_ : earlier_calls_);
-  // Calls that began meanwhile are under way: without another hold they would never all end.
+  // New calls have begun since the last hold: without another hold they would never all end.
   if (waiting_ > 0 && earlier_calls_ == 0 && later_calls_ > 0 && Now() >= hold_ends_) {
     HoldBack(std::min<std::chrono::milliseconds>(2 * hold_patience_, kMostPatience));
   }
@@ -73,7 +73,7 @@ bool SourceTurn::EnterAlone(const std::stop_token& stop) {
     granted_ = false;
     alone_ = true;
   } else {
-    changed_.NotifyAll();  // Nobody is held back for it any more.
+    changed_.NotifyAll();  // No collector is held back for it any more.
   }
   return mine;
 }
@@ -88,6 +88,11 @@ void SourceTurn::LeaveAlone() {
   if (waiting_ > 0) HoldBack(patience_);
   HandOver();
   changed_.NotifyAll();
+}
+
+int SourceTurn::waiting_collectors() const {
+  MutexLock lock(mutex_);
+  return entering_;
 }
 
 void SourceTurn::HandOver() {

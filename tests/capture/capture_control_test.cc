@@ -654,7 +654,7 @@ TEST_F(CaptureControlTest, TheSelectiveSensorIsAskedAndAnErrorSaysWhyItIsNotKnow
   EXPECT_NE(closed.message().find("uplink"), absl::string_view::npos) << closed;
 }
 
-// Three collectors of the control sensor itself, each of which asks it all the time.
+// Three collectors ask the control sensor itself all the time.
 TEST_F(CaptureControlTest, IsAskedAlsoWhileSlowCollectorsUseTheSensor) {
   control_.Do([](const CaptureRequest&, Readings& out) {
     std::this_thread::sleep_for(milliseconds(15));  // The source is slow.
@@ -677,8 +677,8 @@ TEST_F(CaptureControlTest, IsAskedAlsoWhileSlowCollectorsUseTheSensor) {
   const uint64_t answers = capture_->ControlStats().answers;
   const std::vector<CollectorStats> before = capture_->Stats();
   EXPECT_TRUE(WaitUntil([&] { return capture_->ControlStats().answers >= answers + 10; }));
-  // A question waits for one call of each at most: no collector has had more calls than there were
-  // answers, but for the calls at the edges.
+  // A question waits for at most one call of each collector: no collector has more calls than there
+  // were answers, except at the edges.
   const std::vector<CollectorStats> now = capture_->Stats();
   const uint64_t heard = capture_->ControlStats().answers - answers;
   for (size_t i = 0; i < now.size(); ++i) {
@@ -687,7 +687,7 @@ TEST_F(CaptureControlTest, IsAskedAlsoWhileSlowCollectorsUseTheSensor) {
   }
 }
 
-// Starts a thread, and waits until it has begun to wait for its turn or has got it.
+// A thread that takes its turn, and has it until the test gives it back.
 class TurnTaker {
  public:
   TurnTaker(SourceTurn& turn, bool alone)
@@ -719,8 +719,7 @@ TEST(SourceTurnTest, AQuestionWaitsForTheCallsUnderWayAndForNoOthers) {
   const SourceTurn::Ticket first = turn.Enter(never);
   const SourceTurn::Ticket second = turn.Enter(never);
   TurnTaker question(turn, /*alone=*/true);
-  // As soon as the question waits, no call begins: with calls that overlap it would never come to
-  // its turn.
+  // While the question waits, no call begins: with calls that overlap, it would never get its turn.
   std::stop_source stop;
   ASSERT_TRUE(WaitUntil([&] {
     stop = std::stop_source();
@@ -731,6 +730,7 @@ TEST(SourceTurnTest, AQuestionWaitsForTheCallsUnderWayAndForNoOthers) {
     return third == 0;
   }));
   TurnTaker collector(turn, /*alone=*/false);
+  ASSERT_TRUE(WaitUntil([&] { return turn.waiting_collectors() == 1; }));
   turn.Leave(first);
   EXPECT_FALSE(question.has_turn());
   turn.Leave(second);
@@ -761,7 +761,7 @@ TEST(SourceTurnTest, ACallThatHangsHoldsUpOtherCollectorsOnlyForAWhile) {
   turn.LeaveAlone();
 }
 
-// Calls that take longer than others are held back for.
+// While long calls overlap, other calls are held back.
 TEST(SourceTurnTest, LongCallsThatOverlapLetTheQuestionIn) {
   SourceTurn turn(milliseconds(1));
   std::stop_source stop;
@@ -771,7 +771,7 @@ TEST(SourceTurnTest, LongCallsThatOverlapLetTheQuestionIn) {
       while (!stop.stop_requested()) {
         const SourceTurn::Ticket ticket = turn.Enter(stop.get_token());
         if (ticket == 0) break;
-        std::this_thread::sleep_for(milliseconds(7));  // The call.
+        std::this_thread::sleep_for(milliseconds(7));  // The call takes this long.
         turn.Leave(ticket);
       }
     });

@@ -105,7 +105,7 @@ class KeeperTest : public ::testing::Test {
     keeper_->Publish(std::move(file));
     return path;
   }
-  // All that was handed over behind the first `known` files.
+  // Waits for all files that were handed over after the first `known` ones.
   absl::Status WaitUntilPublished(uint64_t known = 0) {
     return keeper_->WaitUntilPublished(PatienceEnds(), {}, known);
   }
@@ -206,7 +206,7 @@ TEST_F(KeeperTest, FlushesAllDataThenRenamesAllThenFlushesEachDirectoryOnce) {
   EXPECT_EQ(keeper_->counters().rounds.load(), 3U);
 }
 
-// Far more files than there are threads, or than there were ever places in a queue.
+// Far more files than there are threads, or places in any queue.
 TEST_F(KeeperTest, FlushesEveryFileOfABatchOfAnySizeBeforeItsName) {
   HangInFlush();
   constexpr int kFiles = 400;
@@ -390,7 +390,7 @@ TEST_F(KeeperOfAHangingDiskTest, PublishesUnflushedAndMakesItGoodLater) {
   EXPECT_EQ(keeper_->counters().outstanding.load(), 4U);
   EXPECT_TRUE(WaitUntil([&] { return hints().size() == 4; }));
 
-  // One is uploaded meanwhile, and needs no flush.
+  // One file is uploaded in the meantime, and needs no flush.
   std::filesystem::remove(paths[0]);
   world_->ops.fdatasync_gate().Open();
   EXPECT_TRUE(WaitUntil([&] { return keeper_->counters().outstanding == 0; }));
@@ -417,7 +417,13 @@ TEST_F(KeeperOfAHangingDiskTest, TakesNoMoreThreadsThanOneRoundDoes) {
       << "while a device hangs, nothing more is asked of it";
 }
 
-TEST_F(KeeperOfAHangingDiskTest, HangsWithAtMost32Threads) {
+// Patient enough for everything that comes before the calls that hang.
+class KeeperOfADiskThatHangsLaterTest : public KeeperTest {
+ protected:
+  KeeperOfADiskThatHangsLaterTest() : KeeperTest(std::chrono::seconds(1)) {}
+};
+
+TEST_F(KeeperOfADiskThatHangsLaterTest, HangsWithAtMost32Threads) {
   world_->hint_gate.Close();
   Publish();
   ASSERT_TRUE(WaitUntil([&] { return world_->hint_gate.waiting() == 1; }));
@@ -720,7 +726,8 @@ TEST_F(KeeperOfLiveFilesTest, ANewFileIsNotFlushedBeforeItsFirstBytesAreAnInterv
   FlushEvery(std::chrono::seconds(1));
   std::unique_ptr<Writer> first = Begin();
   ASSERT_TRUE(WaitUntil([&] { return Flushes(first->path()) == 1; }));
-  // Another takes its place just before the next round: the promise for its bytes begins with it.
+  // Another file takes its place just before the next round: the promise for its bytes begins with
+  // it.
   const auto round = std::chrono::steady_clock::now();
   ASSERT_TRUE(
       WaitUntil([&] { return std::chrono::steady_clock::now() - round > milliseconds(500); }));

@@ -18,7 +18,7 @@ includes() {
   for directory in "${directories[@]}"; do
     if [[ -n $directory ]]; then flags+=("-I$directory"); fi
   done
-  echo "#include \"$2\"" | "$cxx" -std=c++20 -x c++ "${flags[@]}" -fsyntax-only - 2> /dev/null
+  echo "#include \"$2\"" | "$cxx" -std=c++20 -x c++ "${flags[@]}" -E - > /dev/null 2>&1
 }
 # The check itself must be able to tell.
 includes "$capture" capture/keeper.h || { echo "capture cannot include itself" >&2; exit 1; }

@@ -43,7 +43,7 @@ TEST(PowerLoss, LeavesWhatWasFlushedInProgress) {
 
 // Batches, by each way to make them durable.
 
-constexpr int kBatch = 300;      // More than any bound there is.
+constexpr int kBatch = 300;      // More than any limit.
 constexpr int kSmallBatch = 40;  // More than there are threads.
 
 const char* MethodName(CommitMethod method) {

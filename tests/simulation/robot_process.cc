@@ -55,7 +55,7 @@ bool RobotProcess::Recover() {
 }
 
 void RobotProcess::Rest() {
-  // Where the disk fails, files are not published.
+  // If the disk fails, files are not published.
   EXPECT_FALSE(absl::IsDeadlineExceeded(keeper_->WaitUntilPublished(PatienceEnds(), {})));
 }
 

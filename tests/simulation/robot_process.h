@@ -61,7 +61,7 @@ class RobotProcess {
   absl::Status Append(const std::string& collector, const Record& record, bool binary = false);
   void Finish(const std::string& collector);
   void FinishAll();
-  // The same in one batch: the keeper begins none of them until it has them all.
+  // Finishes them in one batch: the keeper begins none of them until it has them all.
   void FinishTogether();
   // As with kPeriodic, once: flushes the files in progress.
   void FlushLive();

@@ -103,8 +103,8 @@ class Scenario {
 
   // Everything that a process does, `rounds` times; it stays alive.
   void Run(int rounds);
-  // As many sensors have a record each, and another after a flush of the files in progress; then,
-  // after one more flush, all their files are published in one batch.
+  // Each of `collectors` sensors has one record, and another after a flush of the files in
+  // progress; then, after one more flush, all their files are published in one batch.
   void RunBatch(int collectors);
   // Uploads what there is, in as few passes as it takes; false if something stays.
   bool Drain();

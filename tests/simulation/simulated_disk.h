@@ -59,16 +59,16 @@ struct Fault {
 struct Flaws {
   bool drops_directory_flushes = false;
   bool drops_data_flushes = false;
-  bool drops_commits = false;  // Of the journal, and of the whole file system.
+  bool drops_commits = false;  // Commits of the journal, and of the whole file system.
   bool drops_truncations = false;
   bool hides_changes = false;      // A file looks for ever as when it was first looked at.
   bool leaks_descriptors = false;  // By every failed open.
 };
 
-// The real file system below a directory, which should lie in memory. Flushes to the medium are
-// only noted. It has a journal, as ext4 and XFS have: an fdatasync of a file without a name whose
-// size has changed since the last one commits it. Thread-safe, except Plan, Record and
-// SetCommitMethod, which come first, and SetFlaws, which comes while nobody calls.
+// The real file system below a directory, which should lie in memory. Only notes flushes to the
+// medium. It has a journal, as ext4 and XFS have: an fdatasync of a file without a name whose size
+// has changed since the last one commits it. Thread-safe, except Plan, Record and SetCommitMethod,
+// which come first, and SetFlaws, which comes while no call is under way.
 class SimulatedDisk final : public FileOps {
  public:
   // `root` is the directory whose listings are counted.
@@ -89,7 +89,7 @@ class SimulatedDisk final : public FileOps {
   size_t change_count() const DM_EXCLUDES(mutex_);
   const Image& recorded_from() const { return recorded_from_; }
 
-  // Flushes of files wait for ReleaseFlushes.
+  // Makes flushes of files wait for ReleaseFlushes.
   void HoldFlushes() DM_EXCLUDES(mutex_);
   void ReleaseFlushes() DM_EXCLUDES(mutex_);
 
@@ -148,7 +148,7 @@ class SimulatedDisk final : public FileOps {
   const std::string root_;
   Fault fault_;
   Flaws flaws_;
-  // As of a file system in memory, so that the calls come in the same order each time.
+  // The method of a file system in memory, so that the calls come in the same order each time.
   CommitMethod commit_method_ = CommitMethod::kInTurn;
   bool recording_ = false;
   Image recorded_from_;
@@ -156,7 +156,7 @@ class SimulatedDisk final : public FileOps {
   mutable Mutex mutex_;
   CondVar changed_;
   bool healthy_ DM_GUARDED_BY(mutex_) = false;
-  bool full_ DM_GUARDED_BY(mutex_) = false;  // For the next write.
+  bool full_ DM_GUARDED_BY(mutex_) = false;  // The next write fails.
   std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
   int listings_ DM_GUARDED_BY(mutex_) = 0;
   int looks_ DM_GUARDED_BY(mutex_) = 0;
