@@ -1,4 +1,4 @@
-// The standard streams of a program that was started without some of them.
+// Opens the standard streams of a program that was started without some of them.
 #ifndef DATAMANAGER_EXAMPLES_STANDARD_STREAMS_H_
 #define DATAMANAGER_EXAMPLES_STANDARD_STREAMS_H_
 
@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 // Opens /dev/null in the place of each standard stream that is closed, so that no file or socket
-// gets its number and receives what the program prints. To be called first in main().
+// gets its number and receives what the program prints. Call it first in main().
 //
-// A library may have taken such a number before main(), as gRPC does for an eventfd of its own: it
-// shows by what it is, since no shell hands out a descriptor that belongs to no file. The program
-// is then begun again, with the streams in place.
+// A library may have taken such a number before main(), as gRPC does for an eventfd. Its type shows
+// that, because no shell hands out a descriptor that belongs to no file. The program is then
+// executed again, with the streams in place.
 inline void OpenClosedStandardStreams(char** argv) {
   bool taken = false;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {

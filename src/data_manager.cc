@@ -40,7 +40,7 @@ absl::Status InsideCallback(const char* call) {
       call, " was called from inside a source or a log sink, for which it would have to wait"));
 }
 
-// What `work` returns, or the status of what it throws.
+// Returns the result of `work`, or the status of what it throws.
 template <typename Work>
 auto Guarded(const char* part, const Work& work) -> decltype(work()) {
   try {
@@ -84,7 +84,7 @@ class Implementation final : public DataManager {
  private:
   absl::StatusOr<ReconfigureResult> Apply(const Config& config, const Sources& sources);
   absl::Status CloseParts();
-  // Makes a call that Close ends and waits for, unless it must not begin.
+  // Runs `work` as a call that Close ends and waits for, unless it must not begin.
   template <typename Work>
   auto Call(const char* name, const Work& work) -> decltype(work()) DM_EXCLUDES(mutex_);
   absl::Status BeginCall(const char* name) DM_EXCLUDES(mutex_);
@@ -126,7 +126,7 @@ absl::StatusOr<ReconfigureResult> Implementation::Reconfigure(const Config& conf
     reconfiguring_ = true;
   }
   absl::StatusOr<ReconfigureResult> result = Guarded("Reconfigure", [&] {
-    // Embedder's code may run on this thread, such as the destructors of old sources.
+    // The embedder's code may run on this thread, such as the destructors of old sources.
     const CallbackScope scope;
     return Apply(config, sources);
   });
@@ -154,9 +154,9 @@ absl::StatusOr<ReconfigureResult> Implementation::Apply(const Config& config,
     MutexLock lock(mutex_);
     capture_dir_ = effective->capture.directory;
   }
-  // Close overtakes: it waits for no step that has not begun.
-  // Capture, the disk's threads and sync have the limit each: a source that hangs must not cost the
-  // others the time that they need to end.
+  // Close overtakes: no step begins after it was called.
+  // Capture, the disk's threads and sync have this limit each: a source that hangs must not take
+  // the time that the others need to end.
   const MonotonicTime deadline = Now() + kReconfigureLimit;
   if (Closing()) return Closed();
   absl::Status captured = Guarded("capture", [&] {
@@ -177,7 +177,7 @@ absl::StatusOr<ReconfigureResult> Implementation::Apply(const Config& config,
         absl::StrCat("selective_syncer_name: ", selective.message(), "; scheduled sync stays off"));
     result.refused.push_back({"selective_syncer_name", std::move(selective)});
   }
-  // From here on the new config is in force, so that nothing is an error of the call.
+  // From here on the new config is in force: a fault goes to the result, not to the call's status.
   const auto refuse = [this, &result](const char* part, absl::Status status, const char* means) {
     if (status.ok()) return;
     logger_->Error(absl::StrCat(part, ": ", status.message(), means));
@@ -408,7 +408,7 @@ absl::StatusOr<std::unique_ptr<DataManager>> CreateDataManager(DataManagerOption
   absl::StatusOr<std::shared_ptr<Logger>> logger = Logger::Create(options.logger);
   if (!logger.ok()) return logger.status();
 
-  // The two halves know each other by callbacks, and by nothing else.
+  // Capture and sync know each other only by callbacks.
   auto hints = std::make_shared<std::weak_ptr<sync::Sync>>();
   absl::StatusOr<std::unique_ptr<capture::Capture>> created =
       capture::Capture::Create({.logger = *logger,

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kMostWaiting = 1024;
 
-// What cannot be written is nobody's to read.
+// Ignores what cannot be written: the output has no reader then.
 void Write(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = ::write(fd, text.data(), text.size());
@@ -35,7 +35,7 @@ Console::Console(int fd) : fd_(fd) {
     std::thread([state = state_, fd] { Run(*state, fd); }).detach();
     has_thread_ = true;
   } catch (const std::system_error&) {
-    // The process may have no further thread.
+    // Without a thread, Print writes itself: the process may be at its limit of threads.
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -56,7 +56,8 @@ void Console::Run(State& state, int fd) {
     lock.unlock();
     print();
     if (dropped > 0) {
-      Write(fd, "dropped " + std::to_string(dropped) + " lines that nobody read in time\n");
+      Write(fd, "dropped " + std::to_string(dropped) +
+                    " lines: the reader of this output is too slow\n");
     }
     lock.lock();
     state.queue.pop_front();

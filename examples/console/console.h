@@ -1,4 +1,4 @@
-// Standard output and error, for programs that must go on when nobody reads these.
+// Standard output and error, for programs that must go on when these have no reader.
 #ifndef DATAMANAGER_EXAMPLES_CONSOLE_CONSOLE_H_
 #define DATAMANAGER_EXAMPLES_CONSOLE_CONSOLE_H_
 
@@ -13,21 +13,22 @@
 
 namespace console {
 
-// One output, written by a thread of its own: a pipe that is full holds up that thread, never the
-// program. What waits is bounded; beyond, lines are dropped and their number is printed later.
+// One output, written by a thread of its own: a full pipe holds up that thread, never the program.
+// The queue is bounded; when it is full, lines are dropped and their number is printed later.
 // Thread-safe. The thread has all signals blocked.
 class Console {
  public:
-  // Writes to the descriptor `fd`, which stays open. Without a thread to have, Print writes itself.
+  // Writes to the descriptor `fd`, which stays open. If no thread can be started, Print writes
+  // itself.
   explicit Console(int fd);
-  // Leaves a thread that hangs alone. Call Finish first to have everything printed.
+  // Does not wait for a thread that hangs. Call Finish first to have everything printed.
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
 
-  // Prints `text` after all that was to be printed before. Does not block.
+  // Prints `text` after everything that was queued before. Does not block.
   void Print(std::string text);
-  // Has `print` called in its turn: for what does not go through this.
+  // Calls `print` in its turn, for output that is not written by Print.
   void Do(std::function<void()> print);
 
   // Waits until everything is printed, at most for `limit`. False: something still waits.
@@ -37,7 +38,7 @@ class Console {
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<std::function<void()>> queue;  // The one that is being printed included.
+    std::deque<std::function<void()>> queue;  // Includes the one that is being printed.
     size_t dropped = 0;
     bool closed = false;
   };

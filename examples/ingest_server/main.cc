@@ -24,13 +24,13 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
-// Sent to the main thread when the server has started, or has not.
+// Sent to the main thread when the server has started, or has failed to.
 constexpr int kStarted = SIGUSR1;
-// How long lines may take to be read.
+// How long the reader of an output may take for the last lines.
 constexpr std::chrono::milliseconds kPrintLimit{500};
 
-// The program, once its command line is right. The main thread waits for signals and for nothing
-// else: files may be FIFOs that nobody writes, and outputs pipes that nobody reads.
+// The program, after its command line was parsed. The main thread waits only for signals, because a
+// file may be a FIFO without a writer, and an output a pipe without a reader.
 class Program {
  public:
   explicit Program(ingest::Options options) : options_(std::move(options)) {}
@@ -47,7 +47,7 @@ class Program {
   void Say(const std::string& text) { errors_.Print(absl::StrCat("ingest_server: ", text, "\n")); }
   void Reload(ingest::IngestServer& server);
   void SayFaults(const ingest::FaultCounts& faults);
-  // Ends the process if a thread hangs, for which exit would wait.
+  // Ends the process at once if a thread hangs, because exit would wait for it.
   int End(int status) {
     const bool printed = output_.Finish(kPrintLimit);
     if (errors_.Finish(kPrintLimit) && printed && !hangs_) return status;

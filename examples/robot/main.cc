@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
     std::fputs(robot::HelpText().c_str(), stdout);
     return 0;
   }
-  // From here on signals are messages. Until then they end the program, which has done nothing yet.
+  // From here on signals are messages. Until here they end the program, which has done nothing yet.
   robot::Signals signals;
   return robot::Robot(*options, signals).Run();
 }

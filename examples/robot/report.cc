@@ -146,7 +146,7 @@ std::string Control(const ManagerStats& stats) {
       Quoted(control.last_error));
 }
 
-// What was evicted and why, and what is left of the volume; nothing before the first look at it.
+// The files evicted, by cause, and the room left on the volume; empty before the first look at it.
 std::string Disk(const datamanager::DiskStats& disk) {
   if (disk.directories.empty()) return "";
   const datamanager::DirectorySummary& volume = disk.directories.front();
@@ -160,7 +160,7 @@ std::string Disk(const datamanager::DiskStats& disk) {
       disk.retention_passes, disk.fruitless_passes);
 }
 
-// What was made of damaged capture files; nothing if there were none.
+// The counts of salvaged records and remainders; empty if no capture file was damaged.
 std::string Salvaged(const ManagerStats& stats) {
   const datamanager::SalvageStats& salvage = stats.salvage;
   if (salvage.records + salvage.unfinished_records + salvage.kept_remainders.files == 0) return "";

@@ -29,7 +29,7 @@ using std::chrono::steady_clock;
 
 // How long the upload at the end of --run-for may take.
 constexpr std::chrono::seconds kDrainLimit{10};
-// How long the last lines may take to be read.
+// How long the reader of an output may take for the last lines.
 constexpr std::chrono::milliseconds kPrintLimit{500};
 
 std::string Variable(const char* name) {
@@ -37,7 +37,7 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Where the data manager uploads files and removes them.
+// The directories whose files the data manager uploads and removes.
 std::vector<std::string> SweptDirectories(const datamanager::Config& config) {
   const std::string home = Variable("HOME");
   std::vector<std::string> swept = config.additional_sync_paths;
@@ -51,9 +51,9 @@ std::vector<std::string> SweptDirectories(const datamanager::Config& config) {
   return swept;
 }
 
-// How long a record takes to the medium at most, where anything flushes it.
+// The longest time until a record is on the medium, where something flushes it.
 std::chrono::nanoseconds FlushedAfter(const datamanager::Config& config) {
-  // Twice the longest that a config may have is no number of nanoseconds.
+  // Clamped, because twice the longest interval of a config does not fit into nanoseconds.
   const auto interval = std::min<std::chrono::milliseconds>(
       std::chrono::milliseconds(config.durability_interval_millis), std::chrono::hours(24 * 365));
   return std::max<std::chrono::nanoseconds>(std::chrono::minutes(1),
@@ -131,7 +131,7 @@ std::optional<absl::StatusOr<Robot::Plan>> Robot::LoadUntil(TimePoint deadline, 
       signals_.Wake();
     });
   } catch (const std::system_error&) {
-    return Load();  // The process may have no further thread.
+    return Load();  // The process may be at its limit of threads.
   }
   bool reload = false;
   bool retry = false;
@@ -150,7 +150,7 @@ std::optional<absl::StatusOr<Robot::Plan>> Robot::LoadUntil(TimePoint deadline, 
   thread.join();
   if (reload) signals_.Send(SIGHUP);
   if (retry) signals_.Send(SIGUSR2);
-  // What came at the same moment counts too.
+  // A signal that came at the same moment counts too.
   if (number != Signals::kWake && number != 0) signals_.Send(number);
   return std::move(loading->plan);
 }
@@ -302,7 +302,7 @@ bool Robot::Drain() {
 int Robot::Run() {
   int number = 0;
   std::optional<absl::StatusOr<Plan>> plan = LoadUntil(TimePoint::max(), number);
-  if (!plan.has_value()) return End(0);  // Told to end before there was anything to do.
+  if (!plan.has_value()) return End(0);  // A signal came before there was anything to do.
   if (!Succeeded(Start(*std::move(plan)))) return End(2);
 
   const TimePoint end = options_.run_for ? start_ + *options_.run_for : TimePoint::max();
@@ -352,7 +352,7 @@ void Robot::PrintSummary(const ManagerStats& while_running) {
 }
 
 void Robot::Warn(const std::string& message) const {
-  // Not by this thread, which would wait for the one of the library that logs.
+  // The output's thread calls the log: this thread would wait for the library's logging thread.
   errors_->Do([log = log_, entry = datamanager::LogEntry{datamanager::Clock::System().WallNow(),
                                                          datamanager::LogLevel::kWarning,
                                                          message}] { log(entry); });

@@ -40,16 +40,17 @@ class Robot {
     RobotSources sources;
   };
 
-  // Reads the config file, which may be a FIFO that nobody writes to.
+  // Reads the config file, which may be a FIFO without a writer.
   absl::StatusOr<Plan> Load() const;
-  // Does that on a thread of its own. Without a plan a signal came first, or `deadline`: `number`
-  // is then as of WaitUntil. Other signals are kept until the config is there.
+  // Calls Load on a thread of its own. No plan: a signal or `deadline` came first, and `number` is
+  // as WaitUntil returns it. SIGHUP and SIGUSR2 are kept until the config is loaded.
   std::optional<absl::StatusOr<Plan>> LoadUntil(TimePoint deadline, int& number);
   absl::Status Start(absl::StatusOr<Plan> plan);
   absl::Status Serve(const Plan& plan);
-  // Puts the plan in force, or returns an error and the old one runs on.
+  // Puts the plan in force. On an error the old plan stays in force.
   absl::Status Reconfigure(const Plan& plan);
-  // The signal that came meanwhile and ends the robot, or kWake.
+  // Loads and applies the config again. Returns the signal that came during the load and ends the
+  // robot, or kWake.
   int Reload(TimePoint deadline);
   // All of it or, with an error, nothing.
   absl::Status Apply(absl::StatusOr<Plan> plan);
@@ -61,10 +62,10 @@ class Robot {
   void PrintSummary(const datamanager::ManagerStats& while_running);
   void Say(const std::string& line) const { output_->Print("robot: " + line + "\n"); }
   void PrintError(const absl::Status& status) const { errors_->Print(ErrorText(status)); }
-  // Prints what went wrong, if something did.
+  // Prints the error, if there is one.
   bool Succeeded(const absl::Status& status) const;
   void Warn(const std::string& message) const;
-  // Ends the process if a thread of it hangs in a pipe, for which exit would wait.
+  // Ends the process at once if a thread hangs in a pipe, because exit would wait for it.
   int End(int status);
   std::chrono::duration<double> Elapsed() const;
 

@@ -1,4 +1,4 @@
-// datamanager: captures what a robot's sensors say to disk, and uploads it when it can.
+// datamanager: captures the readings of a robot's sensors to disk, and uploads them when it can.
 //
 //   datamanager::Sources sources;
 //   sources.AddReadings("rdk:component:sensor", "cpu", [](const auto& request, auto& out) {
@@ -50,9 +50,9 @@ struct DataManagerOptions {
   // How long Sync waits for the connection before it returns UNAVAILABLE.
   std::chrono::milliseconds connect_timeout{5000};
   // The stack of each thread that runs the embedder's sources, beside what the system takes of it
-  // for thread-local storage. 0: the system's default, mostly 8 MB; a robot that locks its memory
-  // (mlockall) pays all of that for each collector, and may set what its sources need. At least
-  // 256 KiB, which the library itself needs (2 MiB in a build with a sanitizer).
+  // for thread-local storage. 0: the system's default, mostly 8 MB. A robot that locks its memory
+  // (mlockall) pays all of that for each collector, and may set what its sources need. At least 256
+  // KiB, which the library itself needs (2 MiB in a build with a sanitizer).
   size_t source_stack_bytes = 0;
   // Refuses a capture_dir other than the default.
   bool untrusted_environment = false;
@@ -106,27 +106,27 @@ struct RetriedFiles {
 // Runs capture and sync on one config. Thread-safe: any thread but those of the library may call
 // anything at any time; calls that change the manager take turns. A call from inside the embedder's
 // own code that the library is running (a source, a stop callback of one, the destructor of one, a
-// log sink) returns FAILED_PRECONDITION. In a forked child the manager is of no use: only the
-// parent goes on, and the child has none of its files open.
+// log sink) returns FAILED_PRECONDITION. A forked child must not use the manager: only the parent
+// goes on, and the child has none of its files open.
 //
 // Nothing runs before the first Reconfigure, and nothing after Close. The destructor closes.
 class DataManager {
  public:
-  // Checks the options; starts nothing but the log and the thread that finishes files. Does not
-  // block. INVALID_ARGUMENT names the option at fault; RESOURCE_EXHAUSTED: the system gives no
-  // thread or no memory.
+  // Checks the options; starts only the log and the thread that finishes files. Does not block.
+  // INVALID_ARGUMENT names the option at fault; RESOURCE_EXHAUSTED: the system gives no thread or
+  // no memory.
   static absl::StatusOr<std::unique_ptr<DataManager>> Create(DataManagerOptions options = {});
 
   virtual ~DataManager() = default;
   DataManager(const DataManager&) = delete;
   DataManager& operator=(const DataManager&) = delete;
 
-  // Brings capture and sync to `config` and `sources`. Only what differs is restarted: a collector
+  // Brings capture and sync to `config` and `sources`. Restarts only what differs: a collector
   // whose own config and source are the same does not miss a tick, and uploads under way end only
   // when sync's part differs (their files stay, and are uploaded again). A fault of one collector
   // disables that collector alone: it is in the result's `refused`, in Stats and in the log.
   //
-  // An error means that the old config runs on:
+  // An error means that the old config stays in force:
   //   INVALID_ARGUMENT      faults of the config's own attributes; every one is listed.
   //   FAILED_PRECONDITION   capture_dir cannot be captured to; or the manager is closed, or is
   //                         being closed, and nothing runs; or the call came from a callback.
@@ -141,19 +141,19 @@ class DataManager {
   // scheduled sync is on; waiting retries are made due once. When open files could not be finished,
   // the others are offered all the same, and the call ends with the status of Flush.
   //
-  // Blocks as `wait_for` says. Offline, it asks the channel to connect and waits `connect_timeout`
+  // Blocks as `wait_for` asks. Offline, it asks the channel to connect and waits `connect_timeout`
   // for it, then returns UNAVAILABLE, `not connected to the cloud`, with the state, since when and
   // the last error. Ends with CANCELLED when `stop` is requested, on Close, and on a Reconfigure
   // that changes sync. Calls run side by side. kUploaded returns INVALID_ARGUMENT when the server
   // refused some of the files, which are under failed/, or so many that the rest are not tried for
-  // now; DEADLINE_EXCEEDED when for 5 s only files were left that another process has locked or
-  // open for writing. It names one. Files that could not be removed afterwards are not ready: they
-  // are not waited for.
+  // now; DEADLINE_EXCEEDED, which names one of them, when for 5 s only files were left that another
+  // process has locked or open for writing. Files that could not be removed afterwards are not
+  // ready: the call does not wait for them.
   virtual absl::Status Sync(SyncOptions options = {}) = 0;
 
-  // Finishes the open files, so that all that was captured before the call is published: what Sync
-  // and scheduled passes do first. Blocks for up to 2 s. What is not published by then is published
-  // later, by itself.
+  // Finishes the open files, so that everything captured before the call is published; Sync and
+  // scheduled passes do this first. Blocks for up to 2 s. A file that is not published by then is
+  // published later, without a further call.
   //   DEADLINE_EXCEEDED   the disk is slow.
   //   CANCELLED           `stop` was requested, or Close was called.
   //   any other           a file could not be published: its path and the reason.

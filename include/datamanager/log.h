@@ -22,10 +22,9 @@ struct LogEntry {
 };
 
 // Receives each message, in order, on one thread that belongs to the library and has a stack of the
-// system's default size, so a slow sink delays
-// neither capture nor upload: messages wait in a bounded queue, and beyond it they are counted and
-// the count is logged. One that throws loses that message; a call into DataManager from inside it
-// returns FAILED_PRECONDITION.
+// system's default size, so a slow sink delays neither capture nor upload: messages wait in a
+// bounded queue, and beyond it they are counted and the count is logged. A sink that throws loses
+// that message; a call into DataManager from inside it returns FAILED_PRECONDITION.
 using LogSink = std::function<void(const LogEntry&)>;
 
 // Writes to standard error through spdlog, from `level` up. Used where no sink is given.

@@ -1,4 +1,4 @@
-// What a change of the config came to.
+// The result of a change of the config.
 #ifndef DATAMANAGER_RECONFIGURE_RESULT_H_
 #define DATAMANAGER_RECONFIGURE_RESULT_H_
 
@@ -9,8 +9,8 @@
 
 namespace datamanager {
 
-// What DataManager::Reconfigure could not do although the new config is in force. Both lists are
-// empty when everything runs as the config says.
+// The parts that DataManager::Reconfigure could not start or end although the new config is in
+// force. Both lists are empty when everything runs as configured.
 struct ReconfigureResult {
   // A part of the new config that does not run; the other parts do.
   struct Refused {
@@ -25,10 +25,10 @@ struct ReconfigureResult {
   };
   std::vector<Refused> refused;
 
-  // What of the old config had not ended when the call returned: a collector, named as above, or
-  // `sensor NAME`, whose source hangs; `sync` or `disk`, a thread of which hangs in the disk. Their
-  // threads are left alone; what these sources touch must stay alive until Stats shows them no
-  // longer as stopping.
+  // Parts of the old config that had not ended when the call returned: a collector, named as above,
+  // or `sensor NAME`, whose source hangs; `sync` or `disk`, a thread of which hangs in the disk.
+  // The library no longer waits for their threads. Keep what these sources touch alive until Stats
+  // no longer shows them as stopping.
   std::vector<std::string> still_running;
 };
 

@@ -23,12 +23,12 @@ struct RemoteChannel {
   std::string address;  // For people: it stands in errors.
 };
 
-// A plaintext channel to HOST:PORT, with an IPv6 host in brackets, or unix:PATH. Does not wait for
-// the network: the first call connects, a lost connection is tried again at growing intervals of up
-// to 5 s, and a silent one is given up after 20 s without an answer to a ping. Whoever connects to
-// the same address shares the channel. Messages of up to 32 MiB are received. INVALID_ARGUMENT says
-// what is wrong with the address and what to write instead. For TLS or credentials, make a
-// RemoteChannel of a channel of your own.
+// Makes a plaintext channel to HOST:PORT, with an IPv6 host in brackets, or to unix:PATH. Does not
+// wait for the network: the first call connects, a lost connection is tried again at growing
+// intervals of up to 5 s, and a silent one is given up after 20 s without an answer to a ping.
+// Callers with the same address share the channel. Receives messages of up to 32 MiB.
+// INVALID_ARGUMENT reports what is wrong with the address and what to write instead. For TLS or
+// credentials, make a RemoteChannel from a channel of your own.
 absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address);
 
 struct RemoteOptions {

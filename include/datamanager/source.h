@@ -73,12 +73,12 @@ class Images {
   Images() = default;
   Images(const Images&) = default;
   Images& operator=(const Images&) = default;
-  // What was moved from holds no picture.
+  // After a move the source holds no picture.
   Images(Images&& other) : Images() { *this = std::move(other); }
   Images& operator=(Images&& other);
   ~Images() = default;
 
-  // Appends an empty picture, to be filled. The reference is good until Clear.
+  // Appends an empty picture for the caller to fill. The reference is valid until Clear.
   Image& Add();
   // When they were taken; without it, when the source returned.
   void SetCapturedAt(WallTime time) { captured_at_ = time; }
@@ -103,7 +103,7 @@ class Messages {
 
   // `make` returns an empty message of the class that is added.
   explicit Messages(Make make) : make_(std::move(make)) {}
-  // A copy has messages of its own. What was moved from holds none, and makes others of the class.
+  // A copy has messages of its own. A move leaves none; new ones are made of the same class.
   Messages(const Messages& other);
   Messages& operator=(const Messages& other);
   Messages(Messages&& other);
@@ -134,8 +134,8 @@ class ResponseStream {
   Messages& messages_;
 };
 
-// Tells a source what became of its answer: OK once the record is written to its capture file,
-// where it is as safe as `durability` says; otherwise why there is no record.
+// Reports the result of an answer to its source: OK once the record is written to its capture file,
+// where it is as safe as `durability` promises; otherwise why there is no record.
 using AnswerResult = std::function<void(const absl::Status& written)>;
 
 // What a source is asked for.
@@ -150,18 +150,18 @@ struct CaptureRequest {
   const ValueMap& params;
   // Of the collector's ticks.
   std::chrono::nanoseconds interval{0};
-  // For GetAudio: where the last chunk captured ended, as its source said; 0 at first. After a
-  // record could not be written it is where that began, so that no audio is lost.
+  // GetAudio only: the end of the last chunk captured, as its source reported it; 0 at first. After
+  // a failed write it is the beginning of that record, so that no audio is lost.
   int64_t previous_timestamp_nanoseconds = 0;
   // Requested when the collector ends: a source that can block should return soon after. Stop
   // callbacks run on a thread of the library, and count as the source: the call that ends the
-  // collector waits for them no longer than for the source itself. They must not throw: the C++
-  // standard library ends the process then.
+  // collector waits no longer for them than for the source itself. They must not throw, because the
+  // C++ standard library would end the process.
   std::stop_token stop;
-  // For a source that may give a thing only once, such as the lines of a file: where it leaves a
-  // function. A collector calls that once, on the same thread, before it asks the source again and
-  // before Reconfigure or Close let go of it; whatever it throws is logged. Null where the answer
-  // is not stored: the request comes from a sensor that is asked, or from a client.
+  // A source that may give data only once, such as the lines of a file, stores a function here. The
+  // collector calls it once, on the same thread, before it asks the source again and before
+  // Reconfigure or Close releases it; an exception from it is logged. Null where the answer is not
+  // stored: the source is asked as a control sensor, or by a client.
   AnswerResult* when_written = nullptr;
 };
 
@@ -177,11 +177,11 @@ bool IsNothingToStore(const absl::Status& status);
 //
 // One thread of the library calls it for each collector (API, name, method and parameters), one
 // call at a time, and never again after the call that ended the collector (Reconfigure or Close)
-// has returned, unless that call said that the source hangs: keep what it touches alive until then.
-// A source that serves several collectors, as a camera's may, is called by a thread for each,
-// possibly at once. A sensor that controls capture, or says whether to sync, is asked on a thread
-// of its own, too, but never while a collector's call of the same source is under way. A call into
-// DataManager from inside a source returns FAILED_PRECONDITION.
+// has returned, unless that call reported that the source hangs: keep what it touches alive until
+// then. A source that serves several collectors, as a camera's may, is called by one thread for
+// each, possibly at once. A sensor that controls capture, or decides whether to sync, is asked on a
+// thread of its own, too, but never while a collector's call of the same source is under way. A
+// call into DataManager from inside a source returns FAILED_PRECONDITION.
 using ReadingsSource = std::function<absl::Status(const CaptureRequest&, Readings& out)>;
 using ImagesSource = std::function<absl::Status(const CaptureRequest&, Images& out)>;
 struct MessageSource {

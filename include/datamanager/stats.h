@@ -46,9 +46,9 @@ struct DurationStats {
   std::chrono::nanoseconds max{0};  // Exact.
 };
 
-// One collector. Counters belong to (API, name, method, parameters) and survive a restart of it,
-// and its absence from the config until 64 others have left it later. While it runs, ticks_due =
-// captured + no_data + missed + failed + (0 or 1 under way).
+// One collector. Its counters belong to (API, name, method, parameters) and survive a restart of
+// it. While it is absent from the config, they are kept until 64 others have left it later. While
+// it runs, ticks_due = captured + no_data + missed + failed + (0 or 1 under way).
 struct CollectorStats {
   std::string api;
   std::string name;
@@ -149,7 +149,7 @@ struct DirectorySummary {
   FileCount waiting;      // Complete capture files, and other files that are not empty.
   FileCount in_progress;  // *.prog: being written, or left by a dead process and not yet recovered.
   FileCount failed;       // Set aside below failed/.
-  FileCount remainders;   // Of these, what is left of damaged files.
+  FileCount remainders;   // Those of `failed` that are left of damaged files.
   FileCount sequences;    // That have ended, and wait for their data to be uploaded, or to be.
   // Of the oldest that waits, and of the oldest in progress: the time in its name, or when another
   // file was last changed. Empty if there is none.
@@ -169,7 +169,7 @@ struct EvictedByLimit {
   uint64_t bytes = 0;
   uint64_t inodes = 0;
   uint64_t quota = 0;    // Writes were refused because a quota was used up.
-  uint64_t unknown = 0;  // Writes were refused for want of space that the volume does not report.
+  uint64_t unknown = 0;  // Writes were refused for a lack of space that no number shows.
 };
 
 // The disk, looked at each minute, and what was evicted because it was full.
@@ -182,9 +182,9 @@ struct DiskStats {
   // The former, by the collector's directory below capture_dir: "<api>/<name>/<method>". At most
   // 1,024 of them; what is evicted of others counts under "others".
   std::map<std::string, FileCount> evicted_by_collector;
-  EvictedByLimit evicted_by_limit;  // Both of them.
+  EvictedByLimit evicted_by_limit;  // Waiting files and those below failed/.
   uint64_t retention_passes = 0;    // Looks at whether the disk is full.
-  uint64_t fruitless_passes = 0;    // Those that ended because evicting made no room.
+  uint64_t fruitless_passes = 0;    // Passes that ended because evicting made no room.
 };
 
 // The sensor that changes capture at run time.
@@ -198,29 +198,29 @@ struct CaptureControlStats {
   uint64_t failed_writes = 0;    // Of sequences; each is tried again.
   // Never begun, because too many were open, or had begun in too short a time.
   uint64_t refused_sequences = 0;
-  uint64_t lost_sequences = 0;  // Ended, and given up because the disk took too many of them not.
+  uint64_t lost_sequences = 0;  // Ended, then given up: too many waited for the disk.
   std::string last_error;
 };
 
-// Flushes to the medium, as `durability` asks for. A round flushes all files at once that are due.
+// Flushes to the medium, as `durability` asks for. One round flushes all files that are due.
 struct FlushStats {
   uint64_t rounds = 0;
   uint64_t files = 0;  // Flushed in all rounds; a file counts in each round that flushes it.
-  uint64_t bytes = 0;  // Of these, the bytes that no round before had flushed.
+  uint64_t bytes = 0;  // The bytes of these that no earlier round had flushed.
   uint64_t last_files = 0;
   uint64_t last_bytes = 0;
   std::chrono::milliseconds last_duration{0};
   uint64_t late_rounds = 0;  // Rounds that took longer than durability_interval_millis.
-  // Files that were published without a flush because it hung, and that a later flush makes good.
+  // Files published without a flush, because it hung. A later flush makes them durable.
   uint64_t outstanding = 0;
 };
 
-// Damaged capture files, in which recovery and uploads looked for whole records.
+// Results of the search for whole records in damaged capture files, by recovery and uploads.
 struct SalvageStats {
-  uint64_t records = 0;             // Whole ones from behind damage, put into a further file.
-  uint64_t unfinished_records = 0;  // Dropped: what was written of a last record, as a kill leaves.
-  FileCount kept_remainders;        // What is no whole record, kept below failed/.
-  FileCount removed_remainders;     // Of these, removed again because they took too much room.
+  uint64_t records = 0;             // Whole records from behind damage, put into a further file.
+  uint64_t unfinished_records = 0;  // Dropped: unfinished last records, as a kill leaves them.
+  FileCount kept_remainders;        // Files of bytes that are no whole record, below failed/.
+  FileCount removed_remainders;     // Kept, but removed later because they took too much room.
 };
 
 struct ManagerStats {
@@ -229,7 +229,7 @@ struct ManagerStats {
   uint64_t published_files = 0;  // Finished files that became visible to sync.
   uint64_t recovered_files = 0;  // Left by a dead process, and published.
   uint64_t unflushed_files = 0;  // Published without the flush to media that `durability` asks for.
-  uint64_t failed_flushes = 0;   // Of files in progress, which are then finished and copied.
+  uint64_t failed_flushes = 0;   // Files in progress, which are then finished and copied.
   FlushStats flush;
   // Files whose records are lost: somebody removed them in progress, and they could not be copied.
   uint64_t lost_files = 0;

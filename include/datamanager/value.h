@@ -18,8 +18,8 @@ class Value;
 // Values by key, in the order in which they were added. Clear() keeps the storage, so a map that is
 // filled with the same keys again allocates nothing.
 //
-// What is set, appended or assigned may be a part of the map, list or value that takes it, or the
-// other way round: it is taken as it was before the call. Not thread-safe.
+// A value that is set, appended or assigned may be a part of the map, list or value that takes it,
+// or may contain it: it is taken as it was before the call. Not thread-safe.
 class ValueMap {
  public:
   struct Entry;
@@ -35,9 +35,8 @@ class ValueMap {
   // twice keeps both entries until the map is encoded, where the last one counts.
   template <typename T>
   void Set(std::string_view key, T&& value);
-  // Adds `key` with a null value, to be filled by the caller. The reference is good until the next
-  // entry is added, and so is what Find and begin returned: for a copy of an entry that is there,
-  // use Set.
+  // Adds `key` with a null value for the caller to fill. Adding the next entry invalidates the
+  // reference and all that Find and begin returned: to copy an entry of this map, use Set.
   Value& Add(std::string_view key);
 
   // The last value set for `key`; null if there is none.
@@ -78,7 +77,7 @@ class ValueList {
 
   template <typename T>
   void Append(T&& value);
-  // Appends null, to be filled by the caller. See ValueMap::Add.
+  // Appends null for the caller to fill. See ValueMap::Add.
   Value& Add();
 
   size_t size() const { return size_; }
@@ -101,7 +100,7 @@ class ValueList {
   size_t size_ = 0;
 };
 
-// One value. Setting it keeps whatever storage it has. See ValueMap. Not thread-safe.
+// One value. A setter keeps the storage that it has. See ValueMap. Not thread-safe.
 class Value {
  public:
   enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kBytes, kList, kMap };
@@ -158,14 +157,14 @@ class Value {
   friend class ValueMap;
   friend class ValueList;
 
-  // Of what can hold another value, or be held by one.
+  // Whether a T can hold another value, or be held by one.
   template <typename T>
   static constexpr bool kNests =
       std::is_same_v<T, Value> || std::is_same_v<T, ValueMap> || std::is_same_v<T, ValueList>;
 
   bool Holds(const void* part) const;
   void Swap(Value& other) noexcept;
-  // What SetList and SetMap return, with whatever is in it.
+  // Returns the storage that SetList and SetMap return, but keeps its content.
   ValueList& ListStorage();
   ValueMap& MapStorage();
 
@@ -216,7 +215,7 @@ void Value::Set(T&& value) {
 
 template <typename T>
 void ValueMap::Set(std::string_view key, T&& value) {
-  bool apart = size_ < entries_.size();  // Else it grows, and what is a part of it moves.
+  bool apart = size_ < entries_.size();  // Otherwise it grows, and parts of it move.
   if constexpr (Value::kNests<std::remove_cvref_t<T>>) apart = apart && !value.Holds(this);
   if (apart) {
     Add(key).Set(std::forward<T>(value));

@@ -8,8 +8,9 @@
 
 namespace datamanager {
 
-// The exception that is being handled: RESOURCE_EXHAUSTED if there was no memory, else INTERNAL
-// with its text. `what` threw it, such as "the source". Called inside a catch block.
+// Returns the exception that is being handled: RESOURCE_EXHAUSTED if there was no memory, else
+// INTERNAL with its text. `what` names the code that threw it, such as "the source". Call it inside
+// a catch block.
 absl::Status CaughtStatus(std::string_view what);
 
 }  // namespace datamanager

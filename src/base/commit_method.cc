@@ -20,8 +20,8 @@
 namespace datamanager {
 namespace {
 
-// Options of ext4, without their values, under which the anchor was traced, and those that have no
-// part in what a commit does.
+// Mount options of ext4, without their values: those under which the anchor was traced, and those
+// that do not affect a commit.
 constexpr auto kTracedExt4Options = std::to_array<std::string_view>({
     "rw",
     "bsddf",
@@ -81,7 +81,7 @@ constexpr auto kTracedExt4Options = std::to_array<std::string_view>({
 
 bool AnchorHoldsOnExt4(const MountFacts& facts) {
   if (!facts.ext4_has_journal || facts.ext4_has_fast_commits) return false;
-  // Fast commits show as another option, though under a name that differs from kernel to kernel.
+  // Fast commits appear as an option that is not listed, but its name differs between kernels.
   bool barrier = false;
   for (const absl::string_view option :
        absl::StrSplit(facts.ext4_options, absl::ByAnyChar("\n ,"), absl::SkipEmpty())) {
@@ -107,11 +107,11 @@ bool AnchorHoldsOnXfs(const MountFacts& facts) {
   return true;
 }
 
-// A file of /proc or /sys; empty if it cannot be read.
+// Reads a file of /proc or /sys; empty if it cannot be read.
 constexpr size_t kEnough = 1 << 20;
 std::string ReadText(const std::string& path) { return ReadFile(path, kEnough).value_or(""); }
 
-// What lies behind a link, without its directory.
+// Returns the target of a link, without its directory.
 std::string LinkedName(const std::string& path) {
   std::array<char, PATH_MAX> target{};
   const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
@@ -136,7 +136,7 @@ int64_t MountIdOf(int fd) {
       (info.stx_mask & STATX_MNT_ID) != 0) {
     return static_cast<int64_t>(info.stx_mnt_id);
   }
-  // Kernels before 5.8.
+  // Kernels before 5.8 do not know STATX_MNT_ID.
   const std::string text = ReadText(absl::StrCat("/proc/self/fdinfo/", fd));
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     int64_t id = 0;

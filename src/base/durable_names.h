@@ -11,10 +11,10 @@
 
 namespace datamanager {
 
-// Flushes directories, and of each, once, those above it up to the mount point: whoever made them,
-// in this run or just before a crash, may not have flushed them. A directory that was removed and
-// made again is another one, even if it got the inode number of the first. Memory grows with the
-// number of directories only. Thread-safe.
+// Flushes directories and, once each, the directories above them up to the mount point: the process
+// that made those, this one or one that crashed, may not have flushed them. A directory that was
+// removed and made again counts as another one, even if it got the inode number of the first.
+// Memory grows with the number of directories only. Thread-safe.
 class DurableNames {
  public:
   explicit DurableNames(FileOps& ops) : ops_(ops) {}
@@ -25,14 +25,14 @@ class DurableNames {
  private:
   struct Directory {
     FileId id;
-    std::string incarnation;  // Empty: not known, so its own name is flushed each time.
+    std::string incarnation;  // Empty: unknown, so its own name is flushed each time.
 
     friend bool operator==(const Directory&, const Directory&) = default;
   };
 
   FileOps& ops_;
   Mutex mutex_;
-  // Whose own entries are durable.
+  // The directories whose own entries are durable.
   std::map<std::string, Directory> durable_ DM_GUARDED_BY(mutex_);
 };
 

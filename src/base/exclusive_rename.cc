@@ -11,15 +11,15 @@
 namespace datamanager {
 namespace {
 
-// What nobody has touched for so long is left over, where the file system does not tell who has it
-// open.
+// Where the file system does not report whether a placeholder is open elsewhere, one that has not
+// changed for this long counts as left over.
 constexpr std::chrono::minutes kLeftOverAge{5};
 
 bool IsEmptyFile(const struct stat& info) {
   return S_ISREG(info.st_mode) && info.st_size == 0 && info.st_nlink <= 1;
 }
 
-// Whether `fd`, locked, is an empty file that has that name and that nobody else has open.
+// Whether `fd`, which is locked, is an empty file with that name and is open nowhere else.
 bool IsLeftOver(FileOps& ops, int fd, int dir, const char* name) {
   struct stat info {};
   struct stat named {};
@@ -32,14 +32,15 @@ bool IsLeftOver(FileOps& ops, int fd, int dir, const char* name) {
   return ops.LstatAt(dir, name, &named) == 0 && FileId::Of(named) == FileId::Of(info);
 }
 
-// A new placeholder, or one that a dead process has left, locked. Invalid with errno.
+// Returns a new placeholder, or one that a dead process left, locked; invalid with errno on
+// failure.
 UniqueFd Reserve(FileOps& ops, int dir, const char* name) {
   UniqueFd fd(ops.OpenAt(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   if (fd.valid()) {
     struct stat info {};
     struct stat named {};
-    // Who finds an empty file may have locked it, or have removed it by now: then the name is not
-    // ours, and the next one is tried.
+    // Another process may have found the empty file and locked or removed it by this time. The name
+    // is then lost, and the caller tries the next one.
     if (ops.TryLock(fd.get()) == 0 && ops.Fstat(fd.get(), &info) == 0 &&
         ops.LstatAt(dir, name, &named) == 0 && FileId::Of(info) == FileId::Of(named)) {
       return fd;

@@ -6,14 +6,14 @@
 
 namespace datamanager {
 
-// As FileOps::RenameNoReplaceAt: reserves the name with an empty file, made exclusively and locked,
-// and renames onto that. All that makes names exclusively, here and elsewhere, is kept out, and no
-// file has two names at any moment, as with a hard link. Three things remain:
+// Does what FileOps::RenameNoReplaceAt does: reserves the name with an empty file, which it creates
+// exclusively and locks, and renames onto that. All code that creates names exclusively, here and
+// elsewhere, is kept out, and at no moment does a file have two names, as it would with a hard
+// link. Three risks remain:
 //   - A process that dies in between leaves the empty file. The next rename to that name replaces
-//     it, if nobody has it open; an empty capture file is removed by sync.
-//   - A program that renames onto the name without asking, as it could at any time.
-//   - A program that opens the empty file and writes to it without locking it: what it writes is
-//     lost.
+//     it if it is open nowhere else; sync removes an empty capture file.
+//   - A program may rename onto the name without a check, as it could at any time.
+//   - A program may open the empty file and write to it without locking it: its data is lost.
 int RenameOntoPlaceholder(FileOps& ops, int from_dir, const char* from, int to_dir, const char* to);
 
 }  // namespace datamanager

@@ -37,10 +37,10 @@ WallTime ToWallTime(const timespec& time) {
       std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
 }
 
-// After a flush that failed with errno.
+// Flushes the whole file system if a flush failed with errno because it is unsupported.
 int FlushAll(FileOps& ops, int fd) {
   if (!IsUnsupported(errno)) return -1;
-  // Where nothing can be flushed, an error would only stop what else can be done.
+  // If nothing can be flushed, an error would only stop all other work.
   return ops.Syncfs(fd) == 0 || IsUnsupported(errno) || errno == EPERM ? 0 : -1;
 }
 
@@ -59,7 +59,7 @@ bool IsUnsupported(int error) {
 int FileOps::OpenAt(int dir, const char* path, int flags, mode_t mode) {
   const int opened = RetryInterrupted([&] { return ::openat(dir, path, flags | O_CLOEXEC, mode); });
   const int fd = AboveStandardStreams(opened);
-  // The caller is told that it has no file: none may be left.
+  // The caller learns that it has no file, so none may be left.
   if (fd < 0 && opened >= 0 && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) {
     ::unlinkat(dir, path, 0);
     errno = EMFILE;
@@ -128,8 +128,8 @@ CommitMethod FileOps::CommitMethodFor(int fd) { return FindCommitMethod(fd); }
 
 int FileOps::RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) {
   const int result = RenameAt(from_dir, from, to_dir, to, RENAME_NOREPLACE);
-  // Sandboxes refuse what they do not know with EPERM; if it has another reason, so does what
-  // follows.
+  // Sandboxes refuse unknown system calls with EPERM. If EPERM has another cause, the fallback
+  // fails with it too.
   if (result == 0 || (!IsUnsupported(errno) && errno != EPERM)) return result;
   return RenameOntoPlaceholder(*this, from_dir, from, to_dir, to);
 }
@@ -171,7 +171,7 @@ int FileOps::Statvfs(const char* path, struct statvfs* result) {
 
 std::string FileOps::Incarnation(int fd) {
   std::string incarnation;
-  // The inode number together with its generation.
+  // Combines the inode number with its generation.
   alignas(file_handle) char buffer[sizeof(file_handle) + MAX_HANDLE_SZ] = {};
   auto* const handle = reinterpret_cast<file_handle*>(buffer);
   handle->handle_bytes = MAX_HANDLE_SZ;

@@ -24,30 +24,30 @@
 
 namespace datamanager {
 
-// System calls with their own conventions: -1 and errno on failure; interrupted ones are repeated.
-// `dir` is the descriptor of the directory at which a relative path begins, or AT_FDCWD.
-// Thread-safe.
+// System calls with their own conventions: they return -1 and set errno on failure, and interrupted
+// calls are repeated. `dir` is the descriptor of the directory at which a relative path begins, or
+// AT_FDCWD. Thread-safe.
 //
-// Some file systems (exFAT, others over FUSE, some of the network) lack what the others have. Then
-// these calls do the next best, so that each caller works there too:
+// Some file systems (exFAT, some over FUSE or the network) lack some of these calls. The methods
+// then do the next best, so that each caller works there too:
 //
 //   - RenameNoReplaceAt, without RENAME_NOREPLACE: renames onto an empty file that reserves the
 //     name, see exclusive_rename.h.
-//   - TryLock, without flock: locks within this process, see process_locks.h. Other processes take
-//     the file too.
-//   - Fsync and Fdatasync, without flushes of a directory or of a file: flush the file system.
-//     Without that too they succeed: an error would only stop what can be done.
-//   - TryLease, without leases: fails, and its callers go by the file's age.
+//   - TryLock, without flock: locks within this process, see process_locks.h. Other processes can
+//     take the file too.
+//   - Fsync and Fdatasync, where a directory or a file cannot be flushed: flush the file system. If
+//     that is not possible either, they succeed: an error would only stop all other work.
+//   - TryLease, without leases: fails, and its callers decide by the file's age.
 //
-// What remains of each guarantee stands in the README, under "What it guarantees, and what not".
+// The README lists what remains of each guarantee, under "What it guarantees, and what not".
 //
-// Which of them a directory has, ProbeDirectory in capture/ finds out and tells.
+// ProbeDirectory in capture/ finds out which of these calls a directory has, and logs it.
 class FileOps {
  public:
   virtual ~FileOps() = default;
 
-  // O_CLOEXEC is always added. No descriptor that is handed out is a standard stream's, even if
-  // that is closed: see AboveStandardStreams.
+  // O_CLOEXEC is always added. Never returns the descriptor of a standard stream, even if that is
+  // closed: see AboveStandardStreams.
   virtual int OpenAt(int dir, const char* path, int flags, mode_t mode);
   // The same for what exists at an absolute path, but no step of the way follows a link: ELOOP or
   // ENOTDIR where one would.
@@ -63,26 +63,26 @@ class FileOps {
   virtual int Ftruncate(int fd, off_t size);
   virtual int Fdatasync(int fd);
   virtual int Fsync(int fd);
-  // The same without a fallback.
+  // Flushes the file like Fdatasync, but without a fallback.
   virtual int FdatasyncOnly(int fd);
   virtual int FsyncOnly(int fd);
-  // Of the whole file; `flags` are those of sync_file_range(2). Starts the writing of its data, or
-  // waits for it, but makes nothing durable: neither the file's size nor the device's cache.
+  // Starts the writing of the whole file's data, or waits for it; `flags` are those of
+  // sync_file_range(2). Makes nothing durable: neither the file's size nor the device's cache.
   virtual int SyncFileRange(int fd, unsigned flags);
-  // Makes everything durable that was written to the file system of `fd`.
+  // Makes all that was written to the file system of `fd` durable.
   virtual int Syncfs(int fd);
-  // Which of these calls the file system of `fd` is to be asked for.
+  // Returns the CommitMethod that suits the file system of `fd`.
   virtual CommitMethod CommitMethodFor(int fd);
   // Never overwrites: EEXIST if `to` exists.
   virtual int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to);
-  // As renameat2(2), without a fallback. Without flags it overwrites.
+  // Calls renameat2(2), without a fallback. Without flags it overwrites.
   virtual int RenameAt(int from_dir, const char* from, int to_dir, const char* to, unsigned flags);
   virtual int UnlinkAt(int dir, const char* path);
   virtual int MkdirAt(int dir, const char* path, mode_t mode);
-  // The exclusive lock of the open file; EWOULDBLOCK if another one has it. Ends when a UniqueFd
-  // closes `fd`.
+  // Takes the exclusive lock of the open file; EWOULDBLOCK if another open file holds it. The lock
+  // ends when a UniqueFd closes `fd`.
   virtual int TryLock(int fd);
-  // flock(2) with LOCK_EX | LOCK_NB, without a fallback.
+  // Calls flock(2) with LOCK_EX | LOCK_NB, without a fallback.
   virtual int Flock(int fd);
   // Takes a lease, F_RDLCK or F_WRLCK, and gives it up at once: EAGAIN if somebody else has the
   // file open, for writing or at all. Any thread with all signals blocked.
@@ -90,8 +90,8 @@ class FileOps {
   // As readdir(3), which tells the end from an error by errno alone: it is 0 at the end.
   virtual const dirent* ReadDirectory(DIR* directory);
   virtual int Statvfs(const char* path, struct statvfs* result);
-  // What tells the file behind `fd` from one that had its inode number before; empty if the file
-  // system does not tell.
+  // Returns a text that distinguishes the file behind `fd` from one that had its inode number
+  // before; empty if the file system has none.
   virtual std::string Incarnation(int fd);
 
   // From the working directory.
@@ -106,9 +106,9 @@ class FileOps {
   static FileOps& System();
 };
 
-// Whether an error says that the file system, or the kernel, does not have such a call at all.
+// Whether an error means that the file system, or the kernel, does not have such a call at all.
 bool IsUnsupported(int error);
-// The same for flock(2) of an open file.
+// Whether an error of flock(2) on an open file means that locks are not available.
 bool LacksLock(int error);
 
 // What identifies a file, whatever its name.
@@ -149,8 +149,8 @@ absl::StatusOr<UniqueFd> OpenDirectoryWithoutLinks(FileOps& ops, const std::stri
 // Reads exactly `size` bytes; fewer at the file's end is DATA_LOSS.
 absl::Status ReadExactly(FileOps& ops, int fd, off_t offset, size_t size, char* out);
 
-// Writes all of `bytes` to where `fd` stands, going on after a short write. On error some may have
-// been written. Any thread: a limit on the size of files is an error, and no signal.
+// Writes all of `bytes` at the offset of `fd`, and continues after a short write. On error some may
+// have been written. Any thread: a limit on the size of files is an error, and raises no signal.
 absl::Status WriteAll(FileOps& ops, int fd, std::string_view bytes);
 
 // Makes `path` and what is missing above it, with mode 0700.

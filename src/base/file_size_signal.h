@@ -10,9 +10,9 @@
 namespace datamanager {
 
 // A write beyond RLIMIT_FSIZE fails with EFBIG and sends SIGXFSZ to its thread, which by default
-// ends the process. The library's own threads block all signals; a write on a thread of the
-// embedder's, whose handlers are not ours to change, happens while one of these lives: the signal
-// that it caused is taken away again.
+// ends the process. The library's own threads block all signals. A write on a thread of the
+// embedder, whose handlers must not change, happens while an object of this class lives, which
+// blocks the signal and discards one that the write raised.
 class FileSizeSignalBlocked {
  public:
   FileSizeSignalBlocked() {

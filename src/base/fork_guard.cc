@@ -15,16 +15,16 @@ namespace datamanager {
 namespace {
 
 constexpr size_t kBitsPerWord = 64;
-// The kernel's own default for the highest descriptor. 128 KiB, of which only the pages of numbers
-// that were in use are ever touched.
+// The kernel's own default limit on descriptors. The array takes 128 KiB, of which only the pages
+// of numbers that were in use are ever touched.
 constexpr size_t kMostDescriptors = size_t{1} << 20;
 
-// A bit for each descriptor. Atomic, so that the handler needs no lock that another thread of the
-// parent might have held at the fork.
+// One bit for each descriptor. Atomic, so that the handler needs no lock: another thread of the
+// parent might have held one at the fork.
 std::array<std::atomic<uint64_t>, kMostDescriptors / kBitsPerWord> guarded;
 std::atomic<size_t> words_in_use{0};
 
-// Only what is safe after the fork of a process with threads.
+// Uses only calls that are safe after the fork of a process with threads.
 void ReplaceInChild() {
   const int null = AboveStandardStreams(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const size_t words = words_in_use.load(std::memory_order_acquire);
@@ -43,7 +43,8 @@ void ReplaceInChild() {
 
 void GuardFromFork(int fd) {
   if (fd < 0 || static_cast<size_t>(fd) >= kMostDescriptors) return;
-  // Once. A failure, for lack of memory, leaves children as they would be without this.
+  // Registers the handler once. If that fails, for lack of memory, children share the parent's
+  // files.
   static const int registered = ::pthread_atfork(nullptr, nullptr, &ReplaceInChild);
   static_cast<void>(registered);
   const size_t word = static_cast<size_t>(fd) / kBitsPerWord;

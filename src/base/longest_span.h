@@ -11,8 +11,8 @@ namespace datamanager {
 // in nanoseconds, which overflows after 292 years.
 inline constexpr std::chrono::hours kLongestSpan{24 * 365 * 10};
 
-// `span`, or the bound nearest to it. Applied where an option, a flag or an attribute enters, so
-// that no arithmetic behind that border can overflow.
+// Returns `span`, or the bound nearest to it. Applied wherever an option, a flag or an attribute
+// enters, so that no later arithmetic can overflow.
 template <typename Span>
 constexpr Span Clamped(Span span) {
   return std::clamp<Span>(span, -Span(kLongestSpan), Span(kLongestSpan));

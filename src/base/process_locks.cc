@@ -38,7 +38,7 @@ int ProcessLocks::Take(int fd) {
     return 0;
   }
   if (entry->second != fd) {
-    // A descriptor that was closed by other means has nothing any more.
+    // A descriptor that was closed by other means holds no lock.
     struct stat owner {};
     if (::fstat(entry->second, &owner) == 0 && Key(owner.st_dev, owner.st_ino) == key) {
       errno = EWOULDBLOCK;

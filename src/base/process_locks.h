@@ -1,4 +1,4 @@
-// Locks on files where the file system has none.
+// Locks files where the file system has no locks.
 #ifndef DATAMANAGER_SRC_BASE_PROCESS_LOCKS_H_
 #define DATAMANAGER_SRC_BASE_PROCESS_LOCKS_H_
 
@@ -7,14 +7,14 @@
 
 namespace datamanager {
 
-// Who in this process has which file: one open descriptor has a file's lock until it is closed.
-// Other processes neither see these locks nor have any. Thread-safe.
+// Records which open descriptor of this process holds the lock of which file; it holds it until it
+// is closed. Other processes neither see these locks nor take them. Thread-safe.
 class ProcessLocks {
  public:
-  // Takes the lock of the file behind `fd`. 0, also if `fd` has it already; -1 with EWOULDBLOCK if
-  // another descriptor has it, or with what fstat(2) says.
+  // Takes the lock of the file behind `fd`. Returns 0, also if `fd` holds it already; -1 with
+  // EWOULDBLOCK if another descriptor holds it, or with the errno of fstat(2).
   static int Take(int fd);
-  // Gives back what `fd` has. Before it is closed.
+  // Releases the lock that `fd` holds. Call it before `fd` is closed.
   static void Release(int fd) {
     if (held_.load(std::memory_order_relaxed) > 0) ReleaseHeld(fd);
   }
@@ -22,7 +22,7 @@ class ProcessLocks {
  private:
   static void ReleaseHeld(int fd);
 
-  // On nearly every machine there are none: closing a descriptor should not cost a lock.
+  // Nearly every machine has no such locks: closing a descriptor should not cost a mutex.
   static inline std::atomic<size_t> held_ = 0;
 };
 

@@ -50,7 +50,7 @@ Messages::Messages(const Messages& other) : make_(other.make_) { *this = other; 
 Messages& Messages::operator=(const Messages& other) {
   if (this == &other) return *this;
   make_ = other.make_;
-  messages_.clear();  // They may be of another class.
+  messages_.clear();  // They may have another class.
   size_ = 0;
   for (size_t i = 0; i < other.size(); ++i) Add().CopyFrom(other[i]);
   return *this;

@@ -19,8 +19,8 @@
 namespace datamanager {
 namespace {
 
-// What the system takes of each stack: its own minimum and the static thread-local storage, which
-// may be more than all of a small stack. Only glibc itself knows, by a name that is not declared.
+// Returns the bytes that the system uses of each stack: its own minimum and the static thread-local
+// storage, which may exceed a small stack. Only glibc knows them, and its function is not declared.
 size_t SystemsShare(const pthread_attr_t& attributes) {
   using MinimumStack = size_t (*)(const pthread_attr_t*);
   static const auto minimum_stack =
@@ -37,7 +37,7 @@ void SetStackSize(pthread_attr_t& attributes, size_t stack_bytes) {
   ::pthread_attr_setstacksize(&attributes, (std::min(stack_bytes, most) + share) / page * page);
 }
 
-// All but those that a thread brings on itself.
+// Returns all signals except those that a thread's own instructions raise.
 sigset_t BlockedSignals() {
   sigset_t set;
   sigfillset(&set);
@@ -47,8 +47,8 @@ sigset_t BlockedSignals() {
   return set;
 }
 
-// Whether the calling thread has what its new thread shall have. Then it need not be set, which a
-// sandbox may forbid, or punish.
+// Whether the calling thread already has the default policy. It is then inherited and not set,
+// because a sandbox may forbid the call, or kill the process for it.
 bool HasDefaultPolicy() {
   int policy = -1;
   sched_param priority{};
@@ -70,7 +70,7 @@ struct Thread::State {
         static_cast<std::shared_ptr<State>*>(argument));
     (*state)->body();
     {
-      // It may be the last owner of an embedder's function.
+      // The body may be the last owner of an embedder's function.
       const CallbackScope scope;
       (*state)->body = nullptr;
     }
@@ -102,7 +102,7 @@ absl::StatusOr<Thread> Thread::Start(const std::string& name, size_t stack_bytes
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
   int error = pthread_create(&state->handle, &attributes, &State::Run, argument.get());
   if (error != 0 && error != EAGAIN && error != ENOMEM) {
-    // A sandbox that forbids to set the policy: with the starter's it is a thread all the same.
+    // A sandbox may forbid setting the policy; a thread with the starter's policy still works.
     pthread_attr_setinheritsched(&attributes, PTHREAD_INHERIT_SCHED);
     error = pthread_create(&state->handle, &attributes, &State::Run, argument.get());
   }

@@ -14,8 +14,8 @@
 
 namespace datamanager {
 
-// For threads that run our code only, beside what the system itself takes of a stack. Sanitizers
-// need several times the room.
+// The stack of threads that run only our code, in addition to the bytes that the system uses.
+// Sanitizers need several times as much.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr size_t kOwnStackBytes = 2 << 20;
 #elif defined(__has_feature)
@@ -29,18 +29,18 @@ inline constexpr size_t kOwnStackBytes = 256 << 10;
 #endif
 inline constexpr size_t kSystemStackBytes = 0;  // Whatever the system gives.
 
-// A named thread with the default scheduling policy, whatever the thread that starts it has, if the
-// process may set it. All signals are blocked but those that a thread brings on itself by what it
-// executes, such as SIGSEGV and SIGBUS: the kernel kills a process that blocks one of these when it
-// comes, though the embedder may have a handler for it. (abort unblocks SIGABRT by itself.)
+// A named thread with the default scheduling policy, whatever policy its starter has, if the
+// process may set it. All signals are blocked except those that a thread's own instructions raise,
+// such as SIGSEGV and SIGBUS: the kernel kills a process that blocks one of these when it occurs,
+// even if the embedder has a handler for it. (abort unblocks SIGABRT by itself.)
 //
-// What the body holds is destroyed on the thread, inside a CallbackScope. Join or Detach before it
-// is destroyed; one that is still running then is detached. Not thread-safe.
+// The objects that the body holds are destroyed on the thread, inside a CallbackScope. Join or
+// Detach the thread before it is destroyed; otherwise a running one is detached. Not thread-safe.
 class Thread {
  public:
   // RESOURCE_EXHAUSTED if the system gives no more threads. `name` is cut to 15 bytes. The stack is
-  // `stack_bytes` and what the system takes for itself, which is all thread-local storage of the
-  // program and its libraries.
+  // `stack_bytes` plus the bytes that the system uses, which include all thread-local storage of
+  // the program and its libraries.
   static absl::StatusOr<Thread> Start(const std::string& name, size_t stack_bytes,
                                       std::function<void()> body);
 

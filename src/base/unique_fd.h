@@ -1,4 +1,4 @@
-// File descriptors: one that has an owner, which no forked child shares; where a new one may lie.
+// File descriptors with an owner, which forked children do not share; and their lowest number.
 #ifndef DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 #define DATAMANAGER_SRC_BASE_UNIQUE_FD_H_
 
@@ -46,8 +46,8 @@ class UniqueFd {
 
 // Moves a descriptor that was just opened above those of the standard streams, and closes the old
 // one. A process that was started with a standard stream closed gets that number for the next file
-// that it opens, and whatever prints to the stream then writes into that file. -1 passes through;
-// -1 with EMFILE if there is no other number.
+// that it opens, and output to the stream then goes into that file. -1 passes through; returns -1
+// with EMFILE if there is no other number.
 inline int AboveStandardStreams(int fd) {
   if (fd < 0 || fd > STDERR_FILENO) return fd;
   const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

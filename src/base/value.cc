@@ -128,8 +128,8 @@ ValueMap& ValueMap::operator=(const ValueMap& other) {
   size_ = other.size_;
   return *this;
 }
-// What was there goes last: `other` may be a part of it. What holds this map cannot be moved into
-// it, and is copied.
+// Destroys the old content last, because `other` may be a part of it. If `other` contains this map,
+// it cannot be moved into it and is copied.
 ValueMap& ValueMap::operator=(ValueMap&& other) noexcept {
   if (this == &other) return *this;
   ValueMap taken;
@@ -147,7 +147,7 @@ ValueMap::~ValueMap() = default;
 
 Value& ValueMap::Add(std::string_view key) {
   if (size_ == entries_.size()) {
-    // The key may be a part of what moves as the storage grows.
+    // The key may lie in the storage that moves as it grows.
     Entry entry;
     entry.key = key;
     Append(std::move(entry));
@@ -242,8 +242,8 @@ Value::Value(const Value& other) : kind_(other.kind_), scalar_(other.scalar_) {
 }
 
 Value& Value::operator=(const Value& other) {
-  // Nothing is freed before all that is needed of `other`, which may be a part of this, is taken;
-  // and the kind is set last, so that this is what it was as long as it may be a part of `other`.
+  // Frees nothing before it has taken all that it needs of `other`, which may be a part of this
+  // value. Sets the kind last: until then this value, which may be a part of `other`, is unchanged.
   const Kind kind = other.kind_;
   switch (kind) {
     case Kind::kNull:
@@ -268,7 +268,7 @@ Value& Value::operator=(const Value& other) {
 
 Value& Value::operator=(Value&& other) noexcept {
   if (this == &other) return *this;
-  // As in ValueMap.
+  // Moves or copies for the same reason as in ValueMap.
   if (other.Holds(this)) {
     Value copy(other);
     Swap(copy);

@@ -14,7 +14,7 @@
 
 namespace datamanager::capture {
 
-// Runs code of the embedder so that nothing it throws gets past.
+// Runs the embedder's code and turns every exception into a status.
 template <typename Code>
 absl::Status RunSourceCode(const Code& code) {
   const CallbackScope scope;
@@ -25,7 +25,7 @@ absl::Status RunSourceCode(const Code& code) {
   }
 }
 
-// An empty message of the class that a source gives; null if it gives none.
+// Returns an empty message of the class that a source gives; null if it gives none.
 inline absl::StatusOr<std::shared_ptr<google::protobuf::Message>> MakeMessage(
     const MessageSource& source) {
   const CallbackScope scope;
@@ -41,7 +41,7 @@ absl::Status AskSource(const Function& function, const CaptureRequest& request, 
   return RunSourceCode([&] { return function(request, out); });
 }
 
-// Calls what a source left in CaptureRequest::when_written, if it did.
+// Calls the function that a source left in CaptureRequest::when_written, if any.
 inline absl::Status TellSource(const AnswerResult& when_written, const absl::Status& written) {
   if (!when_written) return absl::OkStatus();
   return RunSourceCode([&] {

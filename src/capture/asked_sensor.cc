@@ -92,7 +92,7 @@ struct AskedSensor::State {
       try {
         options.on_answer(status, readings);
       } catch (...) {
-        // There was no memory: as though the sensor had not answered. It is asked again.
+        // No memory: this counts as no answer, and the sensor is asked again.
       }
     }
     stop->Finish();

@@ -26,7 +26,7 @@ struct AskedSensorOptions {
   std::string name;
   std::shared_ptr<const SourceFunction> source;  // Of readings, as values or as a message.
   std::shared_ptr<SourceTurn> turn;
-  size_t stack_bytes = 0;  // As of Thread::Start.
+  size_t stack_bytes = 0;  // See Thread::Start.
   const Clock* clock = &Clock::System();
   // Called on the sensor's thread with each answer until a stop is requested. Must not block.
   std::function<void(const absl::Status&, const Readings&)> on_answer;

@@ -136,7 +136,7 @@ absl::Status ReadPointCloud(const MessageView& response, BinaryAnswer& out) {
   return absl::OkStatus();
 }
 
-// Of a payload of `size` bytes, which is not made then.
+// Checks the size of a payload before it is made.
 absl::Status CheckPayload(uint64_t size) {
   if (size <= capture_file::kMaxWrittenBinaryBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(

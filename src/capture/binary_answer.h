@@ -20,7 +20,7 @@ struct BinaryRecord {
   std::string_view data;
   std::string_view mime_type;
   Annotations annotations;
-  // Of audio: where the last of its chunks ended.
+  // The end of the last audio chunk in the record; nullopt if it is not audio.
   std::optional<int64_t> audio_end;
 };
 
@@ -28,15 +28,15 @@ struct BinaryAnswer {
   std::vector<BinaryRecord> records;
   // When it was captured, if the component said so.
   std::optional<WallTime> captured_at;
-  // Where the last audio chunk ended, also of an answer that cannot be stored.
+  // The end of the last audio chunk, even if the answer cannot be stored.
   std::optional<int64_t> audio_end;
 
   // Payloads that are no part of the answer as they stand.
   std::deque<std::string> assembled;
 };
 
-// Whether capture files can have such a record: INVALID_ARGUMENT if its payload is empty or larger
-// than one write(2) takes, and if its MIME type or a label is too long or not UTF-8.
+// Checks that capture files can hold such a record: INVALID_ARGUMENT if its payload is empty or
+// larger than one write(2) takes, or if its MIME type or a label is too long or not UTF-8.
 absl::Status CheckRecord(const BinaryRecord& record);
 
 // Fills `out`, which is empty and whose records point into it and into the answer. An error, with

@@ -44,15 +44,16 @@ double FrequencyOf(const config::CollectorSettings& settings) {
 constexpr std::chrono::milliseconds kOverrideLimit{100};
 // How long a destructor without Close waits for the disk.
 constexpr std::chrono::seconds kDestructorLimit{1};
-// Whose counters are kept in case that they are configured again. Parameters may have a value that
-// changes with each config, and a collector's counters take 5 KiB.
+// How many collectors that are no longer configured keep their counters, in case that they are
+// configured again. Parameters may have a value that changes with each config, and a collector's
+// counters take 5 KiB.
 constexpr size_t kFormerCounters = 64;
 // How often the same news of the control sensor is told.
 constexpr std::chrono::minutes kNewsInterval{1};
 
 }  // namespace
 
-// The turn to change collectors, which no exception leaves taken. False: cancelled.
+// Holds the turn to change collectors, and releases it on an exception too. False: cancelled.
 class Capture::Turn {
  public:
   Turn(Capture& capture, const std::stop_token& cancel)
@@ -430,7 +431,7 @@ bool Capture::Reconcile(const Change& change) {
   // Whoever does the same work as before goes on; everybody else ends before anybody new begins.
   std::vector<Entry> ending;
   for (Entry& old : RunningEntries()) {
-    // One that was told to end by a change that was cut short does not go on.
+    // A collector that an interrupted change told to end does not continue.
     size_t i = old.collector->stop_requested() ? entries.size() : 0;
     while (i < entries.size() &&
            (entries[i].state != CollectorState::kRunning || entries[i].collector != nullptr ||
@@ -615,7 +616,7 @@ void Capture::AbandonStopping(MonotonicTime deadline) {
 absl::Status Capture::Flush(MonotonicTime deadline, std::stop_token stop) {
   std::vector<Entry> open = RunningEntries();
   {
-    // One that ends in its own time may still have its file.
+    // A collector that is still ending may still have an open file.
     MutexLock lock(mutex_);
     std::copy_if(stopping_.begin(), stopping_.end(), std::back_inserter(open),
                  [](const Entry& entry) { return !entry.abandoned; });

@@ -38,11 +38,10 @@ struct CaptureOptions {
   const Clock* clock = &Clock::System();
   // Called with each published file; a hint. Must not block.
   std::function<void(const std::string& path)> on_published;
-  // Called with ENOSPC or EDQUOT when something could not be written for it; a hint. Must not
-  // block.
+  // Called with ENOSPC or EDQUOT when a write failed with that error; only a hint. Must not block.
   std::function<void(int error)> on_disk_full;
   std::chrono::milliseconds control_interval{100};  // How often the control sensor is asked.
-  size_t source_stack_bytes = 0;  // As of Thread::Start, of threads that run the embedder's code.
+  size_t source_stack_bytes = 0;  // See Thread::Start; for threads that run the embedder's code.
 };
 
 // Keeps the collectors that run equal to those that the config wants, and the control sensor.
@@ -58,33 +57,35 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
-  // Whether the directory can be captured to; makes it if need be, and tries in it, once for each
-  // directory, what will be done there. Warns of what its file system lacks. For a config that
-  // captures nothing it is not looked at. Takes turns with Reconfigure.
+  // Checks that the directory can be captured to. Makes it if necessary, and tries in it, once for
+  // each directory, all operations that capture and sync need. Logs a warning about any that its
+  // file system lacks. Does not look at the directory if the config captures nothing. Takes turns
+  // with Reconfigure.
   absl::Status Check(const config::CaptureConfig& config);
 
-  // Stops what is no longer wanted, starts what is new, and leaves the rest alone. Waits for the
-  // old ones until `deadline`; one whose source hangs is abandoned, and shown as stopping until it
-  // ends, and a successor with the same source begins only then.
+  // Stops the collectors that are no longer wanted, starts the new ones, and leaves the others
+  // alone. Waits until `deadline` for those that end. One whose source hangs is abandoned, and
+  // shown as stopping until it ends; a successor with the same source begins only then.
   //
-  // False: `cancel` cut the wait short. Nothing new runs then, and what was to end is Close's.
-  // Else `result` gets what does not run and what has not ended.
+  // Returns false if `cancel` ended the wait: then no new collector runs, and Close ends those that
+  // were to end. Otherwise `result` receives the collectors that do not run and those that have not
+  // ended.
   bool Reconfigure(const config::CaptureConfig& config, const Sources& sources,
                    MonotonicTime deadline, std::stop_token cancel = {},
                    ReconfigureResult* result = nullptr);
 
-  // Names the sensor that ShouldSync asks from here on; none, if the name is empty. Belongs to
-  // Reconfigure, after which it is called. An error if there is no such sensor. `still_running`
-  // gets the one that was asked before, if its source hangs.
+  // Sets the sensor that ShouldSync asks from this call on; none if the name is empty. Called after
+  // Reconfigure, as a part of it. An error if there is no such sensor. `still_running` receives the
+  // previous sensor if its source hangs.
   absl::Status SetSelectiveSensor(const std::string& name, const Sources& sources,
                                   MonotonicTime deadline, std::stop_token cancel = {},
                                   std::vector<std::string>* still_running = nullptr);
   // Asks it and waits for the answer; an error says why that is not known.
   absl::StatusOr<bool> ShouldSync(MonotonicTime deadline, std::stop_token stop);
 
-  // Finishes the open files, and waits until they are published. What is not published now is
-  // later. DEADLINE_EXCEEDED if the disk does not take them in time, CANCELLED after `stop`; any
-  // other error names a file that could not be published, and says why.
+  // Finishes the open files and waits until they are published. Files that are not published by
+  // then are published later. DEADLINE_EXCEEDED if the disk does not take them in time, CANCELLED
+  // after `stop`; any other error names a file that could not be published, and the reason.
   absl::Status Flush(MonotonicTime deadline, std::stop_token stop);
 
   // Ends every sequence, stops every collector, waiting for the sources until `source_deadline`,
@@ -102,7 +103,7 @@ class Capture {
     config::CollectorSettings settings;
     CollectorState state = CollectorState::kRunning;
     std::string reason;
-    absl::StatusCode refusal = absl::StatusCode::kInvalidArgument;  // Of a refused one.
+    absl::StatusCode refusal = absl::StatusCode::kInvalidArgument;  // If it is refused.
     std::shared_ptr<Collector> collector;                           // Null if it does not run.
     std::shared_ptr<CollectorCounters> counters;
     bool abandoned = false;  // Of one that is stopping.
@@ -123,9 +124,9 @@ class Capture {
   void ReturnTurn() DM_EXCLUDES(mutex_);
   // With the turn:
   bool Reconcile(const Change& change) DM_EXCLUDES(mutex_);
-  // Of collectors that are configured no longer, keeps the counters of the last ones only.
+  // Keeps the counters of only the last collectors that are no longer configured.
   void ForgetFormerCounters();
-  // `source` is null if nothing is to control. An error: control could not begin.
+  // `source` is null if no sensor controls capture. An error: control could not begin.
   absl::Status UpdateControl(const std::shared_ptr<const SourceFunction>& source,
                              MonotonicTime deadline, const std::stop_token& cancel)
       DM_EXCLUDES(mutex_);
@@ -145,7 +146,7 @@ class Capture {
   // some are neither.
   bool Stop(const std::vector<Entry>& ending, const Change& change) DM_EXCLUDES(mutex_);
   void Abandon(Entry& entry);
-  // Whether the directory of a collector can have its name.
+  // Checks that the directory of a collector can have its name.
   absl::Status CheckNames(const std::string& capture_dir, const std::string& directory);
   // Those that are stopping and do not end by then.
   void AbandonStopping(MonotonicTime deadline) DM_EXCLUDES(mutex_);
@@ -158,25 +159,25 @@ class Capture {
   void LetGo(const std::shared_ptr<AskedSensor>& sensor, MonotonicTime deadline,
              const std::stop_token& cancel) DM_EXCLUDES(mutex_);
   std::vector<Entry> RunningEntries() const DM_EXCLUDES(mutex_);
-  // Adds the collectors that are refused, and what has not ended.
+  // Adds the collectors that are refused, and those that have not ended.
   void Describe(ReconfigureResult& result) const DM_EXCLUDES(mutex_);
   void SayRefused(const std::vector<Entry>& entries);
   void SayOverridden(const std::vector<Entry>& before, const std::vector<Entry>& now);
 
   const CaptureOptions options_;
   const std::shared_ptr<Keeper> keeper_;
-  std::string probed_directory_;  // Check's.
+  std::string probed_directory_;  // The directory that Check probed.
 
   // Of whoever has the turn.
   struct Known {
     std::shared_ptr<CollectorCounters> counters;
-    uint64_t wanted = 0;  // The last of all reconciliations that met it in the config.
+    uint64_t wanted = 0;  // The last reconciliation whose config contained it.
   };
   std::map<std::string, Known> counters_;
   uint64_t reconciliations_ = 0;
   std::string recovered_directory_;
-  // The segments of collectors' paths that were tried in `names_directory_`, and why it does not
-  // take them; OK for those that it takes.
+  // The path segments of collectors that were tried in `names_directory_`, each with the reason why
+  // the directory does not take it, or OK.
   std::map<std::string, absl::Status> probed_names_;
   std::string names_directory_;
   config::CaptureConfig config_;

@@ -174,7 +174,7 @@ bool CaptureControl::State::ApplyIfNew(const config::Overrides& wanted) {
     options.apply(wanted, stop.get_token());
     applied = wanted;
   } catch (...) {
-    // There was no memory. It is tried again at the next answer.
+    // No memory. The next answer causes another attempt.
     done = false;
   }
   MutexLock lock(mutex);

@@ -26,7 +26,7 @@ struct CaptureControlOptions {
   CaptureControlSensor sensor;
   std::shared_ptr<const SourceFunction> source;
   std::shared_ptr<SourceTurn> turn;
-  size_t stack_bytes = 0;  // As of Thread::Start, of threads that run the embedder's code.
+  size_t stack_bytes = 0;  // See Thread::Start; for threads that run the embedder's code.
   SequenceTarget target;
   std::shared_ptr<Logger> logger;
   FileOps* ops = &FileOps::System();

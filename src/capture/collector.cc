@@ -68,7 +68,8 @@ absl::Status CheckSource(const CollectorOptions& options, MessageFields& fields)
   return absl::InvalidArgumentError(absl::StrCat(source, "pictures", method));
 }
 
-// What an answer takes, to within a small factor. Of readings, what they come to in a record.
+// Estimates the memory of an answer to within a small factor. Readings count with their encoded
+// size.
 uint64_t SizeOf(const Readings& readings) { return EncodedSize(readings); }
 
 uint64_t SizeOf(const Images& images) {
@@ -91,8 +92,8 @@ uint64_t SizeOf(const Messages& messages) {
   return size;
 }
 
-// An error whose text is as long as it is of use: a source may give one of any length, which would
-// be kept as the last error, logged, and remembered by the filter of repeats.
+// Cuts an error's text to a useful length: a source may return a text of any length, which would be
+// kept as the last error, logged, and remembered by the filter of repeats.
 absl::Status Shortened(absl::Status status) {
   constexpr size_t kMaxBytes = 4096;
   if (status.message().size() <= kMaxBytes) return status;
@@ -180,7 +181,7 @@ class Collector::Loop {
 
  private:
   void Tick();
-  // Gives back what a burst left, if it is time.
+  // Releases memory that a burst left, if it is time.
   void EndTick();
   void TryTick();
   absl::Status Capture();
@@ -207,9 +208,9 @@ class Collector::Loop {
   Images images_;
   std::optional<Messages> messages_;
   KeptMemory kept_;
-  uint64_t answer_size_ = 0;   // Of the answer to the tick under way.
-  AnswerResult when_written_;  // Left by the source in the tick under way.
-  int64_t audio_end_ = 0;      // Of what was written.
+  uint64_t answer_size_ = 0;   // The size of the answer in the current tick.
+  AnswerResult when_written_;  // Left by the source in the current tick.
+  int64_t audio_end_ = 0;      // The end of the audio that was written.
   capture_file::RecordBuffer buffer_;
   std::string metadata_;
   std::string metadata_mime_type_;
@@ -283,14 +284,14 @@ void Collector::Loop::Tick() {
   try {
     TryTick();
   } catch (...) {
-    // Not even the report found memory.
+    // There was not even memory for the report.
     ++options.counters->failed;
   }
 }
 
 void Collector::Loop::TryTick() {
   {
-    const CallbackScope scope;  // The embedder's, whose destructor may call us.
+    const CallbackScope scope;  // It is the embedder's: its destructor may call us.
     when_written_ = nullptr;
   }
   absl::Status status;
@@ -299,7 +300,7 @@ void Collector::Loop::TryTick() {
   } catch (...) {
     status = CaughtStatus("storing the reading");
   }
-  // Before it is counted: the source knows when Stats does.
+  // Tell the source before counting: it then knows no later than the readers of Stats.
   if (absl::Status told = TellSource(when_written_, status); !told.ok()) Report(told);
   if (status.ok()) {
     ++options.counters->captured;
@@ -403,7 +404,7 @@ absl::Status Collector::Loop::CaptureMessages(const MessageSource& source) {
   BinaryAnswer answer;
   absl::Status status =
       ReadBinaryAnswer(*options.method, options.settings.additional_params, *messages_, answer);
-  // What cannot be stored is not asked for again; what could not be written is.
+  // An answer that cannot be stored is not requested again; one that could not be written is.
   if (status.ok()) status = WriteBinary(times, answer);
   if (answer.audio_end.has_value() && (status.ok() || step_ != Step::kWrite)) {
     audio_end_ = *answer.audio_end;
@@ -415,7 +416,7 @@ absl::Status Collector::Loop::WriteTabular(const RecordTimes& times, const absl:
   if (!encoded.ok()) return Wrap(encoded, "capture result failed validation");
   PrependTabularHead(times, buffer_);
   if (absl::Status status = SetMetadata(""); !status.ok()) return status;
-  // Of the request that uploads it: the part's id, tags and lengths.
+  // The rest of the upload request: the part's id, tags and lengths.
   constexpr size_t kRequestBytes = 1024;
   if (buffer_.overflowed() ||
       buffer_.size() + metadata_.size() + kRequestBytes > capture_file::kMaxTabularRecordBytes) {
@@ -441,7 +442,7 @@ absl::Status Collector::Loop::WriteBinary(RecordTimes times, const BinaryAnswer&
                    : Write(record.data, true);
     }
     first.Update(status);
-    // All audio from here on is asked for again.
+    // All audio from this record on is requested again.
     if (!status.ok() && record.audio_end.has_value()) return first;
     if (record.audio_end.has_value()) audio_end_ = *record.audio_end;
   }

@@ -63,10 +63,10 @@ struct CollectorOptions {
   std::string directory;                                              // Of its files.
   std::vector<std::string> tags;
   int64_t max_file_bytes = 0;
-  size_t stack_bytes = 0;  // As of Thread::Start.
+  size_t stack_bytes = 0;  // See Thread::Start.
 
   std::shared_ptr<CollectorCounters> counters;
-  // Called with ENOSPC or EDQUOT when a record was dropped for it. Must not block.
+  // Called with ENOSPC or EDQUOT when that error drops a record. Must not block.
   std::function<void(int error)> on_disk_full;
   std::shared_ptr<Keeper> keeper;
   std::shared_ptr<Logger> logger;
@@ -99,15 +99,15 @@ class Collector {
 
   const CollectorOptions& options() const;
 
-  // Hands the open file to the keeper. Waits, no longer than `deadline`, only for a write under
-  // way. False: the write was still under way then, and the file follows it.
+  // Hands the open file to the keeper. Waits, no longer than `deadline`, only for a write in
+  // progress. False: the write is still in progress, and the file is handed over after it.
   bool Flush(MonotonicTime deadline);
 
   // Does not block. A source that answers after this still has its records written.
   void RequestStop();
   // Waits for the loop's end, which hands the open file to the keeper. False: not by the deadline.
   bool JoinUntil(MonotonicTime deadline);
-  // Whether RequestStop was called: it has ended, or is going to.
+  // Whether RequestStop was called: the collector has ended, or will end.
   bool stop_requested() const;
   // Leaves the thread alone, hands its file to the keeper, and drops what the source may yet
   // return.

@@ -19,7 +19,7 @@ absl::Status CheckText(std::string_view what, std::string_view text) {
       ToAbsl(what), " is not UTF-8: \"", absl::CHexEscape(ToAbsl(text.substr(0, kShown))), "\""));
 }
 
-// Names are checked with the config, which makes directories of them.
+// Names are not checked here: the config's check covers them, because they become directories.
 absl::Status CheckTexts(const config::CollectorSettings& settings,
                         const std::vector<std::string>& tags) {
   for (const std::string& tag : tags) {

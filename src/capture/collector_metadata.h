@@ -12,13 +12,14 @@
 
 namespace datamanager::capture {
 
-// What a MIME type may have; those that are registered have 255 bytes at most.
+// The limit on a MIME type; registered ones have at most 255 bytes.
 inline constexpr size_t kMaxMimeTypeBytes = 1024;
 
-// The serialized DataCaptureMetadata of a collector's files. INVALID_ARGUMENT for what no reader
-// and no server takes: a tag, a parameter or its key that is not UTF-8, parameters nested too deep,
-// more than kMaxMetadataBytes in all. `mime_type` is the payload's, for binary methods: UTF-8, and
-// at most kMaxMimeTypeBytes. Where it is not known yet, room is left for the longest.
+// Returns the serialized DataCaptureMetadata of a collector's files. INVALID_ARGUMENT for metadata
+// that no reader or server takes: a tag, a parameter or its key that is not UTF-8, parameters that
+// are nested too deep, more than kMaxMetadataBytes in all. `mime_type` is the payload's, for binary
+// methods: UTF-8, and at most kMaxMimeTypeBytes. If it is not known yet, room is left for the
+// longest.
 absl::StatusOr<std::string> CollectorMetadata(const config::CollectorSettings& settings,
                                               const Method& method,
                                               const std::vector<std::string>& tags,

@@ -20,7 +20,7 @@ constexpr char kShouldSync[] = "should_sync";
 // has to be escaped there.
 constexpr size_t kMaxSequence = 128 << 10;
 constexpr size_t kEntryBytes = 32;
-// Of all sequences of a reading.
+// The limit on all sequences of a reading together.
 constexpr size_t kMaxSequencesBytes = 1 << 20;
 
 absl::Status Broken(std::string_view where, std::string_view what, const Value& got) {
@@ -106,7 +106,7 @@ absl::Status ReadOverride(const std::string& where, const ValueMap& entry,
   return absl::OkStatus();
 }
 
-// Adds what it takes to `total`.
+// Adds the size of the sequence to `total`.
 absl::Status ReadSequence(const std::string& where, const ValueMap& entry,
                           WantedSequences& sequences, size_t& total,
                           std::vector<std::string>& complaints) {

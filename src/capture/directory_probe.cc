@@ -29,7 +29,7 @@ std::string NewName() {
   return absl::StrCat(ToAbsl(kPrefix), ::getpid(), "-", ++number);
 }
 
-// Whether an error tells what the directory can do, rather than what state the disk is in.
+// Whether an error depends on the directory's abilities, and not on the state of the disk.
 bool IsFinal(int error) {
   switch (error) {
     case EPERM:
@@ -45,7 +45,7 @@ bool IsFinal(int error) {
   }
 }
 
-// Removes what a killed process has left.
+// Removes the probe files of a killed process.
 void Sweep(FileOps& ops, const std::string& directory) {
   const DirectoryStream stream = OpenDirectory(ops, AT_FDCWD, directory.c_str(), 0);
   if (stream == nullptr) return;
@@ -68,7 +68,7 @@ class Probe {
       : ops_(ops),
         directory_(directory),
         path_(absl::StrCat(directory, "/", NewName(), ToAbsl(capture_file::kInProgressSuffix))),
-        // '+' is in the names of capture files.
+        // The names of capture files contain '+'.
         renamed_(absl::StrCat(directory, "/", NewName(), "+",
                               ToAbsl(capture_file::kInProgressSuffix))) {}
   ~Probe() {
@@ -88,7 +88,7 @@ class Probe {
   }
 
  private:
-  // Each is false if it ends the probe.
+  // Each step returns false if it ends the probe.
   bool Create() {
     constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
     fd_ = UniqueFd(ops_.Open(path_.c_str(), kFlags, 0600));
@@ -112,7 +112,7 @@ class Probe {
   }
 
   bool Lock() {
-    // As sync locks what it uploads.
+    // Locks through a read-only descriptor, as sync locks the files that it uploads.
     UniqueFd reader(ops_.Open(path_.c_str(), O_RDONLY | O_NOFOLLOW, 0));
     if (reader.valid() && ops_.Flock(reader.get()) != 0 && LacksLock(errno)) {
       Lose("files cannot be locked",
@@ -121,7 +121,7 @@ class Probe {
     }
     reader.Reset();
     if (ops_.TryLock(fd_.get()) != 0) return Fail("files cannot be locked");
-    // Before anything is written, so that no flush is still under way.
+    // Tried before any write, so that no flush is still in progress.
     if (ops_.TryLease(fd_.get(), F_WRLCK) != 0 && errno != EAGAIN) {
       Lose("it does not tell which files other processes have open",
            "what a dead process left behind is recovered once it was left alone for 5 minutes");
@@ -175,7 +175,7 @@ class Probe {
   void Lose(const char* what, const char* then) {
     result_.lost.push_back(absl::StrCat(what, " (", std::strerror(errno), "): ", then));
   }
-  // By errno.
+  // Returns false. Refuses the directory if errno is final.
   bool Fail(const char* what) {
     if (IsFinal(errno)) {
       refused_ = absl::FailedPreconditionError(absl::StrCat(what, ": ", std::strerror(errno)));
@@ -201,7 +201,7 @@ bool IsTakenEverywhere(std::string_view name) {
   return plain && !name.ends_with('.') && name.size() <= NAME_MAX;
 }
 
-// 0, or why no file of that name can be made.
+// Returns 0, or the errno that prevents a file of that name.
 int TryName(FileOps& ops, const std::string& path) {
   const UniqueFd fd(ops.Open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   if (!fd.valid()) return errno;
@@ -223,7 +223,7 @@ absl::Status ProbeName(FileOps& ops, const std::string& directory, std::string_v
   if (name.size() <= NAME_MAX) {
     const std::string prefix = absl::StrCat(directory, "/", NewName());
     const size_t room = NAME_MAX - BaseName(prefix).size();
-    // The end of a long name stands for the whole of it.
+    // The end of a long name represents the whole name.
     const std::string_view end = name.substr(name.size() - std::min(name.size(), room));
     error = TryName(ops, absl::StrCat(prefix, ToAbsl(end)));
     if (!IsFinal(error) || TryName(ops, prefix) != 0) return absl::OkStatus();

@@ -37,7 +37,7 @@ DurationStats DurationHistogram::Summary() const {
   }
   const uint64_t max = max_.load(std::memory_order_relaxed);
   const auto percentile = [&](uint64_t percent) {
-    // At least so many are no longer.
+    // The least number of durations that do not exceed the percentile.
     const uint64_t rank = total / 100 * percent + (total % 100 * percent + 99) / 100;
     uint64_t seen = 0;
     for (size_t i = 0; i < kBuckets; ++i) {

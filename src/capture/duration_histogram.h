@@ -12,15 +12,15 @@
 
 namespace datamanager::capture {
 
-// Counts durations in buckets that are at most an eighth wide, from 1 ns to 18 min; longer ones
-// count in the last bucket, with their true maximum. The counts hold for longer than any process
-// runs: 32 bits would be full after five days at 10 kHz. Thread-safe, without a lock or an
-// allocation. 2.4 KiB.
+// Counts durations in buckets whose width is at most an eighth of their value, from 1 ns to 18 min;
+// longer durations count in the last bucket, with their true maximum. The counters are large enough
+// for any process: 32 bits would be full after five days at 10 kHz. Thread-safe, without a lock or
+// an allocation. 2.4 KiB.
 class DurationHistogram {
  public:
   using Duration = std::chrono::nanoseconds;
 
-  // A negative duration counts as 0. `times`: as if it were called so often.
+  // A negative duration counts as 0. Counts the duration `times` times.
   void Record(Duration duration, uint64_t times = 1);
 
   // Percentiles are the upper ends of their buckets, and never beyond the maximum.

@@ -20,7 +20,7 @@ class Walk {
        const std::function<bool()>& keep_going)
       : ops_(ops), visit_(visit), keep_going_(keep_going) {}
 
-  // False: the walk is to end.
+  // False ends the walk.
   bool Visit(const std::string& path, int level) {
     if (!keep_going_()) {
       status_ = absl::CancelledError("the walk was ended");

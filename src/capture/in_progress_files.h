@@ -10,11 +10,11 @@
 
 namespace datamanager::capture {
 
-// Calls `visit` with the path of each .prog file where collectors put theirs,
-// <root>/<api>/<resource>/<method>/. Below `root` no link is followed. Calls `keep_going` before
-// each entry of a directory, so that it may do something else between them; false ends the walk
-// with CANCELLED. The first directory that is there but cannot be read is the error; the others are
-// still visited. Memory does not grow with what lies there.
+// Calls `visit` with the path of each .prog file in the directories of collectors,
+// <root>/<api>/<resource>/<method>/. Follows no link below `root`. Calls `keep_going` before each
+// entry of a directory, so that the caller can do other work in between; false ends the walk with
+// CANCELLED. Returns the error of the first directory that exists but cannot be read; still visits
+// the others. Memory does not grow with the number of entries.
 absl::Status ForEachInProgressFile(FileOps& ops, const std::string& root,
                                    const std::function<void(const std::string& path)>& visit,
                                    const std::function<bool()>& keep_going);

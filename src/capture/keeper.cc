@@ -25,9 +25,9 @@ using capture_file::Writer;
 constexpr size_t kRootLimit = 9;
 // Recovered files that are flushed together: each holds a descriptor until it is published.
 constexpr size_t kRecoveredTogether = 64;
-// Failures that are remembered for those who wait.
+// How many failures are remembered for waiting callers.
 constexpr size_t kFailuresKept = 64;
-// How long after its last flush a file system may be unmounted, as far as we are concerned.
+// How long after its last flush the keeper stops preventing the unmount of a file system.
 constexpr std::chrono::minutes kReleaseAfter{1};
 
 }  // namespace
@@ -53,17 +53,17 @@ struct Keeper::State : std::enable_shared_from_this<State> {
   // Finished files that were removed, and that could not be copied yet.
   std::vector<FinishedFile> removed DM_GUARDED_BY(mutex);
   uint64_t last_ticket DM_GUARDED_BY(mutex) = 0;
-  std::set<uint64_t> unsettled DM_GUARDED_BY(mutex);  // Tickets of files that are not dealt with.
+  std::set<uint64_t> unsettled DM_GUARDED_BY(mutex);  // Tickets of files that are not settled.
   std::deque<std::pair<uint64_t, absl::Status>> failures DM_GUARDED_BY(mutex);
   FlushPolicy policy DM_GUARDED_BY(mutex);
   // The last one is captured to; those before it stay until nothing is in progress in them.
   std::vector<std::string> recovery_roots DM_GUARDED_BY(mutex);
   bool closing DM_GUARDED_BY(mutex) = false;
-  bool ended DM_GUARDED_BY(mutex) = false;  // Nothing takes from the queue any more.
+  bool ended DM_GUARDED_BY(mutex) = false;  // The thread takes nothing more from the queue.
   MonotonicTime close_deadline DM_GUARDED_BY(mutex) = MonotonicTime::max();
-  bool poked DM_GUARDED_BY(mutex) = false;    // What is due when has changed.
-  bool awaited DM_GUARDED_BY(mutex) = false;  // A caller waits for what was handed over.
-  bool back DM_GUARDED_BY(mutex) = false;     // A device that hung does not any more.
+  bool poked DM_GUARDED_BY(mutex) = false;    // The time of the next task has changed.
+  bool awaited DM_GUARDED_BY(mutex) = false;  // A caller waits for files that were handed over.
+  bool back DM_GUARDED_BY(mutex) = false;     // A device that hung has returned.
   // When what is to be done; never, if there is nothing.
   MonotonicTime look_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
   MonotonicTime flush_due DM_GUARDED_BY(mutex) = MonotonicTime::max();
@@ -76,13 +76,13 @@ struct Keeper::State : std::enable_shared_from_this<State> {
 
   // The thread's only.
   capture_file::Recoverer recoverer;
-  std::vector<FinishedFile> recovered;  // To be flushed with the next round.
+  std::vector<FinishedFile> recovered;  // To be flushed in the next round.
 
   enum class Task : uint8_t { kRound, kLook, kRecover, kRelease, kEnd };
 
   void Run();
   Task NextTask();
-  // What is due at this moment; nullopt: only recovery, or nothing.
+  // Returns the task that is due at this moment; nullopt: only recovery, or none.
   std::optional<Task> DueNow(MonotonicTime now) DM_REQUIRES(mutex);
   void EnqueueDue(MonotonicTime now) DM_REQUIRES(mutex);
   bool LiveFlushIsDue(MonotonicTime now) DM_REQUIRES(mutex);
@@ -102,7 +102,7 @@ struct Keeper::State : std::enable_shared_from_this<State> {
     poked = true;
     changed.NotifyAll();
   }
-  // Looks soon for files that have no owner any more.
+  // Schedules an early search for files that have lost their owner.
   void RecoverSoon() DM_REQUIRES(mutex) {
     recovery_due = std::min(recovery_due, Now() + options.given_up_delay);
     Poke();
@@ -133,7 +133,7 @@ void Keeper::State::Run() {
   }
 }
 
-// Puts back into the queue what is to be tried again.
+// Puts files that are due for another attempt back into the queue.
 void Keeper::State::EnqueueDue(MonotonicTime now) {
   const auto enqueue = [this](std::vector<FinishedFile>& files, MonotonicTime& due) {
     mutex.AssertHeld();
@@ -148,7 +148,8 @@ void Keeper::State::EnqueueDue(MonotonicTime now) {
   }
 }
 
-// A file that was begun since the last round is flushed no later than the interval after that.
+// A file that was begun after the last round is flushed at the latest one interval after its
+// beginning.
 bool Keeper::State::LiveFlushIsDue(MonotonicTime now) {
   if (flush_due > now) return false;
   const std::optional<MonotonicTime> oldest = live.OldestUnflushed();
@@ -174,7 +175,8 @@ std::optional<Keeper::State::Task> Keeper::State::DueNow(MonotonicTime now) {
   return std::nullopt;
 }
 
-// Waits for it. Recovery comes last: it takes long, and does the rest between its steps.
+// Waits for the next task. Recovery has the lowest priority: it takes long, and other tasks run
+// between its steps.
 Keeper::State::Task Keeper::State::NextTask() {
   MutexLock lock(mutex);
   while (true) {
@@ -217,7 +219,7 @@ void Keeper::State::Look() {
   if (live.empty()) look_due = MonotonicTime::max();
 }
 
-// Flushes and publishes what is there.
+// Flushes and publishes the files that are there.
 void Keeper::State::Round() {
   std::vector<FinishedFile> files = std::exchange(recovered, {});
   const MonotonicTime begin = Now();
@@ -274,7 +276,7 @@ void Keeper::State::Settle(uint64_t ticket, absl::Status status) {
   if (failures.size() > kFailuresKept) failures.pop_front();
 }
 
-// Between the steps of a recovery. False: it is to end.
+// Called between the steps of a recovery. False ends it.
 bool Keeper::State::KeepGoing() {
   while (true) {
     std::optional<Task> due;
@@ -321,7 +323,7 @@ bool Keeper::State::RecoverTree(const std::string& root, bool former) {
   absl::Status status = ForEachInProgressFile(
       *options.ops, root,
       [&](const std::string& path) {
-        // A collector that was told to end may still write to a former directory.
+        // A collector that is still ending may write to a former directory.
         complete = RecoverOne(root, path) && !(former && live.Contains(path)) && complete;
         if (recovered.size() >= kRecoveredTogether) Round();
       },
@@ -350,7 +352,7 @@ bool Keeper::State::RecoverOne(const std::string& root, const std::string& path)
   absl::StatusOr<capture_file::Recovery> recovery =
       recoverer.Recover(root, path, [this] { return KeepGoing(); });
   if (!recovery.ok()) {
-    // Ended because the keeper closes: the next run goes on with the file as it is.
+    // Recovery ended because the keeper closes: the next run handles the file, which is unchanged.
     if (!absl::IsCancelled(recovery.status())) Complain(path, Wrap(recovery.status(), "recover"));
     return false;
   }
@@ -401,8 +403,8 @@ bool Keeper::State::RecoverOne(const std::string& root, const std::string& path)
   return true;
 }
 
-// Closed, it belongs to the next run. One without a name would be lost: it is copied to where the
-// next run finds it.
+// A file that is closed is left to the next run. One without a name would be lost: it is copied to
+// a place where the next run finds it.
 void Keeper::State::LeaveInProgress(std::unique_ptr<Writer> file) {
   live.Remove(file->path());
   if (file->removed()) {
@@ -426,8 +428,9 @@ absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Start(KeeperOptions options) {
                              .patience = own.flush_patience,
                              .meanwhile_interval = own.look_interval};
   committer.meanwhile = [raw = state.get()] { raw->live.LookForDisplaced(*raw->options.ops); };
-  // Called by a thread that may outlive the state, which co-owns this thread's committer; what
-  // `on_published` co-owns is what the disk's calls need.
+  // A thread that may outlive the state calls this. The state co-owns the committer, so this holds
+  // only a weak pointer to the state. `on_published` co-owns the objects that the disk's calls
+  // need.
   committer.recovered = [weak = state->weak_from_this(), alive = own.on_published] {
     if (const std::shared_ptr<State> there = weak.lock()) {
       MutexLock lock(there->mutex);

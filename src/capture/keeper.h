@@ -37,15 +37,15 @@ struct KeeperOptions {
   std::chrono::milliseconds flush_patience = std::chrono::seconds(10);
 };
 
-// One thread that flushes finished files to the medium and gives them their final names, all that
-// are there at once (see GroupFlush). With kPeriodic it flushes the files in progress in the same
-// way, so that none of their bytes stays unflushed for longer than the interval. It looks twice a
-// second whether the files in progress still have their names, and recovers what dead processes
-// left behind, in steps between which it does everything else that is due.
+// A thread that flushes finished files to the medium and gives them their final names, always all
+// that are ready at once (see GroupFlush). With kPeriodic it flushes the files in progress in the
+// same way, so that none of their bytes stays unflushed for longer than the interval. Twice a
+// second it checks that the files in progress still have their names. It recovers the files of dead
+// processes, in steps between which it does all other work that is due.
 //
-// No number of files makes it publish one unflushed. Only time does: a flush that hangs for
-// `flush_patience`. At the limit of Close, files that were not flushed stay in progress, for the
-// next run to recover.
+// No number of files makes it publish one unflushed; only a flush that hangs for `flush_patience`
+// does. At the limit of Close, files that are not flushed stay in progress, for the next run to
+// recover.
 //
 // Thread-safe.
 class Keeper {
@@ -63,8 +63,8 @@ class Keeper {
   // `displaced` is called from the keeper's thread, at any time until the file is handed over and
   // perhaps more than once, if it no longer has its name: it is to be finished soon.
   void Announce(const capture_file::Writer& file, std::function<void()> displaced);
-  // Hands over a finished file; never waits for the disk. A file that was removed is copied; while
-  // that fails it is tried again each second, and given up when the keeper closes. After Close the
+  // Hands over a finished file; never waits for the disk. A file that was removed is copied; a
+  // failed copy is tried again each second, and given up when the keeper closes. After Close the
   // file is left in progress.
   void Publish(std::unique_ptr<capture_file::Writer> file);
   // Gives up a file that cannot be published: removes one without a record, leaves a broken one to
@@ -88,12 +88,13 @@ class Keeper {
   // in progress.
   void Recover(const std::string& capture_dir);
 
-  // Flushes and publishes what was handed over, until `deadline`, and ends the thread; what is not
-  // published by then stays in progress. A thread that the disk does not let go is left alone.
+  // Flushes and publishes the files that were handed over, until `deadline`, and ends the thread.
+  // Files that are not published by then stay in progress. A thread that hangs on the disk is left
+  // running.
   void Close(MonotonicTime deadline);
 
   const KeeperCounters& counters() const;
-  SalvageStats salvage() const;  // Of damaged files that were recovered.
+  SalvageStats salvage() const;  // Counts for damaged files that were recovered.
 
  private:
   struct State;

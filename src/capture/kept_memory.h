@@ -1,4 +1,4 @@
-// When a collector gives back the memory that it keeps from tick to tick.
+// Decides when a collector releases the memory that it keeps from tick to tick.
 #ifndef DATAMANAGER_SRC_CAPTURE_KEPT_MEMORY_H_
 #define DATAMANAGER_SRC_CAPTURE_KEPT_MEMORY_H_
 
@@ -11,17 +11,18 @@
 namespace datamanager::capture {
 
 // A collector reuses the memory of its answers and records, so that ticks of a steady size allocate
-// nothing. After a burst that would be held for ever. It is given back at once where a tick used
-// more than a tabular record can have, and otherwise when no tick used a quarter of the most for
-// 1,000 ticks or for 10 s, whichever is sooner. Not thread-safe.
+// nothing. Without this class it would hold the memory of a burst for ever. The memory is released
+// at once if a tick used more than a tabular record can have; otherwise when no tick used a quarter
+// of the maximum for 1,000 ticks or for 10 s, whichever is sooner. Not thread-safe.
 class KeptMemory {
  public:
   static constexpr uint64_t kAtOnceBytes = 32 << 20;
-  static constexpr uint64_t kWorthwhileBytes = 64 << 10;  // What is less is always kept.
+  static constexpr uint64_t kWorthwhileBytes = 64 << 10;  // Less than this is always kept.
   static constexpr int kTicks = 1000;
   static constexpr std::chrono::seconds kTime{10};
 
-  // Notes what a tick used. True: what is kept is to be given back now, which is assumed then.
+  // Notes the use of a tick. True: the caller must release the kept memory; the class assumes it
+  // does.
   bool Note(uint64_t used, MonotonicTime now) {
     most_ = std::max(most_, used);
     if (used > kAtOnceBytes) {
@@ -41,7 +42,7 @@ class KeptMemory {
   }
 
  private:
-  uint64_t most_ = 0;  // That any tick used since it was last given back.
+  uint64_t most_ = 0;  // The maximum use of a tick after the last release.
   int small_ticks_ = 0;
   MonotonicTime last_large_{};
 };

@@ -102,7 +102,7 @@ std::optional<FileId> LiveFiles::Next(std::string& path) const {
   return std::nullopt;
 }
 
-// Often, and for each collector's file: without a copy of all that is known of them.
+// Runs often, over all files: it avoids a copy of the entries.
 void LiveFiles::LookForDisplaced(FileOps& ops) {
   std::string path;
   for (std::optional<FileId> id = Next(path); id.has_value(); id = Next(path)) {

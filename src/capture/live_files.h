@@ -1,4 +1,4 @@
-// The files that collectors write at this moment.
+// The files that collectors write at present.
 #ifndef DATAMANAGER_SRC_CAPTURE_LIVE_FILES_H_
 #define DATAMANAGER_SRC_CAPTURE_LIVE_FILES_H_
 
@@ -18,8 +18,8 @@
 
 namespace datamanager::capture {
 
-// What the keeper knows of a file until it is published: how much of it is durable, and since when
-// some of it may not be. Thread-safe.
+// Records the state of each file until it is published: how much of it is durable, and the time
+// from which some of it may not be. Thread-safe.
 class LiveFiles {
  public:
   struct File {
@@ -32,31 +32,30 @@ class LiveFiles {
 
   void Add(const capture_file::Writer& file, std::function<void()> displaced, MonotonicTime now)
       DM_EXCLUDES(mutex_);
-  // The file is handed over: it is no longer written. What a flush of it would do is the
-  // publication's to do.
+  // Marks a file as handed over: it is no longer written, and its publication flushes it.
   void Finish(const std::string& path) DM_EXCLUDES(mutex_);
-  // Closes the descriptor. What was known of the file; nothing, if the path is not known.
+  // Closes the descriptor. Returns the file's state; nullopt if the path is unknown.
   std::optional<File> Remove(const std::string& path) DM_EXCLUDES(mutex_);
 
   bool Contains(const std::string& path) const DM_EXCLUDES(mutex_);
-  // Whether no file is written.
+  // Whether no file is being written.
   bool empty() const DM_EXCLUDES(mutex_);
-  // Files that are written, but for those of which a flush failed: they are to be finished.
+  // Returns the files that are written, except those with a failed flush: they are to be finished.
   std::vector<File> Written() const DM_EXCLUDES(mutex_);
-  // Since when the oldest byte of them may lie in a file without being durable.
+  // Returns since when the oldest of their bytes may not be durable.
   std::optional<MonotonicTime> OldestUnflushed() const DM_EXCLUDES(mutex_);
-  // A commit that covers `size` bytes of the file, and its name, has succeeded; the sizes were
-  // taken at `since`.
+  // Notes that a commit which covers `size` bytes of the file, and its name, has succeeded; the
+  // sizes were taken at `since`.
   void NoteFlushed(const File& file, uint64_t size, MonotonicTime since) DM_EXCLUDES(mutex_);
-  // The file has not grown since it was flushed, by a look at `since`.
+  // Notes that the file had not grown since its last flush when it was checked at `since`.
   void NoteUnchanged(const File& file, MonotonicTime since) DM_EXCLUDES(mutex_);
-  // A flush of the file failed. Returns whether that is news.
+  // Notes that a flush of the file failed. Returns whether this is the first failure.
   bool NoteFailed(const File& file) DM_EXCLUDES(mutex_);
   bool HasFailed(const std::string& path) const DM_EXCLUDES(mutex_);
 
-  // Calls `displaced` of each written file that no longer has its name.
+  // Calls `displaced` of each written file that has lost its name.
   void LookForDisplaced(FileOps& ops) DM_EXCLUDES(mutex_);
-  // Calls that of one file.
+  // Calls `displaced` of one file.
   void AskToFinish(const File& file) DM_EXCLUDES(mutex_);
 
  private:
@@ -67,7 +66,7 @@ class LiveFiles {
     bool finished = false;
     bool failed = false;
   };
-  // The entry behind `path` by the order of paths, into which its own is put.
+  // Returns the id of the file with the next path in order, and sets `path` to that path.
   std::optional<FileId> Next(std::string& path) const DM_EXCLUDES(mutex_);
   Entry* Find(const File& file) DM_REQUIRES(mutex_);
 

@@ -28,7 +28,7 @@ absl::Status Output::Append(std::string_view metadata, std::string_view head, st
   try {
     status = WriteTo(file, full, metadata, head, tail);
   } catch (...) {
-    // There was no memory. What waits for the end of this write must not wait for ever.
+    // No memory. Callers that wait for the end of this write must not wait for ever.
     {
       MutexLock lock(mutex_);
       file_ = std::move(file);
@@ -145,7 +145,7 @@ bool Output::TakeAndPublish(MonotonicTime deadline, bool close) {
     if (close) closed_ = true;
     if (writing_) {
       finish_requested_ = true;
-      // The next record may be under way when this thread has the lock again.
+      // When this thread has the lock again, the next record may already be in progress.
       const bool ended = changed_.WaitUntil(mutex_, deadline, [this, write = writes_] {
         mutex_.AssertHeld();
         return writes_ != write;

@@ -36,30 +36,29 @@ class Output : public std::enable_shared_from_this<Output> {
  public:
   explicit Output(OutputOptions options);
 
-  // Appends a record to the open file, or to a new one if there is none or it is full; a full one
-  // is handed to the keeper, and so is this one if `finish` is set. Where no new one can be made, a
-  // full one goes on growing. One that takes no record, though the disk has room, is finished; one
-  // that cannot grow, because it has the largest size that a file may have, at once, and the record
-  // goes into a new one.
-  // `metadata` is what a new file starts with; `head` and `tail` are the record's frame.
-  // FAILED_PRECONDITION once closed.
+  // Appends a record to the open file, or to a new one if there is none or it is full. A full file
+  // is handed to the keeper, and so is this one if `finish` is set. If no new file can be made, a
+  // full one continues to grow. A file that takes no record, although the disk has room, is
+  // finished. One that has reached the largest size that a file may have is finished at once, and
+  // the record goes into a new file. `metadata` is the start of a new file; `head` and `tail` are
+  // the record's frame. FAILED_PRECONDITION once closed.
   absl::Status Append(std::string_view metadata, std::string_view head, std::string_view tail,
                       bool finish) DM_EXCLUDES(mutex_);
 
-  // Hands the open file, if any, to the keeper; waits until `deadline` for a record being written.
-  // False: it was still being written then, and the file is handed over after it.
+  // Hands the open file, if any, to the keeper; waits until `deadline` for a record in progress.
+  // False: it is still in progress, and the file is handed over after it.
   bool Finish(MonotonicTime deadline) DM_EXCLUDES(mutex_);
   // The same, and refuses every later record.
   void Close(MonotonicTime deadline) DM_EXCLUDES(mutex_);
 
  private:
-  // Appends to `file`, or to a new one put in its place; then `full` gets the one before it.
+  // Appends to `file`, or to a new file that replaces it; then `full` receives the previous one.
   absl::Status WriteTo(std::unique_ptr<capture_file::Writer>& file,
                        std::unique_ptr<capture_file::Writer>& full, std::string_view metadata,
                        std::string_view head, std::string_view tail);
   absl::StatusOr<std::unique_ptr<capture_file::Writer>> NewFile(std::string_view metadata);
-  // After EFBIG: finishes `file`, and puts a new one in its place to which it appends the record.
-  // EFBIG again says how large the record is, and what is allowed.
+  // After EFBIG: finishes `file`, and replaces it by a new file that receives the record. Another
+  // EFBIG reports the record's size and the limit.
   absl::Status AppendToSmallerFile(std::unique_ptr<capture_file::Writer>& file,
                                    std::string_view metadata, std::string_view head,
                                    std::string_view tail);
@@ -72,7 +71,7 @@ class Output : public std::enable_shared_from_this<Output> {
   CondVar changed_;
   std::unique_ptr<capture_file::Writer> file_ DM_GUARDED_BY(mutex_);
   bool writing_ DM_GUARDED_BY(mutex_) = false;
-  uint64_t writes_ DM_GUARDED_BY(mutex_) = 0;  // That have ended.
+  uint64_t writes_ DM_GUARDED_BY(mutex_) = 0;  // The number of finished writes.
   bool finish_requested_ DM_GUARDED_BY(mutex_) = false;
   bool closed_ DM_GUARDED_BY(mutex_) = false;
 };

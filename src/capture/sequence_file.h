@@ -11,9 +11,10 @@
 
 namespace datamanager::capture {
 
-// Writes `name` into `directory`, which is made if need be, whole or not at all: under another name
-// first, flushed if `flush` is set, and then renamed. The name is durable only when the caller has
-// flushed the directory. Returns the file open and locked, since before it had its name.
+// Writes `name` into `directory`, which it makes if necessary, whole or not at all: under another
+// name first, flushed if `flush` is set, and then renamed. The name is durable only when the caller
+// has flushed the directory. Returns the file open and locked; the lock was taken before the
+// rename.
 absl::StatusOr<UniqueFd> WriteSequenceFile(FileOps& ops, const std::string& directory,
                                            const std::string& name,
                                            const capture_file::Sequence& sequence, bool flush);

@@ -31,7 +31,7 @@ using capture_file::SequenceId;
 
 // A file's stamp lies up to a tick of the kernel's clock before the write.
 constexpr std::chrono::milliseconds kStampStep{10};
-// Resources whose last record is remembered.
+// How many resources have their last write remembered.
 constexpr size_t kRememberedLimit = 4096;
 
 bool IsTemporary(std::string_view name) {
@@ -64,7 +64,7 @@ class Recovery {
   }
 
  private:
-  // Calls `visit` with each name in `directory`, one at a time, until the caller has had enough.
+  // Calls `visit` with each name in `directory`, one at a time, until the recovery ends.
   template <typename Visit>
   absl::Status ForEachName(const std::string& directory, Visit visit) {
     const DirectoryStream stream = OpenDirectory(ops_, AT_FDCWD, directory.c_str(), O_NOFOLLOW);
@@ -114,7 +114,7 @@ class Recovery {
   absl::Status End(const std::string& id, const std::string& name, const Claim& claim) {
     const std::string ended = PathOf(id + std::string(kSequenceSuffix));
     struct stat info {};
-    // An empty one only reserves the name, for a rename that did not happen (exclusive_rename.h).
+    // An empty file only reserves the name, for a rename that did not happen (exclusive_rename.h).
     if (ops_.Lstat(ended.c_str(), &info) == 0 && info.st_size > 0) return Remove(name);
     absl::StatusOr<Sequence> sequence =
         capture_file::ReadSequence(ops_, claim.fd.get(), static_cast<uint64_t>(claim.info.st_size));
@@ -128,7 +128,7 @@ class Recovery {
     }
     if (!sequence.ok()) return sequence.status();
     sequence->end = std::max({sequence->start, ModifiedAt(claim.info), LastWritten(*sequence)});
-    if (cancelled_) return absl::OkStatus();  // It is not known yet.
+    if (cancelled_) return absl::OkStatus();  // The end is not known yet.
     absl::Status written =
         WriteSequenceFile(ops_, directory_, std::string(BaseName(ended)), *sequence, true).status();
     if (!written.ok()) return written;
@@ -153,15 +153,15 @@ class Recovery {
     }
     return last;
   }
-  // The same for one resource of whatever API. Remembered, since thousands of sequences may have
-  // the same resources.
+  // Returns the last write to one resource, in any API. Remembered, because thousands of sequences
+  // may have the same resources.
   WallTime LastWritten(const std::string& segments) {
     const auto known = last_written_.find(segments);
     if (known != last_written_.end()) return known->second;
     WallTime last = WallTime::min();
     ForEachName(capture_dir_, [&](const std::string& api) {
       const std::string directory = absl::StrCat(capture_dir_, "/", api, "/", segments);
-      // What cannot be read says nothing.
+      // A directory that cannot be read is treated as empty.
       ForEachName(directory, [&](const std::string& file) {
         const std::optional<WallTime> begun = capture_file::ParseStamp(file);
         struct stat info {};
@@ -180,7 +180,7 @@ class Recovery {
   const std::string directory_;
   const SequenceRecovery& recovery_;
   DurableNames names_{ops_};
-  std::map<std::string, WallTime> last_written_;  // By resource.
+  std::map<std::string, WallTime> last_written_;  // Keyed by resource.
   bool cancelled_ = false;
 };
 

@@ -16,20 +16,21 @@ struct SequenceRecovery {
   WallTime run_began;
   // Told of each that was ended, with a line for people.
   std::function<void(const std::string&)> ended;
-  // Called for each entry of a directory that is looked at, as there may be hundreds of thousands:
-  // the caller's other duties may be done in it. False ends the recovery. None: it goes on.
+  // Called for each directory entry that is examined, because there may be hundreds of thousands:
+  // the caller can do its other work in it. False ends the recovery. An empty function never ends
+  // it.
   std::function<bool()> keep_going;
 };
 
-// What is left in `<capture_dir>/sequences`, unless somebody has it locked or open: removes what
-// was not written whole, and the .progseq of a sequence whose .seq is there; ends the others with
-// what is known of the end: when one of their resources' capture files was last written, or the
-// .progseq itself. One that cannot be read becomes a .seq as it is, for sync to set aside.
+// Recovers the sequences in `<capture_dir>/sequences`, except those that are locked or open
+// elsewhere. Removes files that were not written whole, and the .progseq of a sequence whose .seq
+// exists. Ends the others at the last write to one of their resources' capture files or to the
+// .progseq itself. One that cannot be read becomes a .seq as it is, and sync sets it aside.
 //
-// To be called before the capture files are recovered, since that changes them. Returns the first
-// error, UNAVAILABLE if something is in use: to be looked at again, and CANCELLED if `keep_going`
-// ended it, which leaves some for the next call. Memory grows neither with the sequences nor with
-// the capture files. Any thread with all signals blocked; blocks on the disk.
+// Call it before the capture files are recovered, because that changes them. Returns the first
+// error; UNAVAILABLE if a file is in use and must be tried again; CANCELLED if `keep_going` ended
+// it, which leaves some for the next call. Memory grows neither with the sequences nor with the
+// capture files. Any thread with all signals blocked; blocks on the disk.
 absl::Status RecoverSequences(FileOps& ops, const std::string& capture_dir,
                               const SequenceRecovery& recovery);
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kRetryInterval{1};
 constexpr std::chrono::minutes kNewsInterval{1};
-// When all end, a disk that fails is not asked about each of them.
+// When all sequences end, a failing disk is not tried for each of them.
 constexpr int kFailuresAtEnd = 3;
 
 // A random UUID.
@@ -115,7 +115,7 @@ bool Sequences::MayBegin() {
 }
 
 void Sequences::Refuse(WantedSequences refused) {
-  // The same ones stay refused from reading to reading.
+  // A sequence that stays refused from reading to reading counts once.
   uint64_t more = 0;
   auto known = refused_.begin();
   for (const WantedSequence& sequence : refused) {
@@ -153,7 +153,7 @@ void Sequences::End(Entry entry, const char* why) {
   DropUnwritten();
 }
 
-// The oldest goes: recovery ends it, if it is on disk as one that is open.
+// Drops the oldest. If it is on disk as an open sequence, recovery ends it.
 void Sequences::DropUnwritten() {
   size_t bytes = 0;
   for (const Entry& entry : unwritten_) bytes += BytesOf(entry.sequence);
@@ -179,7 +179,7 @@ std::vector<Sequences::Entry*> Sequences::Unwritten() {
   for (auto& [key, entry] : open_) {
     if (!entry.in_progress.valid()) entries.push_back(&entry);
   }
-  // One that fails for a reason of its own stands in the way of no other.
+  // A sequence that keeps failing for a reason of its own must not block the others.
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry* a, const Entry* b) { return a->tries < b->tries; });
   return entries;
@@ -237,7 +237,7 @@ void Sequences::Settle(const std::string& directory, std::vector<Written>& writt
       entry.in_progress = std::move(file.fd);
       continue;
     }
-    // If it stays, recovery removes it.
+    // If this fails, recovery removes the file.
     ops_.Unlink(PathOf(entry, capture_file::kOpenSequenceSuffix).c_str());
     entry.done = true;
     ++ended_;

@@ -35,27 +35,29 @@ struct SequenceTarget {
   friend bool operator==(const SequenceTarget&, const SequenceTarget&) = default;
 };
 
-// Keeps one `.progseq` file for each open sequence, locked as long as this lives, and puts a `.seq`
-// in its place when the sequence ends. What the disk does not take is tried again each second, one
-// file a second until one is taken: a sequence that was never written begins and ends all the same.
-// What is not written when this is destroyed is left to recovery. One thread; blocks on the disk.
+// Keeps one `.progseq` file for each open sequence, locked as long as this object lives, and
+// replaces it by a `.seq` when the sequence ends. A write that fails is tried again each second,
+// one file a second until one succeeds. A sequence that was never written still begins and ends.
+// Files that are not written when this object is destroyed are left to recovery. One thread; blocks
+// on the disk.
 //
 // Bounded, whatever the sensor reports (a counter among the tags makes each reading another
-// sequence): in the sequences that are open, each of which holds a descriptor; in those that begin
-// in a time; in those that have ended and that the disk has not taken; and in the files that are
-// written, and flushed, in one call. A sequence beyond is not begun until there is room for it, and
-// counted.
+// sequence): in the number of open sequences, each of which holds a descriptor; in those that begin
+// in a span of time; in those that have ended but are not yet on disk; and in the files that one
+// call writes and flushes. A sequence beyond these limits is counted, and begins only when there is
+// room for it.
 class Sequences {
  public:
   static constexpr size_t kOpenLimit = 64;
   static constexpr size_t kUnwrittenLimit = 128;
   static constexpr size_t kUnwrittenBytes = 4 << 20;
   static constexpr size_t kWritesAtOnce = 16;
-  // So many may begin at once, and then one each kBeginInterval.
+  // This many sequences may begin at once, and after that one each kBeginInterval.
   static constexpr int kBurst = 64;
   static constexpr std::chrono::seconds kBeginInterval{1};
 
-  // `on_disk_full` is called with ENOSPC or EDQUOT when a write fails for it; it must not block.
+  // `on_disk_full` is called with ENOSPC or EDQUOT when a write fails with that error. It must not
+  // block.
   Sequences(FileOps& ops, const Clock& clock, std::shared_ptr<Logger> logger,
             std::function<void(int error)> on_disk_full = nullptr);
 
@@ -78,27 +80,27 @@ class Sequences {
     std::string directory;
     capture_file::Sequence sequence;
     UniqueFd in_progress;  // The .progseq, locked; invalid until it is written.
-    bool named = false;    // A try that failed may have left the file it was to make.
-    int tries = 0;         // That failed.
-    bool done = false;     // Has ended, and that is written.
+    bool named = false;    // A failed attempt may have left its file.
+    int tries = 0;         // Failed attempts.
+    bool done = false;     // It has ended, and its end is on disk.
   };
 
-  // A file that was written in this round, before its name is durable.
+  // A file that was written in this round; its name is not durable yet.
   struct Written {
     Entry* entry;
     UniqueFd fd;
   };
 
-  // Whether another may begin now.
+  // Whether another sequence may begin at present.
   bool MayBegin();
   void Refuse(WantedSequences refused);
   void End(Entry entry, const char* why);
   void DropUnwritten();
-  // Writes at most `most` files; ends after so many failures.
+  // Writes at most `most` files; stops after `most_failures` failures.
   void TryWrites(size_t most, int most_failures);
   std::vector<Entry*> Unwritten();
   absl::StatusOr<UniqueFd> Write(Entry& entry);
-  // Makes the names in `directory` durable, and has the entries go on from there.
+  // Makes the names in `directory` durable, and updates their entries.
   void Settle(const std::string& directory, std::vector<Written>& written);
   void Failed(Entry& entry, const absl::Status& status);
   static std::string PathOf(const Entry& entry, std::string_view suffix);
@@ -114,10 +116,10 @@ class Sequences {
   uint64_t failed_writes_ = 0;
   uint64_t refused_count_ = 0;
   uint64_t lost_ = 0;
-  WantedSequences refused_;  // Of those that are wanted.
+  WantedSequences refused_;  // The wanted sequences that were refused.
   int may_begin_ = kBurst;
-  MonotonicTime next_begin_;  // When one more may.
-  MonotonicTime next_try_;    // After a failure.
+  MonotonicTime next_begin_;  // When another sequence may begin.
+  MonotonicTime next_try_;    // The next attempt after a failure.
   const std::function<void(int error)> on_disk_full_;
   RepeatFilter filter_;
 };

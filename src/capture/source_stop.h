@@ -1,4 +1,4 @@
-// Tells a source that it is to return.
+// Asks a source to return.
 #ifndef DATAMANAGER_SRC_CAPTURE_SOURCE_STOP_H_
 #define DATAMANAGER_SRC_CAPTURE_SOURCE_STOP_H_
 
@@ -13,26 +13,27 @@
 namespace datamanager::capture {
 
 // The stop callbacks that a source registers are the embedder's code: they may take as long as the
-// source itself, and must not hold up the thread that ends a collector. While the source is being
-// called they run on a thread made for them, else on the source's own; its end waits for them, and
-// is itself waited for only until a deadline.
+// source itself, and must not delay the thread that ends a collector. During a call of the source
+// they run on a thread made for them, otherwise on the source's own thread. The end of that thread
+// waits for them; the caller waits for that end only until a deadline.
 //
-// Owned by a shared_ptr. Thread-safe.
+// Must be owned by a shared_ptr. Thread-safe.
 class SourceStop : public std::enable_shared_from_this<SourceStop> {
  public:
   // `stack_bytes` as of Thread::Start.
   explicit SourceStop(size_t stack_bytes) : stack_bytes_(stack_bytes) {}
 
-  // For waits of the library's own: nothing of the embedder's listens to it.
+  // The token of the library's own waits: no code of the embedder listens to it.
   std::stop_token own() const { return own_.get_token(); }
-  // For the source.
+  // The token that the source gets.
   std::stop_token sources() const { return sources_.get_token(); }
   bool requested() const { return own_.stop_requested(); }
 
-  // Does not block. Where the system gives no thread, a source that is being called is not told.
+  // Does not block. If the system gives no thread, a source in a call is not notified.
   void Request() DM_EXCLUDES(mutex_);
 
-  // A call of the source, on its own thread: one that begins after the request finds it made.
+  // Marks a call of the source, on its own thread. A call that begins after the request finds the
+  // request made.
   class Calling {
    public:
     explicit Calling(SourceStop& stop) : stop_(stop) { stop_.BeginCall(); }
@@ -44,7 +45,8 @@ class SourceStop : public std::enable_shared_from_this<SourceStop> {
     SourceStop& stop_;
   };
 
-  // After the last call, on the source's own thread: returns when the last stop callback has.
+  // Call it after the last call, on the source's own thread: returns when the last stop callback
+  // has.
   void Finish() DM_EXCLUDES(mutex_);
 
  private:
@@ -59,7 +61,7 @@ class SourceStop : public std::enable_shared_from_this<SourceStop> {
   CondVar changed_;
   bool calling_ DM_GUARDED_BY(mutex_) = false;
   bool requested_ DM_GUARDED_BY(mutex_) = false;
-  bool telling_ DM_GUARDED_BY(mutex_) = false;  // A thread made for it runs stop callbacks.
+  bool telling_ DM_GUARDED_BY(mutex_) = false;  // A thread made for them runs stop callbacks.
 };
 
 }  // namespace datamanager::capture

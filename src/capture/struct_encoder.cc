@@ -55,7 +55,7 @@ void PrependJsonNumber(double number, RecordBuffer& out) {
   }
 }
 
-// The beginning of a text, as it stands in an error. A text may be as large as memory.
+// Returns the beginning of a text, for an error. A text may be as large as memory.
 std::string Shown(std::string_view text) {
   constexpr size_t kShown = 64;
   if (text.size() <= kShown) return absl::CHexEscape(ToAbsl(text));
@@ -158,7 +158,7 @@ absl::Status PrependMap(const ValueMap& map, int depth, RecordBuffer& out) {
   return absl::OkStatus();
 }
 
-// Whole length-delimited field with `size` bytes in it.
+// The size of a whole length-delimited field with `size` bytes in it.
 uint64_t FieldSize(uint64_t size) { return 1 + capture_file::VarintSize(size) + size; }
 
 uint64_t SizeOf(const ValueMap& map, int depth);

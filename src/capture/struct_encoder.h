@@ -22,16 +22,17 @@ enum class Unset : uint8_t {
 };
 
 // Each of these prepends to `out` the bytes that Protobuf would write for the tree, without
-// building it. INVALID_ARGUMENT, naming the keys that lead to the fault, for text that is not UTF-8
-// and for values nested too deep for a Protobuf parser; what is long is cut short in it. The same
-// if it is more than `out` holds, without a look at the rest.
+// building it. INVALID_ARGUMENT, with the keys that lead to the fault, for text that is not UTF-8
+// and for values that are nested too deep for a Protobuf parser; long keys are shortened in it.
+// INVALID_ARGUMENT also if it is more than `out` holds; the rest is then not checked.
 
 // Values as sources and commands report them. Numbers that JSON cannot express become the strings
 // "NaN", "Infinity" and "-Infinity", as they do when the reference's clients read them; bytes
 // become base64. Keys keep their order.
 absl::Status PrependValue(const Value& value, capture_file::RecordBuffer& out);
 absl::Status PrependStruct(const ValueMap& map, capture_file::RecordBuffer& out);
-// How many bytes PrependStruct adds for `map`, if it can; what is nested too deep does not count.
+// Returns the number of bytes that PrependStruct would add for `map`; values nested too deep count
+// as 0.
 uint64_t EncodedSize(const ValueMap& map);
 // The same for what arrives in a message: a field that is a google.protobuf.Struct, or a map of
 // google.protobuf.Value.

@@ -9,12 +9,12 @@ namespace datamanager::capture_file {
 namespace {
 
 constexpr uint64_t kChunkBytes = 64 << 10;
-// A page of memory, and the block of most file systems: what the kernel loses, it loses whole.
+// The size of a memory page and of the blocks of most file systems: the kernel loses whole blocks.
 constexpr size_t kBlockBytes = 4096;
-// A record may well end with some zeros: fewer than these at the file's end mean nothing.
+// A record may well end with some zeros: fewer than this at the file's end prove nothing.
 constexpr size_t kLeastZeros = 64;
 
-// Reads `size` bytes, or zeros in place of what cannot be read, block by block.
+// Reads `size` bytes block by block; a block that cannot be read becomes zeros.
 absl::Status ReadBlocks(FileOps& ops, int fd, uint64_t offset, size_t size, char* out) {
   if (ReadExactly(ops, fd, static_cast<off_t>(offset), size, out).ok()) return absl::OkStatus();
   absl::Status first;

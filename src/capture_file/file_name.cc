@@ -81,7 +81,7 @@ void AppendZone(int64_t minutes, std::string& out) {
   out.append(text, sizeof(text));
 }
 
-// Without a suffix.
+// Appends the stamp without a suffix.
 void AppendStamp(const CompleteStamp& stamp, std::string& out) {
   const bool zulu = stamp.zone_minutes == CompleteStamp::kZulu;
   const std::chrono::sys_time<std::chrono::microseconds> local(
@@ -105,9 +105,9 @@ void AppendStamp(const CompleteStamp& stamp, std::string& out) {
   }
 }
 
-// The local time is computed from the offset in the name, and not taken from the C library: where
-// the zone's offset has seconds, as before standard time, or where the zone database counts leap
-// seconds ("right/..."), that time and an offset in whole minutes would name another instant.
+// Computes the local time from the offset in the name, and not with the C library: where the zone's
+// offset has seconds, as before standard time, or where the zone database counts leap seconds
+// ("right/..."), the library's time and an offset in whole minutes would name another instant.
 std::string Stamp(WallTime start) {
   const auto since_epoch = std::chrono::floor<std::chrono::microseconds>(start.time_since_epoch());
   const auto time =
@@ -155,7 +155,7 @@ std::optional<CompleteStamp> ReadStamp(std::string_view text) {
   const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(shown.year)),
                                          std::chrono::month(shown.month),
                                          std::chrono::day(shown.day));
-  // A leap second is the first second of the next minute.
+  // A leap second is read as the first second of the next minute.
   if (!zone.has_value() || !date.ok() || shown.hour > 23 || shown.minute > 59 ||
       shown.second > 60) {
     return std::nullopt;

@@ -42,8 +42,8 @@ namespace datamanager::capture_file {
 inline constexpr uint64_t kMaxMetadataBytes = 1 << 20;
 inline constexpr uint64_t kMaxTabularRecordBytes = 32 << 20;
 inline constexpr uint64_t kMaxBinaryRecordBytes = INT32_MAX;
-// What writers take of it: one write(2) takes 2 GiB less a page at most, with the largest metadata
-// in front of the record.
+// The part of that limit which writers use: one write(2) takes at most 2 GiB less a page, with the
+// largest metadata in front of the record.
 inline constexpr uint64_t kMaxWrittenBinaryBytes = 0x7ffff000 - kMaxMetadataBytes - 4096;
 inline constexpr size_t kMaxVarintBytes = 10;
 

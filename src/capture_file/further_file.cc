@@ -17,11 +17,11 @@ namespace datamanager::capture_file {
 namespace {
 
 constexpr int kNameAttempts = 10000;
-// Room in a name for what is put behind it.
+// Room in a name for the suffix that is added to it.
 constexpr size_t kNameReserve = 48;
 
-// The names under which the further file of `damaged` may be published: its stamp and as many
-// microseconds as `attempt`; with a number where there is no stamp.
+// Returns a name under which the further file of `damaged` may be published: its stamp plus
+// `attempt` microseconds, or, where there is no stamp, with a number.
 std::string CompleteNameFor(std::string_view damaged, int attempt) {
   if (const std::optional<WallTime> stamp = ParseStamp(damaged); stamp.has_value()) {
     return CompleteName(*stamp + std::chrono::microseconds(attempt));
@@ -37,11 +37,11 @@ std::string CompleteNameFor(std::string_view damaged, int attempt) {
 absl::StatusOr<FurtherFile> FurtherFile::Write(FileOps& ops, int directory, std::string_view name,
                                                int fd, const Salvage& salvage,
                                                const KeepGoing& keep_going) {
-  // A descriptor of its own, on which directories can be flushed.
+  // A separate descriptor: the caller's may be of a kind that cannot flush a directory.
   UniqueFd own(ops.OpenAt(directory, ".", O_RDONLY | O_DIRECTORY, 0));
   if (!own.valid()) return ErrnoStatus(errno, "open the directory of", name);
   std::string temporary = NameFor(name, salvage.whole_end);
-  // What is there was left by a process that died before the damaged file was cut.
+  // A file of that name was left by a process that died before it cut the damaged file.
   if (ops.UnlinkAt(own.get(), temporary.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, "remove", temporary);
   }

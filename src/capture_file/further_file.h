@@ -16,15 +16,16 @@
 
 namespace datamanager::capture_file {
 
-// Written beside the damaged file under a name of its own (see FurtherName), so that a process that
-// dies at any moment loses no record and has none twice:
+// A further file is written beside the damaged file under a name of its own (see FurtherName), so
+// that a process that dies at any moment neither loses a record nor stores one twice:
 //
-//   1. Write: the copy, and its name, are durable; sync does not take it under that name;
-//   2. the caller cuts the damaged file, or removes it, durably;
-//   3. Publish.
+//  1. Write makes the copy and its name durable; sync does not take it under that name;
+//  2. the caller cuts the damaged file, or removes it, durably;
+//  3. Publish gives the copy its final name.
 //
-// Before 2 the next run finds the same records in the damaged file and writes the file again; from
-// then on it finds the further file alone and publishes it. Locked for as long as it is open.
+// Before step 2 the next run finds the same records in the damaged file and writes the further file
+// again; after step 2 it finds the further file alone and publishes it. The file is locked as long
+// as it is open.
 class FurtherFile {
  public:
   // Copies the metadata and the runs of `salvage` from `fd`, which is open on the file `name` in
@@ -33,15 +34,15 @@ class FurtherFile {
                                            int fd, const Salvage& salvage,
                                            const KeepGoing& keep_going);
 
-  // The one that a process left which died behind step 2, if `name`, which is damaged no more, ends
-  // at `offset`. NOT_FOUND if there is none.
+  // Opens the further file of a process that died after step 2, if `name`, which is no longer
+  // damaged, ends at `offset`. NOT_FOUND if there is none.
   static absl::StatusOr<FurtherFile> OpenLeft(FileOps& ops, int directory, std::string_view name,
                                               uint64_t offset);
 
-  // Gives it its final name, and makes that durable. `first_name`: whether the damaged file's own
-  // name is tried first, or else the one of the next microsecond. Returns the name.
+  // Gives the file its final name and makes that durable. `first_name`: try the damaged file's own
+  // name first; otherwise begin with that of the next microsecond. Returns the name.
   absl::StatusOr<std::string> Publish(FileOps& ops, bool first_name);
-  // Removes it.
+  // Removes the file.
   void Drop(FileOps& ops);
 
  private:

@@ -15,22 +15,22 @@
 
 namespace datamanager::capture_file {
 
-// One message, written from its end to its beginning: when the length of a part is due, the part is
-// there to be measured, so one pass does. The length prefix goes before it in the same memory, and
-// both leave in one write(2) without being copied. Keeps its memory from record to record. Not
-// thread-safe.
+// One message, written from its end to its beginning: when the length of a part is needed, the part
+// is already there and can be measured, so one pass suffices. The length prefix goes in front of it
+// in the same memory, and both leave in one write(2) without a copy. Keeps its memory from record
+// to record. Not thread-safe.
 //
-// It holds no more than a tabular record may have: beyond that, what is to be prepended is left
-// out, whatever its size, and the message is of no use.
+// Holds no more than a tabular record may have: anything prepended beyond that is left out,
+// whatever its size, and the message cannot be used.
 class RecordBuffer {
  public:
   void Clear() {
     begin_ = end_;
     overflowed_ = false;
   }
-  // Whether more was prepended than it holds.
+  // Whether more was prepended than the buffer holds.
   bool overflowed() const { return overflowed_; }
-  // The most memory that it has taken.
+  // The most memory that the buffer has taken.
   size_t capacity() const { return static_cast<size_t>(end_ - bytes_.get()); }
   size_t size() const { return static_cast<size_t>(end_ - begin_); }
 
@@ -72,10 +72,10 @@ class RecordBuffer {
   }
 
  private:
-  // What is there stays at the end. False: that would be too much.
+  // Grows the memory; the bytes written so far stay at its end. False: they would exceed the limit.
   bool Grow(size_t most) {
     constexpr size_t kLeast = 1024;
-    // Parts ask for a little more room than they take.
+    // Parts request a little more room than they use.
     constexpr size_t kMost = kMaxTabularRecordBytes + 4096;
     const size_t size = this->size();
     if (most > kMost || size + most > kMost) {

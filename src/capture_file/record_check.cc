@@ -19,20 +19,20 @@ constexpr int64_t kNanosPerMicro = 1000;
 constexpr int64_t kFirstSecond = -62135596800;
 constexpr int64_t kLastSecond = 253402300799;
 
-// How deep messages may lie in each other: Protobuf's limit, which counts the record's own two.
+// How deep messages may be nested: Protobuf's limit, which counts the record's own two levels.
 constexpr int kDepthLimit = 98;
 
 // Protobuf's wire types.
 enum : uint64_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
 constexpr uint64_t kMaxTag = UINT32_MAX;
 
-// The fields of a message one after another.
+// Iterates over the fields of a message.
 class Fields {
  public:
   explicit Fields(std::string_view message)
       : at_(message.data()), end_(message.data() + message.size()) {}
 
-  // False at the end of the message, or where it makes no sense: ok() tells.
+  // False at the end of the message, or where it is malformed: ok() distinguishes them.
   bool Next() {
     if (at_ == end_ || !ok_) return false;
     uint64_t tag = 0;
@@ -65,7 +65,7 @@ class Fields {
     return true;
   }
   bool ok() const { return ok_; }
-  // Of the last one.
+  // Whether the last field has this number and wire type.
   bool Is(uint64_t number, uint64_t type) const { return number_ == number && type_ == type; }
   uint64_t value() const { return value_; }
   std::string_view bytes() const { return bytes_; }
@@ -86,8 +86,9 @@ class Fields {
   std::string_view bytes_;
 };
 
-// Whether Protobuf would parse these messages of google/protobuf/struct.proto. It is not asked: it
-// would build them, in many times their size, and complain to standard error.
+// Checks whether Protobuf would parse these messages of google/protobuf/struct.proto. It does not
+// call Protobuf, which would build them in many times their size and print errors to standard
+// error.
 enum class Kind : uint8_t { kStruct, kEntry, kValue, kList };
 bool IsMessage(Kind kind, std::string_view bytes, int depth) {
   if (depth > kDepthLimit) return false;
@@ -116,7 +117,8 @@ bool IsMessage(Kind kind, std::string_view bytes, int depth) {
   return fields.ok();
 }
 
-// Reads a google.protobuf.Timestamp, as far as it is one; nullopt if Protobuf would not.
+// Reads a google.protobuf.Timestamp as far as it is well formed; nullopt if Protobuf would reject
+// it.
 struct Timestamp {
   int64_t seconds = 0;
   int64_t nanos = 0;
@@ -131,7 +133,7 @@ bool Read(std::string_view bytes, std::optional<Timestamp>& time) {
   return fields.ok();
 }
 
-// False: it is no time.
+// False: it is not a valid time.
 bool ToMicros(const std::optional<Timestamp>& time, std::optional<int64_t>& micros) {
   if (!time.has_value()) return true;
   if (time->seconds < kFirstSecond || time->seconds > kLastSecond || time->nanos < 0 ||
@@ -142,8 +144,8 @@ bool ToMicros(const std::optional<Timestamp>& time, std::optional<int64_t>& micr
   return true;
 }
 
-// Whether Protobuf would parse these bytes as a SensorMetadata. `times` receives those in it that
-// make sense, or none.
+// Whether Protobuf would parse these bytes as a SensorMetadata. `times` receives its valid times,
+// or none.
 bool ParseSensorMetadata(std::string_view bytes, RecordTimes& times) {
   std::optional<Timestamp> requested;
   std::optional<Timestamp> received;
@@ -159,7 +161,7 @@ bool ParseSensorMetadata(std::string_view bytes, RecordTimes& times) {
     }
   }
   if (!fields.ok()) return false;
-  // Annotations, which only what comes this far is asked for.
+  // Protobuf checks the annotations, and only those of messages that pass all checks above.
   if (others) {
     wire::SensorMetadata metadata;
     if (!metadata.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
@@ -181,7 +183,7 @@ absl::StatusOr<bool> Parses(const Reader& reader, const Record& record, RecordTi
   if (record.metadata.size > kMaxMetadataBytes) return false;
   std::string copy;
   absl::Status status;
-  // Where they were just read, or else copied.
+  // Returns a view of bytes that were just read, or else a copy.
   const auto bytes_of = [&](Extent extent) {
     if (const char* const in = reader.View(extent); in != nullptr) {
       return std::string_view(in, extent.size);

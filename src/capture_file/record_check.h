@@ -17,17 +17,18 @@ struct RecordTimes {
   std::optional<int64_t> requested;
   std::optional<int64_t> received;
 
-  // The time by which records of one file are in order.
+  // The time that orders the records of one file.
   std::optional<int64_t> order() const { return requested.has_value() ? requested : received; }
 };
 
-// The times in a serialized SensorMetadata; nullopt if it is none, or if one of them is no time.
+// Returns the times in a serialized SensorMetadata; nullopt if it is malformed or one of its times
+// is not valid.
 std::optional<RecordTimes> TimesOf(std::string_view sensor_metadata);
 
-// Whether a server can parse the record, which `reader` has found by its outline alone. After a
-// power cut, zeros can lie inside one whose outline is right, and a request that holds it would
-// fail for ever, together with all its other records. An error is the disk's. `times` receives
-// those that the record has; without times that make sense both are empty.
+// Whether a server can parse the record, of which `reader` has checked only the outline. After a
+// power cut, zeros can lie inside a record whose outline is right, and a request that holds it
+// would fail for ever, together with all its other records. An error is the disk's. `times`
+// receives the times that the record has; both are empty if they are not valid.
 absl::StatusOr<bool> Parses(const Reader& reader, const Record& record,
                             RecordTimes* times = nullptr);
 

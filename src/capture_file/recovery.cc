@@ -56,7 +56,7 @@ absl::StatusOr<Recovery> Recoverer::Recover(const std::string& root, const std::
   }
   const auto size = static_cast<uint64_t>(claim->info.st_size);
   if (unfinished_remainder) {
-    // What it was taken from is as it was.
+    // The damaged file is unchanged: no byte of the remainder is lost.
     if (ops_.Unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
     return Recovery{.outcome = RecoveryOutcome::kRemovedEmpty, .cut_bytes = size};
   }
@@ -84,7 +84,7 @@ bool Recoverer::IsOfUncutFile(const std::string& path, const FurtherOf& further)
   struct stat info {};
   const std::string damaged = absl::StrCat(
       ParentPath(path), "/", absl::string_view(further.base_name.data(), further.base_name.size()));
-  // What cannot be looked at may be.
+  // A file that cannot be examined may still be uncut.
   if (ops_.Lstat(damaged.c_str(), &info) != 0) return errno != ENOENT;
   return static_cast<uint64_t>(info.st_size) > further.offset;
 }
@@ -98,7 +98,7 @@ absl::Status Recoverer::Cut(const std::string& root, const std::string& path, in
   recovery.unfinished = salvage.unfinished.size > 0;
   recovery.remainder_bytes = salvage.remainder_bytes();
   if (!whole && salvage.runs.empty() && !salvage.remainders.empty()) {
-    // There is nothing to take from it: it goes there as it is.
+    // No record of the file can be saved: it is moved as it is.
     absl::StatusOr<std::string> kept = remainders_.Move(root, path, size, keep_going);
     if (!kept.ok()) return kept.status();
     recovery.remainder = *std::move(kept);
@@ -126,7 +126,8 @@ absl::Status Recoverer::Cut(const std::string& root, const std::string& path, in
     return absl::ErrnoToStatus(errno, "cut");
   }
   if (!further.has_value()) return absl::OkStatus();
-  // Before sync can see the further file: if a power cut undid this alone, it would be made again.
+  // Flush before sync can find the further file: if a power cut undid the cut alone, the further
+  // file would be made again.
   if ((whole ? ops_.Fdatasync(fd) : ops_.Fsync(directory.get())) != 0) {
     return absl::ErrnoToStatus(errno, "flush");
   }

@@ -21,8 +21,8 @@ namespace datamanager::capture_file {
 
 enum class RecoveryOutcome : uint8_t {
   kRecovered,     // Cut where damage begins, if there is any: to be flushed and published.
-  kRemovedEmpty,  // It held no record, or none that is not elsewhere.
-  kInUse,         // Somebody has it open, or may have; look again later.
+  kRemovedEmpty,  // It held no record, or only records that are also elsewhere.
+  kInUse,         // It is open elsewhere, or may be; look again later.
   kJustWritten,   // Perhaps closed only to be renamed; look again in a second.
   kNotOurs,       // No name, no kind of file that capture makes.
 };
@@ -30,13 +30,13 @@ enum class RecoveryOutcome : uint8_t {
 struct Recovery {
   RecoveryOutcome outcome = RecoveryOutcome::kNotOurs;
   std::unique_ptr<Writer> file;  // The recovered file, which holds its lock.
-  uint64_t cut_bytes = 0;        // What is no longer in it.
-  std::string damage;            // Of a damaged file: what was wrong.
+  uint64_t cut_bytes = 0;        // The number of bytes that were cut off.
+  std::string damage;            // The error that was found in a damaged file.
   std::string further;           // Where the whole records from behind the damage are published.
-  uint64_t salvaged = 0;         // How many they are.
-  std::string remainder;         // Where is kept what is neither whole nor zeros.
+  uint64_t salvaged = 0;         // The number of these records.
+  std::string remainder;         // The path of the remainder, if there is one.
   uint64_t remainder_bytes = 0;
-  bool unfinished = false;  // An unfinished last record was cut off, as a kill leaves one.
+  bool unfinished = false;  // An unfinished last record was cut off; a kill leaves one.
 };
 
 // Recovers in-progress files. Never takes one that another open file description holds, in this
@@ -51,15 +51,15 @@ class Recoverer {
  public:
   Recoverer(FileOps& ops, const Clock& clock) : ops_(ops), clock_(clock), remainders_(ops) {}
 
-  // Recovers the file at `path`, which is below the capture directory `root`. What is behind damage
-  // is kept, durably, before the file is cut, so that an end at any moment loses nothing; an error
-  // leaves the file for another try. CANCELLED if `keep_going` says so.
+  // Recovers the file at `path`, which is below the capture directory `root`. The bytes behind
+  // damage are kept durably before the file is cut, so that a crash at any moment loses nothing. An
+  // error leaves the file for another attempt. CANCELLED if `keep_going` returns false.
   absl::StatusOr<Recovery> Recover(const std::string& root, const std::string& path,
                                    const KeepGoing& keep_going = {});
   // To be called when all there is was tried: what was not met since the call before is forgotten.
   void EndPass();
 
-  // Thread-safe as far as its counters go.
+  // Only the counters may be read from any thread.
   const Remainders& remainders() const { return remainders_; }
 
  private:
@@ -69,10 +69,10 @@ class Recoverer {
     bool met = false;  // In this pass.
   };
 
-  // What has to be done before the file is as its whole beginning: cuts it, or removes it.
+  // Keeps the bytes behind damage, then cuts the file to its whole beginning, or removes it.
   absl::Status Cut(const std::string& root, const std::string& path, int fd, uint64_t size,
                    const Salvage& salvage, Recovery& recovery, const KeepGoing& keep_going);
-  // Whether a further file belongs to a damaged one that is still as it was.
+  // Whether a further file belongs to a damaged file that is still uncut.
   bool IsOfUncutFile(const std::string& path, const FurtherOf& further);
   // For how long the file was seen unchanged.
   MonotonicTime::duration UnchangedFor(const std::string& path, const struct stat& info);

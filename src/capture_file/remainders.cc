@@ -20,12 +20,12 @@ namespace datamanager::capture_file {
 namespace {
 
 constexpr int kNameAttempts = 1000;
-constexpr size_t kDepthLimit = 64;  // Of directories; each holds a descriptor.
+constexpr size_t kDepthLimit = 64;  // The depth of directories; each open level holds a descriptor.
 constexpr size_t kRemovedAtOnce = 256;
-// Room for a number, and for the mark of what is not yet written whole.
+// Room for a number, and for the mark of an unfinished remainder.
 constexpr size_t kNameReserve = 16;
 
-// The base name of a remainder, where a long name gives way to its end.
+// Returns the base name of a remainder. A long `base_name` is cut so that the suffix fits.
 std::string NameOf(std::string_view base_name, uint64_t offset) {
   const size_t end = CutPath("", offset).size() + kNameReserve;
   return CutPath(base_name.substr(0, NAME_MAX - end), offset);
@@ -37,11 +37,11 @@ std::string Numbered(const std::string& name, int attempt) {
                       ToAbsl(kInProgressSuffix));
 }
 
-// Removes what a dead process has left of a remainder. UNAVAILABLE: somebody is writing it.
+// Removes an unfinished remainder of a dead process. UNAVAILABLE: a living process is writing it.
 absl::Status RemoveUnfinished(FileOps& ops, int directory, const std::string& name) {
   const UniqueFd fd(ops.OpenAt(directory, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0));
   if (!fd.valid() && errno == ENOENT) return absl::OkStatus();
-  // What cannot be opened, as a link, is nothing that is being written.
+  // A name that cannot be opened, such as a link, is not a remainder being written.
   if (fd.valid() && ops.TryLock(fd.get()) != 0) {
     if (errno == EWOULDBLOCK)
       return absl::UnavailableError(absl::StrCat(name, " is being written"));
@@ -53,7 +53,7 @@ absl::Status RemoveUnfinished(FileOps& ops, int directory, const std::string& na
   return absl::OkStatus();
 }
 
-// Whether the file `name` holds just these stretches of `fd`.
+// Whether the file `name` holds exactly these stretches of `fd`.
 absl::StatusOr<bool> Holds(FileOps& ops, int directory, const std::string& name, int fd,
                            std::span<const Extent> stretches, const KeepGoing& keep_going) {
   constexpr uint64_t kChunkBytes = 64 << 10;
@@ -86,7 +86,7 @@ absl::StatusOr<bool> Holds(FileOps& ops, int directory, const std::string& name,
   return true;
 }
 
-// The remainders below a directory. Removes those that a dead process has left unfinished.
+// Lists the remainders below a directory. Removes unfinished ones of dead processes.
 class Inventory {
  public:
   struct Entry {
@@ -101,12 +101,12 @@ class Inventory {
   Inventory(FileOps& ops, std::string_view spared, const KeepGoing& keep_going)
       : ops_(ops), spared_(spared), keep_going_(keep_going) {}
 
-  // False: it was ended.
+  // False: `keep_going` ended it.
   bool Look(const std::string& path) { return Visit(AT_FDCWD, path.c_str(), path, 0); }
 
   uint64_t files() const { return files_; }
   uint64_t bytes() const { return bytes_; }
-  // So many of the oldest as are removed at once, from old to young.
+  // Returns as many of the oldest as are removed at once, from old to young.
   std::vector<Entry> Oldest() {
     std::sort_heap(oldest_.begin(), oldest_.end());
     return std::move(oldest_);
@@ -162,7 +162,7 @@ class Inventory {
   std::vector<Entry> oldest_;  // A heap with the youngest on top.
 };
 
-// The root as it is without links, below which nothing is followed.
+// Resolves the links in the root's path. No links are followed below it.
 std::string Resolved(const std::string& root) {
   const std::unique_ptr<char, decltype(&::free)> path(::realpath(root.c_str(), nullptr), ::free);
   return path == nullptr ? root : std::string(path.get());
@@ -172,11 +172,11 @@ std::string FailedDirectoryOf(const std::string& root) {
   return absl::StrCat(root == "/" ? "" : root, "/", ToAbsl(kFailedDirectory));
 }
 
-// Where the remainder of `path` below `root` goes.
+// The directory that the remainder of `path` below `root` goes to.
 struct Place {
   std::string root;  // Resolved.
   std::string directory;
-  UniqueFd fd;  // Open on it.
+  UniqueFd fd;  // An open descriptor of it.
 };
 absl::StatusOr<Place> PlaceFor(FileOps& ops, const std::string& root, const std::string& path) {
   Place place{.root = Resolved(root), .directory = {}, .fd = {}};
@@ -197,7 +197,8 @@ absl::StatusOr<Place> PlaceFor(FileOps& ops, const std::string& root, const std:
 absl::StatusOr<std::string> KeepStretches(FileOps& ops, int fd, std::span<const Extent> stretches,
                                           int directory, const std::string& name,
                                           const KeepGoing& keep_going) {
-  // The lock on the damaged file makes this name ours, unless long names were cut to the same one.
+  // The lock on the damaged file protects this name, unless two long names were cut to the same
+  // one.
   const std::string part = UnfinishedRemainderName(name);
   if (absl::Status status = RemoveUnfinished(ops, directory, part); !status.ok()) return status;
   std::string free_name;
@@ -267,7 +268,7 @@ absl::StatusOr<std::string> Remainders::Move(const std::string& root, const std:
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     const std::string candidate = Numbered(name, attempt);
     if (ops_.RenameNoReplaceAt(AT_FDCWD, path.c_str(), place->fd.get(), candidate.c_str()) == 0) {
-      // A power cut that undoes the move has it moved once more.
+      // A power cut may undo the move; the next recovery then moves the file again.
       ops_.Fsync(place->fd.get());
       std::string kept = absl::StrCat(place->directory, "/", candidate);
       Count(place->root, kept, size, keep_going);
@@ -301,7 +302,7 @@ void Remainders::Count(const std::string& root, const std::string& path, uint64_
     total.added += size;
     if (!first && total.added <= most_bytes / 8 && !exceeds(total)) return;
   }
-  // Once beyond the limits, they are undercut by some way, so that not each of them is counted.
+  // Goes some way below the limits, so that not every new remainder causes a count.
   const uint64_t fewer_bytes = most_bytes / 8 * 7;
   const uint64_t fewer_files = limits_.most_files / 8 * 7;
   Total total;
@@ -309,7 +310,7 @@ void Remainders::Count(const std::string& root, const std::string& path, uint64_
     Inventory inventory(ops_, path, keep_going);
     if (!inventory.Look(FailedDirectoryOf(root))) {
       MutexLock lock(mutex_);
-      totals_.erase(root);  // Counted with the next one.
+      totals_.erase(root);  // Counted again with the next remainder.
       return;
     }
     total = {.files = inventory.files(), .bytes = inventory.bytes()};
@@ -317,7 +318,7 @@ void Remainders::Count(const std::string& root, const std::string& path, uint64_
     if (!exceeds(total)) break;
     for (const Inventory::Entry& oldest : inventory.Oldest()) {
       if (total.bytes <= fewer_bytes && total.files <= fewer_files) break;
-      // A directory that was swapped for a link leads nowhere.
+      // Does not follow a directory that was replaced by a link.
       absl::StatusOr<UniqueFd> parent =
           OpenDirectoryWithoutLinks(ops_, ParentPath(oldest.path), O_PATH);
       const std::string name(BaseName(oldest.path));

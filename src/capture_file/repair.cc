@@ -18,7 +18,8 @@
 namespace datamanager::capture_file {
 namespace {
 
-// Everything that is not zeros and no whole record: who repairs by hand may want to see it.
+// Returns all bytes that are neither zeros nor whole records: an operator who repairs a file may
+// want to see them.
 std::vector<Extent> RestOf(const Salvage& salvage) {
   std::vector<Extent> rest = salvage.remainders;
   if (salvage.unfinished.size > 0) rest.push_back(salvage.unfinished);

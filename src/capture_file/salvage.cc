@@ -19,20 +19,22 @@ namespace {
 namespace wire = datamanager::wire::viam::app::datasync::v1;
 
 constexpr uint64_t kWindowBytes = 64 << 10;
-// So much is looked at to see how a record begins. Its metadata, annotations apart, takes 30 bytes.
+// How many bytes are examined to recognize the start of a record. Its metadata, without
+// annotations, takes 30 bytes.
 constexpr uint64_t kHeadBytes = 4 << 10;
-// Files are checked for records a few times over at most, however much in them looks like some.
+// Bounds the search: a file is checked for records a few times over at most, however many of its
+// bytes look like records.
 constexpr uint64_t kWorkPerByte = 8;
 constexpr uint64_t kLeastWork = 16 << 20;
 constexpr uint64_t kWorkPerFrame = 64;
-// How often the caller is asked whether to go on.
+// How much work is done between two calls of `keep_going`.
 constexpr uint64_t kWorkPerQuestion = 64 << 10;
-// Frames that are shorter hold no times and no payload.
+// Shorter frames hold no times and no payload.
 constexpr uint64_t kLeastRecordBytes = 6;
-// Clocks of file systems are coarse.
+// Tolerance for the clocks of file systems, which are coarse.
 constexpr int64_t kSlackMicros = 60 * int64_t{1000000};
 
-// Tags in a SensorData.
+// Tags of the fields of a SensorData.
 constexpr char kMetadataTag = 0x0a;
 constexpr char kStructTag = 0x12;
 constexpr char kBinaryTag = 0x1a;
@@ -41,13 +43,13 @@ int64_t MicrosOf(WallTime time) {
   return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
-// Whether all that is there of a varint promises more of it.
+// Whether these bytes are the beginning of a varint that continues.
 bool IsBegunVarint(std::string_view bytes) {
   return bytes.size() < kMaxVarintBytes &&
          std::all_of(bytes.begin(), bytes.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
-// Whether `frame` can be a part of a text, from anywhere in it to its end or to another letter.
+// Whether `frame` can be a part of a text, from any position in it to its end or to another letter.
 bool CanBeText(std::string_view frame) {
   const auto continues = [](char c) { return (c & 0xc0) == 0x80; };
   for (int skipped = 0; skipped < 3 && !frame.empty() && continues(frame.front()); ++skipped) {
@@ -56,7 +58,7 @@ bool CanBeText(std::string_view frame) {
   return IsUtf8(frame);
 }
 
-// A stretch of time, from and to which belong.
+// A stretch of time that includes both its ends.
 struct Span {
   int64_t from = std::numeric_limits<int64_t>::max();
   int64_t to = std::numeric_limits<int64_t>::min();
@@ -77,8 +79,8 @@ class Window {
  public:
   Window(FileOps& ops, int fd, uint64_t size) : ops_(ops), fd_(fd), size_(size) {}
 
-  // The bytes from `position` on, as far as they are in the window, which is moved if it does not
-  // hold the first `least` of them, or all that the file has.
+  // Returns the bytes from `position` on that are in the window. Moves the window if it holds
+  // neither the first `least` of them nor all that the file has.
   absl::StatusOr<std::string_view> At(uint64_t position, uint64_t least) {
     least = std::min(least, size_ - position);
     if (position < begin_ || position + least > begin_ + bytes_.size()) {
@@ -103,16 +105,16 @@ class Window {
   std::string bytes_;
 };
 
-// What the beginning of a SensorData, or of what should be one, looks like.
+// The result of examining bytes as the beginning of a SensorData.
 struct Head {
   enum class Kind : uint8_t {
-    kNone,  // Something else.
-    kCut,   // One that goes on behind what can be seen.
-    kHead,  // One, up to its payload.
+    kNone,  // They are something else.
+    kCut,   // A beginning that continues behind the visible bytes.
+    kHead,  // A beginning up to the payload.
   };
   Kind kind = Kind::kNone;
-  uint64_t end = 0;      // Of kHead: where the payload ends.
-  bool in_span = false;  // Of kHead: whether records of the file can have its times.
+  uint64_t end = 0;      // With kHead: where the payload ends.
+  bool in_span = false;  // With kHead: whether records of the file can have its times.
 };
 
 class Finder {
@@ -134,9 +136,9 @@ class Finder {
   struct Chain {
     Extent extent;
     uint64_t records = 0;
-    int64_t first = 0;  // Times.
+    int64_t first = 0;  // The times of its first and last record.
     int64_t last = 0;
-    bool certain = false;  // Where it begins follows from lengths and from what is certain.
+    bool certain = false;  // Its start follows from lengths and from bytes that are certain.
   };
   struct Whole {
     uint64_t end = 0;
@@ -149,12 +151,14 @@ class Finder {
   absl::StatusOr<std::optional<Chain>> Follow(uint64_t begin, bool certain);
   absl::StatusOr<std::optional<Whole>> WholeAt(uint64_t position);
   absl::StatusOr<Head> HeadAt(uint64_t position);
-  // Whether a record begins at `position` that by all its lengths goes on behind the file's end.
+  // Whether a record begins at `position` that, by all its lengths, continues behind the file's
+  // end.
   absl::StatusOr<bool> IsUnfinished(uint64_t position);
   // Whether the message from `begin` to `end` is that of a frame that begins at `position` or
   // later.
   absl::StatusOr<bool> HasFrameBefore(uint64_t position, uint64_t begin, uint64_t end);
-  // Of the frame at `position`, where the message begins and how long it says that it is.
+  // Returns where the message of the frame at `position` begins, and the length that the frame
+  // gives.
   absl::StatusOr<std::optional<Extent>> MessageAt(uint64_t position);
   absl::Status Divide(Salvage& salvage);
   // `extent` without the zeros at both its ends.
@@ -166,7 +170,7 @@ class Finder {
     };
     return times.order().has_value() && fits(times.requested) && fits(times.received);
   }
-  // Whether a frame may begin like that.
+  // Whether a frame may begin with these bytes.
   bool LooksLikeAFrame(std::string_view bytes) const {
     uint64_t message = 0;
     uint64_t metadata = 0;
@@ -181,7 +185,7 @@ class Finder {
            (*p == kMetadataTag || *p == kStructTag);
   }
   uint64_t MostBytes() const { return binary_ ? kMaxBinaryRecordBytes : kMaxTabularRecordBytes; }
-  // Counts work. CANCELLED if the caller wants no more of it.
+  // Counts work. CANCELLED if the caller ends it.
   absl::Status Charge(uint64_t work) {
     asked_after_ += work;
     if (asked_after_ < kWorkPerQuestion) return absl::OkStatus();
@@ -200,18 +204,18 @@ class Finder {
   bool binary_ = false;
   Span by_name_;     // Times that records can have, by when the file was begun and written to,
   Span by_records_;  // and by its first records.
-  std::optional<int64_t> latest_;  // Of the records that are whole for certain.
+  std::optional<int64_t> latest_;  // The latest time among the records that are certainly whole.
   std::vector<Chain> chains_;
-  // Whether what precedes the damage that is being looked at is whole for certain.
+  // Whether the bytes before the damage under examination are certainly whole.
   bool certain_ = true;
-  bool doubted_ = false;  // Something parsed as a record, but may be text.
+  bool doubted_ = false;  // Some bytes parsed as a record, but may be text.
   // The file's end cuts off a record that seems to hold whole ones.
   bool unfinished_holds_records_ = false;
   uint64_t work_left_;
   uint64_t asked_after_ = 0;
 };
 
-// The metadata and the whole records behind it.
+// Reads the metadata and the whole records behind it.
 absl::Status Finder::ReadBeginning(Salvage& salvage) {
   absl::StatusOr<Reader> reader = Reader::Open(ops_, fd_, size_);
   if (!reader.ok()) {
@@ -265,7 +269,7 @@ absl::Status Finder::ReadBeginning(Salvage& salvage) {
     salvage.whole_end = size_;
     return absl::OkStatus();
   }
-  // Zeros in place of metadata read as metadata without a field.
+  // Zeros in place of the metadata parse as metadata without a field.
   if (!known && salvage.whole_records == 0) {
     reader_.reset();
     return absl::OkStatus();
@@ -298,7 +302,7 @@ absl::StatusOr<Salvage> Finder::Run() {
     if (!chain.ok()) return chain.status();
     if (!chain->has_value()) break;
     damage = (*chain)->extent.end();
-    // Out of order, of two chains the earlier one is the copy, or worse.
+    // If two chains are out of order, the earlier one is a copy, or worse.
     while (!(*chain)->certain && !chains_.empty() && !chains_.back().certain &&
            chains_.back().last >= (*chain)->first) {
       chains_.pop_back();
@@ -317,7 +321,7 @@ absl::StatusOr<Salvage> Finder::Run() {
 }
 
 absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage) {
-  // Where the damaged record says that it ends: by its length,
+  // Try the end that the damaged record's own length gives,
   absl::StatusOr<std::optional<Extent>> message = MessageAt(damage);
   if (!message.ok()) return message.status();
   if (message->has_value() && (*message)->end() <= size_) {
@@ -325,7 +329,7 @@ absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage
     absl::StatusOr<std::optional<Chain>> chain = Follow((*message)->end(), certain_);
     if (!chain.ok() || chain->has_value()) return chain;
   }
-  // and by that of its payload, whose place the damage may leave open by some bytes.
+  // then the end that its payload's length gives; damage may have moved that length by some bytes.
   for (uint64_t skipped = 1; skipped <= 5 && damage + skipped < size_; ++skipped) {
     absl::StatusOr<Head> head = HeadAt(damage + skipped);
     if (!head.ok()) return head.status();
@@ -340,7 +344,7 @@ absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage
   doubted_ = false;
   absl::StatusOr<std::optional<Chain>> chain = Scan(damage);
   if (!chain.ok()) return chain;
-  // What lies in a payload is no record, wherever the file ends.
+  // A payload contains no records, wherever the file ends.
   absl::StatusOr<bool> unfinished = IsUnfinished(damage);
   if (!unfinished.ok()) return unfinished.status();
   if (!*unfinished || (!chain->has_value() && !doubted_)) return chain;
@@ -348,15 +352,15 @@ absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage
   return std::nullopt;
 }
 
-// Tries each byte behind the damage. Not in a binary file: a payload of bytes can look like
-// anything at all, while what looks like a record is hardly ever UTF-8, as all text of a tabular
-// one is.
+// Tries each byte behind the damage. Not used for a binary file, because a payload of bytes can
+// look like anything, whereas bytes that look like a record are hardly ever UTF-8, as all text of a
+// tabular record is.
 absl::StatusOr<std::optional<Finder::Chain>> Finder::Scan(uint64_t damage) {
   if (binary_) return std::nullopt;
   for (uint64_t position = damage + 1; position + kLeastRecordBytes <= size_;) {
     absl::StatusOr<std::string_view> bytes = scanned_.At(position, kHeadBytes);
     if (!bytes.ok()) return bytes.status();
-    // What follows can be seen of all but the last of them.
+    // For all positions except the last ones, the bytes that follow are visible.
     const bool all = position + bytes->size() == size_;
     const size_t count = all ? bytes->size() : bytes->size() - kHeadBytes + 1;
     if (absl::Status status = Charge(count); !status.ok()) return status;
@@ -408,7 +412,7 @@ absl::StatusOr<std::optional<Finder::Whole>> Finder::WholeAt(uint64_t position) 
   std::optional<Whole> whole;
   if (record->has_value() && ((*record)->payload_kind == Record::Payload::kBinary) == binary_ &&
       (*record)->metadata.size > 0) {
-    // Its metadata first: what only looks like a record rarely has times that fit.
+    // Check the metadata first: bytes that only look like a record rarely have times that fit.
     const Extent& metadata = (*record)->metadata;
     bool fits = metadata.size <= kMaxMetadataBytes;
     if (fits) {
@@ -497,7 +501,7 @@ absl::StatusOr<bool> Finder::IsUnfinished(uint64_t position) {
          (head->kind == Head::Kind::kHead && head->end == (*message)->end());
 }
 
-// Says what becomes of all that is between the whole records.
+// Divides the bytes between the whole records among the other parts of the salvage.
 absl::Status Finder::Divide(Salvage& salvage) {
   uint64_t begin = salvage.whole_end;
   for (size_t i = 0; i <= salvage.runs.size() && begin < size_; ++i) {

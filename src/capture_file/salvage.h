@@ -1,4 +1,4 @@
-// Finds what is whole in a damaged capture file. Recovery, sync and repair all go by it.
+// Finds the whole records of a damaged capture file. Recovery, sync and repair all use it.
 #ifndef DATAMANAGER_SRC_CAPTURE_FILE_SALVAGE_H_
 #define DATAMANAGER_SRC_CAPTURE_FILE_SALVAGE_H_
 
@@ -15,19 +15,19 @@
 
 namespace datamanager::capture_file {
 
-// Called again and again by work that may take long, at least once for each 64 KiB read or written
-// and for each directory entry. False ends the work, which then returns CANCELLED.
+// A function that long work calls repeatedly: at least once for each 64 KiB read or written and for
+// each directory entry. False ends the work, which then returns CANCELLED.
 using KeepGoing = std::function<bool()>;
-// Asks it; an empty one never ends anything.
+// Calls `keep_going`; an empty function never ends any work.
 inline bool GoesOn(const KeepGoing& keep_going) { return !keep_going || keep_going(); }
 
 struct SalvageOptions {
-  // When the file was begun (the time in its name) and when it was last written to: what its
-  // records' times are compared with.
+  // When the file was begun (the time in its name) and when it was last written to. The times of
+  // its records are compared with these.
   std::optional<WallTime> begun;
   WallTime changed;
-  // Where the damage begins, if the caller already knows: records before it count as whole as far
-  // as their outlines are.
+  // Where the damage begins, if the caller already knows. Records before it count as whole if their
+  // outlines are.
   std::optional<uint64_t> damaged_at;
   KeepGoing keep_going;
 };
@@ -36,13 +36,13 @@ struct SalvageOptions {
 struct Salvage {
   Extent metadata;             // Its frame. Empty: the file does not begin with metadata.
   uint64_t whole_end = 0;      // Where the whole records at the beginning end.
-  uint64_t whole_records = 0;  // How many they are.
-  absl::Status damage;         // What is wrong behind them; OK: the file ends there.
+  uint64_t whole_records = 0;  // The number of these records.
+  absl::Status damage;         // The error behind them; OK: the file ends there.
   std::vector<Extent> runs;    // Whole records behind damage, in their order.
   uint64_t run_records = 0;
-  // What is neither whole nor all zeros, without the zeros at either end of it.
+  // The stretches that are neither whole records nor all zeros, without the zeros at both ends.
   std::vector<Extent> remainders;
-  // The beginning of a record that the file's end cuts off, as each kill may leave one; in no
+  // The beginning of a record that the file's end cuts off, as any kill may leave one. It is in no
   // remainder. Empty: there is none.
   Extent unfinished;
 
@@ -51,24 +51,23 @@ struct Salvage {
   bool must_keep() const { return !runs.empty() || !remainders.empty(); }
 };
 
-// Looks through the first `size` bytes of `fd`. A payload may look like records; so a chain of
-// frames behind damage counts as whole records only if
+// Examines the first `size` bytes of `fd`. A payload may look like records; so a chain of frames
+// behind damage counts as whole records only if
 //
-//   - each of them parses as a record of the file's kind, with times that its records can have:
-//   from
-//     when it was begun to when it was last written to, or, where the source has a clock of its
-//     own, about as long by that clock; and
-//   - the chain begins where a length inside the damaged record says that this ends; or anywhere
-//     else in a tabular file, if it is later than all before it and its first frame is no UTF-8:
-//     all that a source chooses in a tabular record is text or numbers, so no text can hold it. Two
-//     such chains that are out of order cannot both be right, as when a page was written twice: the
-//     first one does not count.
+//   - each frame parses as a record of the file's kind, with times that its records can have: from
+//     the beginning of the file to its last write, or, if the source has a clock of its own, within
+//     about the same span on that clock; and
+//   - the chain begins where a length inside the damaged record puts that record's end; or anywhere
+//     else in a tabular file, if it is later than all records before it and its first frame is not
+//     UTF-8: all that a source chooses in a tabular record is text or numbers, so no text can hold
+//     such a frame. Two such chains that are out of order cannot both be right, as when a page was
+//     written twice: the first one does not count.
 //
-// All else is in a remainder: also whole records that fail these rules, and those beyond kMaxRuns
-// damages or beyond a bounded amount of work for each byte of the file.
+// All else is in a remainder, including whole records that fail these rules, and those beyond
+// kMaxRuns damages or beyond a bounded amount of work for each byte of the file.
 //
-// CANCELLED if `keep_going` says so; any other error is the disk's. Memory does not grow with the
-// file, apart from one tabular record and 16 bytes for each run.
+// CANCELLED if `keep_going` returns false; any other error is the disk's. Memory does not grow with
+// the file, apart from one tabular record and 16 bytes for each run.
 inline constexpr size_t kMaxRuns = 4096;
 absl::StatusOr<Salvage> FindWholeRecords(FileOps& ops, int fd, uint64_t size,
                                          const SalvageOptions& options);

@@ -27,7 +27,7 @@ constexpr int kNameAttempts = 10000;
 // Below this a copy into one buffer is cheaper than a second iovec.
 constexpr size_t kCopyLimit = 16 << 10;
 
-// What the kernel adds to the path of an open file that has lost its name.
+// The suffix that the kernel adds to the path of an open file that has lost its name.
 constexpr std::string_view kDeleted = " (deleted)";
 
 bool Exists(FileOps& ops, const std::string& path) {
@@ -35,11 +35,11 @@ bool Exists(FileOps& ops, const std::string& path) {
   return ops.Lstat(path.c_str(), &info) == 0;
 }
 
-// What a new file is opened with.
+// The flags that open a new file.
 constexpr int kCreateFlags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
 
-// Renames `path` to the first in-progress name in `directory`, from `start` on, that is free and
-// whose complete name is too.
+// Renames `path` to the first in-progress name in `directory`, from `start` on, for which both that
+// name and the complete name are free.
 absl::StatusOr<std::string> RenameToInProgress(FileOps& ops, const std::string& path,
                                                const std::string& directory, WallTime start) {
   for (int attempt = 0; attempt < kNameAttempts; ++attempt, start += std::chrono::microseconds(1)) {
@@ -189,8 +189,8 @@ bool Writer::removed() const {
   struct stat info {};
   if (ops_.Fstat(fd_->get(), &info) != 0) return false;
   if (info.st_nlink == 0) return true;
-  // Over FUSE and NFS a file that is removed while it is open goes on under a hidden name until it
-  // is closed, and counts that as a link.
+  // Over FUSE and NFS a file that is removed while it is open keeps a hidden name until it is
+  // closed, and that name counts as a link.
   if (ops_.Lstat(path_.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR)) return false;
   const std::string path = LinkedPath();
   return std::string_view(path).ends_with(kDeleted) || IsRemovedWhileOpen(BaseName(path));
@@ -225,7 +225,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyAfterFailedFlush() {
     return absl::FailedPreconditionError(absl::StrCat(path_, " holds no record to copy"));
   }
   const std::string context = absl::StrCat("read back ", path_, ", whose flush failed");
-  // One that was moved is copied where it is; one that was removed, where it was.
+  // A file that was moved is copied where it is; one that was removed, where it was.
   const std::string original = removed() ? path_ : CurrentPath().value_or(path_);
   const std::string directory = ParentPath(original);
   if (absl::Status made = MakeDirectories(ops_, directory); !made.ok()) return made;
@@ -248,7 +248,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::CopyAfterFailedFlush() {
     status = CopyWhole(fd.get());
   }
   if (absl::IsDataLoss(status)) {
-    // To flush it is worth the try: what can be read now may be gone from memory soon.
+    // A flush is worth the attempt: bytes that can be read may soon be gone from memory.
     ops_.Fdatasync(fd.get());
     return Wrap(
         absl::DataLossError(absl::StrCat(status.message(), "; what can be read is kept in ", path)),
@@ -280,7 +280,7 @@ bool Writer::Discard() {
 absl::StatusOr<std::string> PublishPath(FileOps& ops, const std::string& in_progress_path) {
   std::string target = CompletePath(in_progress_path);
   std::optional<WallTime> start = ParseStamp(BaseName(in_progress_path));
-  // Whole records from behind damage: the file that they are from has, or had, its stamp's name.
+  // A further file: the damaged file has, or had, the name of its stamp.
   if (const auto further = ParseFurther(BaseName(in_progress_path)); further.has_value()) {
     start = *ParseStamp(further->base_name) + std::chrono::microseconds(1);
     target = absl::StrCat(ParentPath(in_progress_path), "/", CompleteName(*start));

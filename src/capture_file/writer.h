@@ -39,10 +39,10 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // Appends a record whose frame (length prefix and message) is `head` followed by `tail`. A write
-  // that is cut short is gone on with: what stands in its way, a full disk or the largest size of a
-  // file, only the next write tells. One that fails leaves the file as it was before. If even that
-  // fails, the file is broken: it can only be destroyed, and recovery cuts and publishes it.
+  // Appends a record whose frame (length prefix and message) is `head` followed by `tail`. After a
+  // short write the call goes on: only the next write reports the cause, a full disk or the limit
+  // on a file's size. A write that fails leaves the file as it was before. If even that is
+  // impossible, the file is broken: it can only be destroyed, and recovery cuts and publishes it.
   absl::Status Append(std::string_view head, std::string_view tail = {});
 
   // Bytes in the file, what the next Append adds for the metadata included.
@@ -52,8 +52,8 @@ class Writer {
   bool broken() const { return broken_; }
   bool has_records() const { return pending_.empty(); }
   const std::string& path() const { return path_; }
-  // The open file, which holds the lock. A flush may co-own it: it stays open, and locked, for as
-  // long as any owner keeps it.
+  // The open file, which holds the lock. A flush may co-own it: it stays open and locked as long as
+  // it has an owner.
   std::shared_ptr<const UniqueFd> descriptor() const { return fd_; }
 
   // Flushes the records to the medium. Blocks on it.
@@ -69,21 +69,20 @@ class Writer {
   // Copies a removed file into a new one, in the directory that it had, which is made again if need
   // be. On error nothing is left of the copy, and it can be tried again. Blocks on the disk.
   absl::StatusOr<std::unique_ptr<Writer>> CopyRemoved();
-  // Copies a file whose Flush failed into a new one beside it, read back as far as that goes: Linux
-  // has marked the pages clean that it could not write, so a second flush of the same file would
-  // succeed and mean nothing. The file itself is not touched. The copy is as one that Create made
-  // and Append wrote, neither flushed nor published; until it is known to be whole it has a name
-  // that recovery leaves alone (ReadBackPath), so that a crash leaves no file whose records would
-  // be uploaded twice. Blocks on the disk.
+  // Copies a file whose Flush failed into a new one beside it, as far as it can be read. Linux has
+  // marked the pages clean that it could not write, so a second flush of the same file would
+  // succeed without any effect. The file itself is not touched. The copy is like one that Create
+  // made and Append wrote, neither flushed nor published. Until it is known to be whole it has a
+  // name that recovery leaves alone (ReadBackPath), so that a crash leaves no file whose records
+  // would be uploaded twice. Blocks on the disk.
   //
-  // What a binary payload held cannot be compared with anything: a copy of one counts as whole if
-  // all of it can be read and no block of it is zeros.
+  // The bytes of a binary payload cannot be compared with anything: a copy of one counts as whole
+  // if all of it can be read and no block of it is zeros.
   //
-  // DATA_LOSS: what can be read is not the whole records that were written. It is kept, under a
-  // name
-  //   that nobody takes; the text says what is wrong and where it is.
-  // Any other error: it could not be copied. Nothing is left of the copy, and it can be tried
-  // again.
+  // DATA_LOSS: the readable bytes are not the whole records that were written. They are kept under
+  //   a name that neither sync nor recovery takes; the text gives the error and the path.
+  // Another code: the file could not be copied. Nothing is left of the copy, and the call can be
+  //   repeated.
   absl::StatusOr<std::unique_ptr<Writer>> CopyAfterFailedFlush();
   // Removes a file that holds no record yet. False: it cannot be removed, and is left to recovery.
   bool Discard();
@@ -91,14 +90,14 @@ class Writer {
  private:
   Writer(FileOps& ops, std::string path, UniqueFd fd, FileId id, std::string pending);
 
-  // Writes what a short write has left, and returns the errno of what stands in the way; 0 once the
+  // Writes the rest of a record after a short write. Returns the errno that stops it, or 0 once the
   // record is whole.
   int WriteRemainder(size_t done, std::string_view head, std::string_view tail);
-  // What the kernel calls the open file; empty if it does not say.
+  // Returns the kernel's path of the open file; empty if it gives none.
   std::string LinkedPath() const;
   // Under which in-progress name the file is.
   absl::StatusOr<std::string> CurrentPath() const;
-  // Copies what can be read to `to`. DATA_LOSS: it is not the whole records that were written.
+  // Copies all readable bytes to `to`. DATA_LOSS: they are not the whole records that were written.
   absl::Status CopyWhole(int to) const;
 
   FileOps& ops_;

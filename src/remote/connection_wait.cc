@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Nothing ends gRPC's own wait early.
+// The length of one wait by gRPC, which nothing ends early.
 constexpr milliseconds kLookEvery{10};
 
 struct Registry {
@@ -21,7 +21,7 @@ struct Registry {
 }  // namespace
 
 std::shared_ptr<ConnectionWait> ConnectionWait::Of(const std::shared_ptr<grpc::Channel>& channel) {
-  // Never destroyed: a thread that was left alone may outlive main().
+  // Never destroyed, because a thread that hangs may outlive main().
   static auto* const registry = new Registry;
   MutexLock lock(registry->mutex);
   std::erase_if(registry->waits, [](const auto& entry) { return entry.second.expired(); });
@@ -45,7 +45,7 @@ void ConnectionWait::Wait(milliseconds limit, std::stop_token stop) {
     const bool done = !free || connected_ != connected || stop.stop_requested() ||
                       Clock::System().MonotonicNow() >= deadline;
     if (done) {
-      // It may have been woken to lead: the next one does.
+      // It may have been woken to lead: wake another waiter.
       if (!led_) changed_.NotifyOne();
       return;
     }
@@ -68,7 +68,7 @@ bool ConnectionWait::Lead(MonotonicTime deadline, const std::stop_token& stop) {
       MutexLock lock(mutex_);
       ++looks_;
     }
-    // Monotonic, so that a step of the wall clock does not prolong it.
+    // Monotonic, so that a step of the wall clock does not prolong the wait.
     const gpr_timespec until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                             gpr_time_from_millis(kLookEvery.count(), GPR_TIMESPAN));
     if (channel_->WaitForConnected(until)) return true;

@@ -1,4 +1,4 @@
-// Waiting for a lost connection, once for all that use a channel.
+// Waits for a lost connection, once for all users of a channel.
 #ifndef DATAMANAGER_SRC_REMOTE_CONNECTION_WAIT_H_
 #define DATAMANAGER_SRC_REMOTE_CONNECTION_WAIT_H_
 
@@ -14,21 +14,21 @@
 
 namespace datamanager::remote {
 
-// A channel that has lost its connection fails calls at once, and a thread that waits for nothing
-// does not drive gRPC's sockets either: it would notice a connection made in between only every 5
-// s. So a tick waits for a moment, and drives them. One thread does that for all that wait for the
-// same channel, because each look costs as much as a call. Thread-safe.
+// A channel that has lost its connection fails calls at once. A thread that does not wait in gRPC
+// does not drive its sockets either: the channel would notice a new connection only every 5 s. So a
+// tick waits for a moment, and drives them. One thread does that for all that wait for the same
+// channel, because each look costs as much as a call. Thread-safe.
 class ConnectionWait {
  public:
-  // The one of `channel`, for as long as anything has it.
+  // Returns the one of `channel`; all callers share it while any of them has it.
   static std::shared_ptr<ConnectionWait> Of(const std::shared_ptr<grpc::Channel>& channel);
 
   explicit ConnectionWait(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
-  // Returns at once unless the connection is lost. Otherwise when there is another, after `limit`,
-  // or soon after the stop.
+  // Returns at once unless the connection is lost; otherwise when it is back, after `limit`, or
+  // soon after the stop.
   void Wait(std::chrono::milliseconds limit, std::stop_token stop) DM_EXCLUDES(mutex_);
 
   // How often any thread has looked at the channel while it waited.
@@ -42,7 +42,7 @@ class ConnectionWait {
   mutable Mutex mutex_;
   CondVar changed_;
   bool led_ DM_GUARDED_BY(mutex_) = false;        // A thread drives the channel.
-  uint64_t connected_ DM_GUARDED_BY(mutex_) = 0;  // How often one saw a connection made.
+  uint64_t connected_ DM_GUARDED_BY(mutex_) = 0;  // How often that thread saw a connection made.
   uint64_t looks_ DM_GUARDED_BY(mutex_) = 0;
 };
 

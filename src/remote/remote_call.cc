@@ -18,7 +18,7 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
-// How long a tick waits for a connection that was lost. If it does not come, the call tells why.
+// How long a tick waits for a lost connection. If it does not come back, the call reports why.
 constexpr std::chrono::milliseconds kConnectLimit{100};
 
 // Whether the one operation under way succeeded. Comes by the call's deadline.

@@ -82,7 +82,7 @@ absl::StatusOr<RemoteChannel> ConnectRemote(std::string_view address) {
   absl::StatusOr<std::string> target = TargetOf(address);
   if (!target.ok()) return target.status();
   // gRPC makes one connection for all channels to a target anyway; with one channel, one thread can
-  // wait for it. Never destroyed: a thread that was left alone may outlive main().
+  // wait for it. Never destroyed, because a thread that hangs may outlive main().
   static auto* const channels = new Channels;
   MutexLock lock(channels->mutex);
   std::erase_if(channels->by_target, [](const auto& entry) { return entry.second.expired(); });

@@ -101,8 +101,8 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
     FileOps& ops, int directory, const std::string& path,
     const std::function<void()>& about_to_name) const {
   struct stat info {};
-  // An empty one only reserves the name (exclusive_rename.h), and what is renamed there is the
-  // same.
+  // An empty file only reserves the name (exclusive_rename.h); the file that is then renamed to it
+  // has the same content.
   if (ops.LstatAt(directory, name_.c_str(), &info) == 0 && info.st_size > 0) return std::nullopt;
   UniqueFd out;
   std::string in_progress;
@@ -122,7 +122,7 @@ absl::StatusOr<std::optional<FileId>> DatasetFile::WriteTo(
       }
       out.Reset();
     }
-    // It may also have been taken for abandoned, and removed, before the lock.
+    // Another process may also have taken it for abandoned and removed it before the lock.
     struct stat named {};
     if (out.valid() && (ops.Fstat(out.get(), &info) != 0 ||
                         ops.LstatAt(directory, in_progress.c_str(), &named) != 0 ||

@@ -44,11 +44,11 @@ struct WalkOptions {
   std::function<bool(const Root&)> enters;  // Which roots are walked; all, if it is empty.
 };
 
-// Walks roots in their order, and streams: memory grows with the depth of the tree only, and no
+// Walks roots in their order, and streams: memory grows only with the depth of the tree, and no
 // file is looked at. Follows no links below a root, and enters a root only as a root, so that
-// overlapping paths are walked once. A walk of uploads stays out of what is not for upload, passes
-// over in-progress files, files that were removed while open, and over directories from which
-// nothing can be removed. One thread.
+// overlapping paths are walked once. A walk for uploads leaves out what is not for upload,
+// in-progress files, files that were removed while open, and directories from which nothing can be
+// removed. One thread.
 class DirectoryWalker {
  public:
   // All must outlive it. The stop ends it, however little there is to be told of.

@@ -21,21 +21,21 @@
 namespace datamanager::sync {
 namespace {
 
-// Of the volume's size: a rise by this part of it counts as a change after evicting in vain.
+// After evicting in vain, a rise by one part in this many of the volume's size counts as a change.
 constexpr uint64_t kNoticedShare = 1000;
 constexpr char kThreadHangs[] = "a look at the disk hangs in it; its thread was left alone";
 constexpr size_t kCollectorLimit = 1024;  // In Stats.
 constexpr size_t kNamedCollectors = 10;   // In one line of the log.
-// How often the same bad state of the disk is told, and after which evicting in vain is tried
-// again: another process that took all the room may have stopped, which nothing shows.
+// How often the same bad state of the disk is logged, and after which evicting in vain is tried
+// again: another process that took all the room may have stopped, which no number shows.
 constexpr std::chrono::minutes kNewsInterval{5};
-// How far looks at the disk lie apart that refused writes start, at least: of the first kind after
-// a pass that made room, of the second after any other, and so many times what the last one took.
+// The least time between looks at the disk that refused writes start: kLookAgain after a pass that
+// made room, kLookLater after any other, and never less than kLookShare times the last look.
 constexpr std::chrono::milliseconds kLookAgain{100};
 constexpr std::chrono::milliseconds kLookLater{1000};
 constexpr int kLookShare = 4;
-// Refused writes that come again so soon, although a new file is taken, are worth an eviction; so
-// many in a row are not.
+// Refused writes that return within this time, although a new file is taken, start a small
+// eviction; kInsistLimit such passes in a row count as in vain.
 constexpr std::chrono::seconds kInsistWithin{30};
 constexpr int kInsistLimit = 8;
 
@@ -148,9 +148,9 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
 
   void WatchRoom();
   void MakeRoom(int refused);
-  // Whether it may help to evict again, after a pass that made no room.
+  // Whether another eviction may help, after a pass that made no room.
   bool HasChanged();
-  // What is remembered of a pass for the next.
+  // Remembers the facts of a pass that the next one needs.
   void Remember(const RetentionResult& result, int refused);
   void Count(const RetentionResult& result);
   static std::string UsedText(const RetentionResult& result, const DiskUsage& usage);
@@ -171,7 +171,7 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
   Thread summary_;
   Thread retention_;
 
-  // How the disk was after a pass that made no room.
+  // The state of the disk after a pass that made no room.
   struct Fruitless {
     Limit limit = Limit::kNone;
     DiskUsage usage;
@@ -182,8 +182,8 @@ class Disk::Watch : public std::enable_shared_from_this<Watch> {
   // The retention thread's only.
   std::optional<Fruitless> fruitless_;
   std::optional<MonotonicTime> refused_elsewhere_;
-  int insisted_ = 0;        // Passes in a row.
-  MonotonicTime earliest_;  // Of the next pass that refused writes start.
+  int insisted_ = 0;        // Such passes in a row.
+  MonotonicTime earliest_;  // Refused writes start no pass before this time.
   Need need_told_ = Need::kNone;
   MonotonicTime told_;
   RepeatFilter filter_;
@@ -212,7 +212,7 @@ void Disk::Watch::WatchRoom() {
     MakeRoom(refused);
     const MonotonicTime end = Now();
     earliest_ = std::max(earliest_, end + (end - begin) * kLookShare);
-    // No burst after a long one.
+    // After a long pass, passes that were missed are left out.
     while (next <= end) next += options_.retention_interval;
   }
 }
@@ -223,8 +223,8 @@ bool Disk::Watch::HasChanged() {
   FileOps& ops = *state_->context->options.ops;
   const absl::StatusOr<DiskUsage> usage = ReadDiskUsage(ops, config_.capture_directory);
   if (!usage.ok()) return true;
-  // What other processes do all the time, such as to remove a small file, is no change: it would
-  // have a few more files evicted each time, in vain.
+  // A small change, such as another process removing a small file, does not count: it would cost a
+  // few more files each time, in vain.
   const auto rose = [](uint64_t now_there, uint64_t before, uint64_t of) {
     return now_there > before && now_there - before >= std::max<uint64_t>(of / kNoticedShare, 1);
   };
@@ -316,7 +316,7 @@ void Disk::Watch::Count(const RetentionResult& result) {
   }
 }
 
-// How much of what is limited is used, as a share where there is one.
+// Returns the used share of what the limit is about.
 std::string Disk::Watch::UsedText(const RetentionResult& result, const DiskUsage& usage) {
   return Percent(result.limit == Limit::kInodes ? usage.inodes_used() : usage.used());
 }

@@ -40,10 +40,10 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  // Goes by these from here on; if they are equal to the last nothing changes. A capture directory
-  // that changes is walked on as a former one. Ends what is under way, and waits for that until
-  // `deadline`; if a thread has not ended by then, "disk" is added to `still_running`. An error:
-  // nothing is evicted or counted; the same config tries again.
+  // Puts these configs in force; if they equal the last ones, nothing changes. After a change, the
+  // old capture directory is walked on as a former root. Ends what is under way, and waits for that
+  // until `deadline`; if a thread has not ended by then, "disk" is added to `still_running`. An
+  // error: nothing is evicted or counted; the same config tries again.
   absl::Status Reconfigure(const config::SyncConfig& config,
                            const config::RetentionConfig& retention, MonotonicTime deadline,
                            std::vector<std::string>* still_running = nullptr) DM_EXCLUDES(mutex_);

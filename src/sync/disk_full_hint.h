@@ -1,4 +1,4 @@
-// How writers report that the disk is full to the thread that makes room.
+// How writers report a full disk to the thread that makes room.
 #ifndef DATAMANAGER_SRC_SYNC_DISK_FULL_HINT_H_
 #define DATAMANAGER_SRC_SYNC_DISK_FULL_HINT_H_
 
@@ -13,13 +13,13 @@
 
 namespace datamanager::sync {
 
-// The numbers that a file system gives of itself do not show every limit: a quota, and space that
-// only its administrator may use, show when a write is refused. So each refused write starts a look
-// at the disk at once. Thread-safe.
+// Not every limit shows in the numbers of a file system: a quota, and space reserved for its
+// administrator, show only when a write is refused. So each refused write starts a look at the disk
+// at once. Thread-safe.
 class DiskFullHint {
  public:
-  // A write failed with `error`; only ENOSPC and EDQUOT count. Until the last report was taken this
-  // is one atomic operation, and never more than a wake-up beyond it.
+  // Reports that a write failed with `error`; only ENOSPC and EDQUOT count. While a report waits to
+  // be taken this is one atomic operation; otherwise it adds one wake-up.
   void Raise(int error) DM_EXCLUDES(mutex_) {
     if (error != ENOSPC && error != EDQUOT) return;
     if (error_.exchange(error) != 0) return;
@@ -27,9 +27,10 @@ class DiskFullHint {
     changed_.NotifyAll();
   }
 
-  // The same for a step on the disk that ended with `status`.
+  // Reports a step on the disk that ended with `status`.
   void RaiseFor(const absl::Status& status) {
-    // That may also be a want of descriptors; whoever takes the report measures what there is.
+    // The cause may also be a lack of descriptors: the thread that takes the report measures the
+    // room.
     if (absl::IsResourceExhausted(status)) Raise(ENOSPC);
   }
 

@@ -14,7 +14,7 @@ namespace datamanager::sync {
 namespace {
 
 constexpr size_t kChunkBytes = 16 << 10;
-// In progress by its name, so that nothing uploads it if the process dies before it is removed.
+// Named as in progress, so that nothing uploads it if the process dies before it is removed.
 constexpr char kProbeName[] = "room-probe.prog";
 
 double Share(uint64_t part, uint64_t whole) {
@@ -77,7 +77,7 @@ Room MeasureRoom(FileOps& ops, const std::string& directory) {
 
 void SettleRemovals(FileOps& ops, const std::string& directory) {
   const UniqueFd fd(ops.Open(directory.c_str(), O_RDONLY | O_DIRECTORY, 0));
-  // On failure the numbers are what they are.
+  // On failure the numbers stay as they are.
   if (fd.valid()) ops.Syncfs(fd.get());
 }
 

@@ -13,12 +13,12 @@ namespace datamanager::sync {
 
 // Moves each file below `<root>/failed` back to where it was below its root, making directories
 // that are gone. Never overwrites: a capture file whose name is taken becomes a microsecond
-// younger, which also brings home those that got a number as they were set aside; another file
-// stays and is named. Follows no links, and goes by descriptors from the root on, so that no
-// directory swapped meanwhile leads elsewhere.
+// younger, which also moves back those that got a number as they were set aside; another file stays
+// and is named. Follows no links, and goes by descriptors from the root on, so that no directory
+// swapped in the meantime leads elsewhere.
 //
-// What is left of a damaged file stays (see Remainders), whatever it looks like, and a capture file
-// without a whole record. No server would take them.
+// Remainders of damaged files (see Remainders) stay, under any name, and so do capture files
+// without a whole record: no server would take them.
 //
 // Any thread with all signals blocked or handled; blocks on the disk.
 RetriedFiles RetryFailedFiles(SyncContext& context, const std::vector<Root>& roots,

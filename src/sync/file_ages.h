@@ -24,7 +24,7 @@ class FileAges {
   // Files of the future that are remembered at a time. Beyond, one waits until another is old
   // enough.
   static constexpr size_t kLimit = 1024;
-  // What the coarsest times in use, FAT's, count in.
+  // The unit of the coarsest times in use, FAT's.
   static constexpr std::chrono::seconds kCoarseAge{2};
 
   // Whether a file that is not in progress may be uploaded: one whose name says that it is complete
@@ -33,9 +33,9 @@ class FileAges {
                WallTime wall, MonotonicTime now) DM_EXCLUDES(mutex_);
   // Whether that depends on the time at all.
   static bool HasAge(FileKind kind) { return kind == FileKind::kArbitrary; }
-  // The same for one whose name says nothing about whether it is complete. One with times of whole
-  // seconds, as FAT and old ext3 have them, waits at least kCoarseAge: a change soon after it could
-  // not be told by them.
+  // Like IsReady, for a file whose name does not show whether it is complete. A file with times of
+  // whole seconds, as FAT and old ext3 have them, waits at least kCoarseAge: its times would not
+  // show a change soon after the last one.
   bool IsOldEnough(const struct stat& info, std::chrono::milliseconds min_age, WallTime wall,
                    MonotonicTime now) DM_EXCLUDES(mutex_);
 

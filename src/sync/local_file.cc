@@ -139,7 +139,7 @@ absl::Status LocalFile::Evict() {
 }
 
 bool LocalFile::Empty() {
-  if (info_.st_nlink != 1) return false;  // Under its other name the file stays.
+  if (info_.st_nlink != 1) return false;  // The content stays under its other name.
   const UniqueFd fd(ops_->OpenAt(parent_.fd.get(), name_.c_str(),
                                  O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
   struct stat info {};

@@ -48,9 +48,9 @@ class LocalFile {
   absl::Status CheckUnchanged() const;
   // Checks that, and removes the file. UNAVAILABLE if somebody has opened it for writing.
   absl::Status Remove();
-  // The same for a file that nobody has and that is to go all the same. On a full file system that
-  // writes what changes to a new place (btrfs), removing a name may take room itself: then the file
-  // is emptied first, whose bytes are the nearest.
+  // Like Remove, for a file that no process has open for writing and that is to be evicted. On a
+  // full file system that writes changes to a new place (btrfs), removing a name may itself need
+  // room: then the file is emptied first, which frees its own bytes.
   absl::Status Evict();
   // Checks that, and moves the file to `failed/` below its root, keeping its path below the root;
   // returns where it is. Never overwrites: a taken name gets a number. Copies it, where the root is
@@ -67,7 +67,7 @@ class LocalFile {
     std::string path;
   };
 
-  // False: the file is as it was.
+  // Truncates the file to nothing. False: it is unchanged.
   bool Empty();
 
   // The directory in which a file is, and which one that is.

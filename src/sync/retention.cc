@@ -20,7 +20,7 @@ uint64_t BytesOnDisk(const struct stat& info) {
   return static_cast<uint64_t>(info.st_blocks) * kStatBlock;
 }
 
-// By one of the two measures.
+// Returns the need by one of the two measures, bytes or inodes.
 Need NeedBy(const config::RetentionConfig& config, double used, double captured_share) {
   if (used < config.disk_threshold) return Need::kNone;
   return captured_share < config.capture_threshold ? Need::kOthersFillIt : Need::kEvict;
@@ -107,7 +107,7 @@ absl::Status RetentionPass::ReadUsage() {
   const DiskUsage before = std::exchange(usage_, *read);
   usage_.captured = before.captured;
   usage_.captured_files = before.captured_files;
-  // Some file systems report none that do not count them. A new file tells.
+  // Some file systems that do not count inodes report none available. A new file shows which it is.
   if (usage_.inodes > 0 && usage_.inodes_available == 0 && refused_ == 0 &&
       !MeasureRoom(ops_, capture_directory_).full()) {
     usage_.inodes = 0;
@@ -190,7 +190,7 @@ RetentionPass::Outcome RetentionPass::Evict(const Candidate& candidate) {
                  .path = absl::StrCat(root, "/", candidate.relative),
                  .kind = FileKind::kCapture};
   struct stat info {};
-  if (ops_.Lstat(file.path.c_str(), &info) != 0) return Outcome::kPassedOver;  // Uploaded since.
+  if (ops_.Lstat(file.path.c_str(), &info) != 0) return Outcome::kPassedOver;  // Uploaded by now.
   file.id = FileId::Of(info);
   const std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   if (!claim.has_value()) return Outcome::kPassedOver;
@@ -220,8 +220,8 @@ void RetentionPass::Measure() {
   if (refused_ != 0) LookAtRefusals();
 }
 
-// Free space counts with the file system's reserve: into that root may have written, so that what
-// is available to others stays at zero for a while.
+// Free space counts with the file system's reserve: root may have written into the reserve, and
+// then `available` stays at zero for a while.
 bool RetentionPass::Gained() const {
   const bool bytes = usage_.free > step_usage_.free || usage_.available > step_usage_.available;
   const bool inodes = usage_.inodes_available > step_usage_.inodes_available;
@@ -259,7 +259,7 @@ bool RetentionPass::EndStep() {
   return !result_.fruitless;
 }
 
-// False: the pass is to end.
+// Returns false if the pass must end.
 bool RetentionPass::EvictBatch(std::vector<Candidate>& batch) {
   for (Candidate& candidate : batch) {
     if (stop_.stop_requested()) return false;
@@ -267,7 +267,7 @@ bool RetentionPass::EvictBatch(std::vector<Candidate>& batch) {
                                reported_.insist ? reported_.error : refused_);
     if (step == Step::kStop) return false;
     const Outcome outcome = step == Step::kEvict ? Evict(candidate) : Outcome::kPassedOver;
-    // One that is in use does not count: the next goes in its place.
+    // A file in use does not count: the next one is evicted instead.
     if (candidate.waiting && (step == Step::kKeep || outcome == Outcome::kEvicted)) ++index_;
     last_ = std::move(candidate);
     if (outcome != Outcome::kPassedOver && ++in_step_ == kStepFiles && !EndStep()) return false;
@@ -280,7 +280,7 @@ absl::StatusOr<RetentionResult> RetentionPass::Run() {
   RememberAhead();
   LookAtRefusals();
   if (absl::Status status = ReadUsage(); !status.ok()) return status;
-  // Where the look itself failed, nothing is known.
+  // If the look itself failed, the state of the capture directory is unknown.
   result_.refused_elsewhere = reported_.error != 0 && room_.error == 0;
   reported_.insist = reported_.insist && result_.refused_elsewhere;
   const int refused = reported_.insist ? reported_.error : refused_;

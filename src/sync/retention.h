@@ -25,16 +25,16 @@
 
 namespace datamanager::sync {
 
-// What is used up. Several may be: bytes come before inodes, and the numbers before what only
-// refused writes show.
+// The resource that is used up. Several may be: bytes come before inodes, and the numbers before
+// limits that only refused writes show.
 enum class Limit : uint8_t {
   kNone,
   kBytes,
   kInodes,
   kQuota,    // Writes are refused with EDQUOT.
-  kUnknown,  // Writes are refused with ENOSPC, whatever the numbers say.
+  kUnknown,  // Writes are refused with ENOSPC, whatever the numbers are.
 };
-// As the log has it: "disk space", "inodes", ...
+// Its name in the log: "disk space", "inodes", ...
 std::string_view LimitName(Limit limit);
 
 enum class Need : uint8_t {
@@ -42,11 +42,11 @@ enum class Need : uint8_t {
   kOthersFillIt,  // There is not, but the capture directory takes too little to blame it.
   kEvict,
 };
-// By the thresholds of the config, which hold for bytes and for inodes. Where the writers are
-// refused, with the errno `refused`, there is need whatever the thresholds say: nothing new would
-// be kept otherwise. Pure.
+// Returns the need by the thresholds of the config, which hold for bytes and for inodes. If writes
+// are refused, with the errno `refused`, there is need whatever the thresholds are: otherwise
+// nothing new would be kept. Pure.
 Need NeedOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused = 0);
-// What the need is for. Pure.
+// Returns the cause of the need. Pure.
 Limit LimitOf(const config::RetentionConfig& config, const DiskUsage& usage, int refused = 0);
 
 enum class Step : uint8_t { kKeep, kEvict, kStop };
@@ -57,11 +57,11 @@ enum class Step : uint8_t { kKeep, kEvict, kStop };
 Step NextStep(const config::RetentionConfig& config, const DiskUsage& usage, bool set_aside,
               uint64_t index, int refused = 0);
 
-// What the writers met since the last pass.
+// The refused writes since the last pass.
 struct RefusedWrites {
   int error = 0;  // ENOSPC or EDQUOT; 0: nothing was refused.
-  // Evict a little although a new file in the capture directory is taken: reports of refused writes
-  // have come again and again, so that another limit must hold where those writers write.
+  // Evict a little although a new file in the capture directory is taken: writes were refused again
+  // and again, so another limit must hold where those writers write.
   bool insist = false;
 };
 
@@ -69,16 +69,16 @@ struct RefusedWrites {
 struct RetentionResult {
   Need need = Need::kNone;        // As it began.
   Need need_after = Need::kNone;  // As it ended.
-  Limit limit = Limit::kNone;     // For which the need was, as it began.
+  Limit limit = Limit::kNone;     // The cause of the need, as the pass began.
   DiskUsage before;
   DiskUsage after;
   Room room;                                 // As it ended, where writers were refused.
   FileCount set_aside;                       // Evicted of what was set aside.
   std::map<std::string, FileCount> evicted;  // Of what waited, by the collector's directory.
   absl::Status error;                        // The last file that could not be evicted.
-  // There is need yet, and evicting has come to make no room, or there was nothing to evict.
+  // There is still need, but evicting made no room, or there was nothing to evict.
   bool fruitless = false;
-  // Writers were refused, and yet the capture directory takes a new file.
+  // Writers were refused, but the capture directory takes a new file.
   bool refused_elsewhere = false;
 };
 
@@ -86,20 +86,20 @@ struct RetentionResult {
 // the oldest file to the newest that was there when it began, a batch at a time, each found by a
 // walk of its own, so that memory does not grow with the backlog.
 //
-// It evicts in steps, and reads after each what there is: two steps in a row that made no room end
-// it, since then the files are lost for nothing (another process takes what becomes free, or a
-// snapshot holds what is removed).
+// It evicts in steps, and measures the room after each: two steps in a row that made no room end
+// the pass, because further files would be lost for nothing (another process takes what becomes
+// free, or a snapshot holds what is removed).
 //
 // A file is a candidate if its name is one that capture gives, suffix and time; below failed/, any
-// is. One that somebody has claimed or locked is passed over; one that waits for a retry is not.
-// Used once, by one thread.
+// file is. A file that is claimed or locked is passed over; one that waits for a retry is not. Used
+// once, by one thread.
 class RetentionPass {
  public:
   static constexpr size_t kBatch = 16384;
   static constexpr int kStepFiles = 16;
   static constexpr int kFruitlessSteps = 2;
-  // Where no number shows that the limit which refuses writes comes nearer, only that something
-  // becomes free, so many steps are tried.
+  // How many steps are tried while something becomes free, but no number shows progress against the
+  // limit that refuses writes.
   static constexpr int kBlindSteps = 64;
 
   // Both configs must outlive it.
@@ -126,11 +126,11 @@ class RetentionPass {
     kFailed,
   };
   absl::Status ReadUsage();
-  // Whether the writers are still refused; then `refused_` is why.
+  // Measures whether writers are still refused; if so, `refused_` is the errno.
   void LookAtRefusals();
   void Measure();
   bool Gained() const;
-  // What a step of evictions has gained; false: the pass is to end.
+  // Ends a step and measures what it has gained; false: the pass must end.
   bool EndStep();
   bool EvictBatch(std::vector<Candidate>& batch);
   // Calls `visit` with each candidate and `add` with what each file takes, if there is an `add`.
@@ -153,14 +153,14 @@ class RetentionPass {
   };
   std::vector<Root> roots_;  // All that are walked; the capture directory first.
   RefusedWrites reported_;
-  int refused_ = 0;  // Why writers are refused at this moment, as far as is known.
+  int refused_ = 0;  // Errno of writes refused at this moment, as far as known.
   DiskUsage usage_;
   DiskUsage step_usage_;  // As the step began.
   Room room_;
   Room step_room_;
-  uint64_t index_ = 0;   // Of the next file that waits.
-  int in_step_ = 0;      // Evicted in this step, or not to be removed.
-  bool gained_ = false;  // By any step.
+  uint64_t index_ = 0;   // Index of the next waiting file.
+  int in_step_ = 0;      // Files of this step, evicted or not removable.
+  bool gained_ = false;  // Whether any step made room.
   int fruitless_steps_ = 0;
   int blind_steps_ = 0;
   RetentionResult result_;

@@ -31,9 +31,9 @@ class Sync {
   Sync(const Sync&) = delete;
   Sync& operator=(const Sync&) = delete;
 
-  // Brings sync to `config`; one equal to the last changes nothing. Uploads under way are ended,
-  // and their files stay. Waits for them until `deadline`; if a thread has not ended by then,
-  // "sync" is added to `still_running`. An error: nothing is uploaded; the same config tries again.
+  // Puts `config` in force; one equal to the last changes nothing. Ends uploads under way, whose
+  // files stay, and waits for them until `deadline`; if a thread has not ended by then, "sync" is
+  // added to `still_running`. An error: nothing is uploaded; the same config tries again.
   absl::Status Reconfigure(const config::SyncConfig& config, MonotonicTime deadline,
                            std::vector<std::string>* still_running = nullptr) DM_EXCLUDES(mutex_);
 
@@ -59,7 +59,7 @@ class Sync {
   const std::shared_ptr<SyncContext>& context() const { return context_; }
 
   SyncStats Stats() const;
-  SalvageStats Salvage() const;  // Of damaged files that were uploaded.
+  SalvageStats Salvage() const;  // Counts of damaged files that were uploaded.
   ConnectionStatus Connection() const;
 
  private:

@@ -219,9 +219,9 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
 
 void UploadWorker::OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
                                 const absl::Status& removed) {
-  // Gone already: as good. Changed: what is there now has not been uploaded.
+  // Already gone: nothing is left to do. Changed: the file's content has not been uploaded.
   if (absl::IsNotFound(removed)) return;
-  // A capture file is known to be stored up to its end, any other is sent again.
+  // A capture file is known to be stored up to its end; any other file is sent again.
   const bool changed = absl::IsAborted(removed);
   const ResumePoint resume{changed ? 0 : result.resume_offset, FileVersion::Of(file.info())};
   if (absl::IsUnavailable(removed)) {
@@ -281,7 +281,7 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
     further = *std::move(written);
   }
   absl::Status removed = file.Remove();
-  // A removal that is said to have failed may have happened.
+  // A removal may have happened although it returned an error.
   if (!removed.ok() && !absl::IsNotFound(file.CheckUnchanged())) {
     if (further.has_value()) further->Drop(file.ops());
     OnNotRemoved(job, file, result, removed);

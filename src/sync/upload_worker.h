@@ -62,8 +62,8 @@ class UploadWorker {
   UploadError Upload(const Job& job, std::stop_token stop);
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result,
                 const UploadProgress& progress, const std::stop_token& stop);
-  // A damaged file whose whole beginning is stored, if it has any: keeps what is behind the damage
-  // and removes it. False: there is nothing but a file to set aside.
+  // Handles a damaged file whose whole beginning, if any, is stored: keeps what is behind the
+  // damage and removes the file. False: it holds no whole record, and the caller sets it aside.
   bool OnDamaged(const Job& job, LocalFile& file, const UploadResult& result,
                  const std::stop_token& stop);
   void OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,

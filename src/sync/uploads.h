@@ -37,8 +37,8 @@ struct UploadResult {
   std::string step;  // What failed.
   DataKind kind = DataKind::kUnreadable;
   uint64_t resume_offset = 0;  // Of a capture file: what lies before it need not be sent again.
-  // Of a capture file that is damaged: where its whole records end, and why. With an error that is
-  // the file's, there is none before.
+  // The offset in a damaged capture file where its whole records end, and why. If the error is the
+  // file's own, no whole record comes before it.
   std::optional<uint64_t> torn_at;
   absl::Status torn;
   bool empty = false;          // It holds no record.

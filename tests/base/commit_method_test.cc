@@ -11,7 +11,7 @@
 namespace datamanager {
 namespace {
 
-// As a kernel of today shows them for a file system with all defaults.
+// The options that a current kernel shows for a file system with all defaults.
 constexpr const char* kDefaults =
     "rw\nbsddf\nnogrpid\nblock_validity\ndioread_nolock\nnodiscard\ndelalloc\nnowarn_on_error\n"
     "journal_checksum\nbarrier\nauto_da_alloc\nuser_xattr\nacl\nnoquota\nresuid=0\nresgid=0\n"

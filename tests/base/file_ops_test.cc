@@ -48,7 +48,7 @@ TEST_F(FileOpsTest, OpensForThisProcessOnly) {
   EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-// While it lives, the process has no standard stream of that number.
+// Closes the standard stream of that number while it lives.
 class ClosedStream {
  public:
   explicit ClosedStream(int fd) : fd_(fd), kept_(::fcntl(fd, F_DUPFD_CLOEXEC, 10)) {

@@ -17,7 +17,7 @@
 namespace datamanager {
 namespace {
 
-// A child that lives, without exec, until it is let go; it reports what it has under `fd`.
+// A forked child that lives, without exec, until it is released; it reports the state of `fd`.
 class Child {
  public:
   explicit Child(int fd) {

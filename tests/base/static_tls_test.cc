@@ -1,5 +1,5 @@
-// Threads in a program whose thread-local storage is larger than the library's small stacks: it is
-// part of every stack.
+// Threads in a program whose thread-local storage is larger than the library's small stacks: it
+// takes part of every stack.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -16,7 +16,7 @@ namespace {
 
 thread_local std::array<char, 1 << 20> large_storage;
 
-// Uses so much stack, and all of the storage.
+// Uses that much stack, and all of the storage.
 void Use(size_t depth) {
   volatile char frame[16 << 10];
   for (size_t i = 0; i < sizeof(frame); i += 1024) frame[i] = static_cast<char>(depth);

@@ -69,11 +69,11 @@ TEST(ThreadTest, BlocksEverySignalAndLeavesItsStarterAlone) {
   EXPECT_EQ(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
 }
 
-// What an embedder has that survives faults of its own.
+// The means of an embedder to survive its own faults.
 thread_local sigjmp_buf resume_point;
 void Resume(int number) { siglongjmp(resume_point, number); }
 
-// Whether `fault` brings `signal` upon the thread, whose handler saves it.
+// Whether `fault` raises `signal` on the thread; its handler saves the thread.
 template <typename Fault>
 bool IsSavedFrom(int signal, const Fault& fault) {
   bool saved = false;
@@ -96,7 +96,7 @@ TEST(ThreadTest, AHandlerSavesItFromTheSignalsItBringsOnItself) {
     ASSERT_EQ(sigaction(signal, &action, &before), 0);
     EXPECT_TRUE(IsSavedFrom(signal, [signal] { raise(signal); })) << signal;
     if (signal == SIGBUS) {
-      // A mapped file that another process has cut off.
+      // A mapped file that was truncated, as another process may do it.
       const int fd = open((temp.path() + "/mapped").c_str(), O_RDWR | O_CREAT, 0644);
       ASSERT_EQ(ftruncate(fd, 4096), 0);
       void* const page = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
@@ -116,9 +116,9 @@ TEST(ThreadTest, AHandlerSavesItFromTheSignalsItBringsOnItself) {
 TEST(ThreadTest, StartsWhereASandboxForbidsToSetThePolicy) {
   EXPECT_TRUE(testing::RunInChild([] {
     const sched_param priority{};
-    // Another one than a thread of ours shall have.
+    // Differs from the policy that a thread of ours must get.
     if (pthread_setschedparam(pthread_self(), SCHED_BATCH, &priority) != 0) return false;
-    if (!testing::ForbidSyscall(SYS_sched_setscheduler)) return true;  // Not here.
+    if (!testing::ForbidSyscall(SYS_sched_setscheduler)) return true;  // The system has no filters.
     bool ran = false;
     absl::StatusOr<Thread> thread =
         Thread::Start("dm-test", kOwnStackBytes, [&ran] { ran = true; });
@@ -130,7 +130,7 @@ TEST(ThreadTest, StartsWhereASandboxForbidsToSetThePolicy) {
 
 TEST(ThreadTest, SaysThatTheSystemGivesNoMore) {
   EXPECT_TRUE(testing::RunInChild([] {
-    // The limit binds no superuser.
+    // The limit does not bind a superuser.
     if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return false;
     rlimit limit{};
     getrlimit(RLIMIT_NPROC, &limit);

@@ -82,13 +82,13 @@ TEST(ValueTest, CanBeAssignedFromInsideItself) {
   EXPECT_EQ(value, Value(ListOf({1, "two", nullptr})));
 }
 
-// What is given may be a part of what takes it, or the other way round: see also under ASan.
+// A value given may be a part of the one that takes it, or contain it: run this under ASan, too.
 
 // Long enough for memory of its own, and short enough to lie inside the string.
 const std::string kLong(100, 'l');
 const std::string kShort = "short";
 
-// Filled to the last place that it has storage for, and with places left over.
+// Filled to the last place that it has storage for, or with places left over.
 ValueMap FilledMap(bool full) {
   ValueMap map;
   for (int i = 0; i < 8; ++i) map.Set(std::to_string(i), i);
@@ -186,7 +186,7 @@ TEST(ValueListTest, TakesAPartOfItself) {
   }
 }
 
-// All ways in which a value can take what is somewhere below it.
+// All ways in which a value can take a value that lies anywhere in it.
 TEST(ValueTest, TakesAPartOfItself) {
   using Take = void (*)(Value & value, Value & part);
   const std::vector<Take> ways = {
@@ -250,7 +250,7 @@ TEST(ValueTest, TakesItselfUnchanged) {
   EXPECT_EQ(list, Value(ListOf({1, kLong})));
 }
 
-// The other way round: the whole becomes a part of itself.
+// The opposite case: the whole becomes a part of itself.
 TEST(ValueTest, IsTakenByAPartOfItself) {
   using Take = void (*)(Value & part, Value & value);
   const std::vector<Take> ways = {
@@ -275,7 +275,7 @@ TEST(ValueTest, IsTakenByAPartOfItself) {
       Value taken = *value.AsMap().Find("part");
       if (way == 3) taken = *taken.AsMap().Find("in");
       if (way == 4) taken = taken.AsList()[0];
-      // As it was before the call; of the last three, that is with an empty part.
+      // The state before the call; the last three ways have an empty part by then.
       const Value then = way < 3 ? first : way == 4 ? Value(ValueList()) : Value(ValueMap());
       EXPECT_EQ(taken, Value(MapOf({{"text", kLong}, {"part", then}}))) << way;
     }

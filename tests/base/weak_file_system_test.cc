@@ -1,4 +1,4 @@
-// What the seam to the disk does where the file system lacks something.
+// The seam to the disk on file systems that lack features.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ class WeakFileSystemTest : public ::testing::Test {
   const TempDir temp_;
 };
 
-// By the kernel's answer, and by a sandbox's.
+// The flag is refused as the kernel does it, and as a sandbox does.
 class RenameWithoutFlagTest : public WeakFileSystemTest, public ::testing::WithParamInterface<int> {
  protected:
   WeakFileOps ops_{{.exclusive_rename = GetParam()}};
@@ -116,7 +116,7 @@ TEST_F(WeakFileSystemTest, WithoutLeasesAnEmptyFileIsLeftOverByItsAge) {
   WriteFile(Path("to"), "");
   EXPECT_EQ(Rename(ops, "from", "to"), -1);
   EXPECT_EQ(errno, EEXIST);
-  // Its times of modification can be set, that of its change cannot.
+  // The modification times can be set, the change time cannot.
   Age("to");
   EXPECT_EQ(Rename(ops, "from", "to"), -1);
   EXPECT_EQ(errno, EEXIST);
@@ -221,7 +221,7 @@ TEST_F(WeakFileSystemTest, AFlushThatFailsOtherwiseFails) {
   EXPECT_EQ(ops.whole_flushes(), 0);
 }
 
-// Every directory has the inode number of the one before it by that name, as ext4 hands them out.
+// Every directory has the inode number of the last one by that name, as ext4 assigns them.
 class ReusedInodes : public FileOps {
  public:
   int Fstat(int fd, struct stat* result) override {
@@ -256,7 +256,7 @@ TEST_F(WeakFileSystemTest, ADirectoryMadeAgainUnderTheSameInodeIsAnotherOne) {
   EXPECT_EQ(ops.flushes[parent + "/directory"], 2);
   EXPECT_EQ(ops.flushes[parent], 1) << "known to be durable";
   EXPECT_EQ(ops.flushes[temp_.path()], 1);
-  // Not removed first, so that its real inode number is another one.
+  // Not removed first, so that the next real inode number differs.
   std::filesystem::rename(parent, Path("moved"));
   std::filesystem::create_directories(parent + "/directory");
   ASSERT_TRUE(names.Flush(parent + "/directory").ok());
@@ -277,7 +277,7 @@ TEST_F(WeakFileSystemTest, WhereThatCannotBeToldTheNameIsFlushedEachTime) {
 
 TEST_F(WeakFileSystemTest, TheSystemTellsDirectoriesApartThatHadOneInodeNumber) {
   FileOps& ops = FileOps::System();
-  // Where the number is not reused there is nothing to tell apart.
+  // If the number is not reused, nothing has to be told apart.
   for (int i = 0; i < 100; ++i) {
     ASSERT_EQ(::mkdir(Path("directory").c_str(), 0700), 0);
     struct stat first {};

@@ -21,7 +21,7 @@
 namespace {
 
 thread_local uint64_t allocations = 0;
-// Of all threads: bytes that are allocated, and the most that ever were.
+// Bytes allocated by all threads, now and at most.
 std::atomic<int64_t> live_bytes{0};
 std::atomic<int64_t> most_live_bytes{0};
 
@@ -139,7 +139,8 @@ TEST(AllocationTest, MessagesWithoutMessagesInThemCostNone) {
 // A source whose first answer is a burst.
 class BurstTest : public ::testing::Test {
  protected:
-  // Captures from it for more than `ticks` ticks, and takes what is allocated before and after.
+  // Captures from it for more than `ticks` ticks, and measures the allocated bytes before and
+  // after.
   void Capture(const std::string& api, const std::string& method, int ticks) {
     capture_ = *capture::Capture::Create({.logger = *Logger::Create(log_.sink())});
     config::ConfiguredCollector collector;
@@ -172,7 +173,7 @@ TEST_F(BurstTest, AReadingOf300MegabytesLeavesNothing) {
     return absl::OkStatus();
   });
   Capture("rdk:component:sensor", "Readings", 2);
-  // The source's own, and the reading: no byte of it was encoded.
+  // The source's own bytes and the reading, none of which was encoded.
   EXPECT_LT(most_live_bytes - before_, 2 * kSize + (4 << 20));
   EXPECT_LT(after_ - before_, 4 << 20);
 }

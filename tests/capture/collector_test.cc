@@ -792,10 +792,10 @@ TEST_F(CollectorTest, IsStoppedByItsDestructor) {
   EXPECT_EQ(Numbers(Files()), Range(0, calls));
 }
 
-// What a source hears of its answers.
+// Results of answers that a source receives.
 
 TEST_F(CollectorTest, TellsASourceOfEachAnswerWhetherItIsWritten) {
-  // By number: how often it was told, and what last.
+  // The results received, by the number of the answer.
   const auto told = std::make_shared<std::map<int, std::vector<absl::Status>>>();
   const auto next = std::make_shared<int>(0);
   sensor_.Do([told, next](const CaptureRequest& request, Readings& /*out*/) {

@@ -16,7 +16,7 @@
 namespace datamanager::testing {
 namespace {
 
-// The largest size of a file that this process may write, for as long as it lives.
+// Limits the size of files that this process may write, as long as it lives.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {

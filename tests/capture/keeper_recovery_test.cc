@@ -37,13 +37,13 @@ const std::string kFile = std::string(1, '\0') + std::string(kRecord);
 
 constexpr std::string_view kInProgress = ".prog";
 constexpr int kLeftBehind = 400;
-// How many of them are opened before a file is written, and how many may be until it has been
-// flushed three times: fewer than are flushed together.
+// How many of them are opened before a file is written, and the limit until it has been flushed
+// three times: fewer than are flushed together.
 constexpr int kOpenedBefore = 10;
 constexpr int kOpenedAtMost = 40;
 
-// A disk on which one directory's listing has no end, and on which the files that a process left
-// behind are opened one by one, each when it is let through. Flushes are only noted.
+// A disk on which one directory's listing has no end, and on which files of a dead process are
+// opened one at a time, each when Step lets it through. Flushes are only noted.
 class SlowDisk final : public FileOps {
  public:
   void MakeEndless(const std::string& directory) {
@@ -51,7 +51,7 @@ class SlowDisk final : public FileOps {
     ASSERT_EQ(::stat(directory.c_str(), &info), 0);
     endless_ = FileId::Of(info);
   }
-  // Of the files in progress below this directory, each waits to be opened.
+  // Each file in progress below this directory waits to be opened.
   void SetSlow(std::string directory) { slow_ = std::move(directory); }
   void SetWatched(const std::string& path) { watched_ = path; }
   // Lets the next one through if one waits.
@@ -127,7 +127,7 @@ class KeeperRecoveryTest : public ::testing::Test {
     return temp_.path() + "/rdk_component_sensor/" + name + "/Readings";
   }
 
-  // Recovers, and when that has begun writes a file; expects that it is flushed again and again.
+  // Writes a file once recovery has begun; expects that it is flushed again and again.
   void ExpectFlushesWhileRecovering() {
     std::filesystem::create_directories(Directory("live"));
     const std::unique_ptr<Writer> file =
@@ -192,7 +192,7 @@ TEST_F(KeeperRecoveryTest, FlushesBeforeAllThatWasLeftBehindIsRecovered) {
         Directory("other") + "/" +
         capture_file::InProgressName(WallTime(std::chrono::seconds(1767341045 + i)));
     WriteFile(path, kFile);
-    // Long enough ago.
+    // Old enough for recovery.
     std::filesystem::last_write_time(
         path, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1));
   }

@@ -1,4 +1,4 @@
-// What a collector's turn takes, writes and says at and beyond each limit.
+// The results, records and errors of a collector's turn at and beyond each limit.
 #include <google/protobuf/struct.pb.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -50,7 +50,7 @@ constexpr char kSensor[] = "rdk:component:sensor";
 constexpr char kCamera[] = "rdk:component:camera";
 constexpr char kAudioIn[] = "rdk:component:audio_in";
 
-// A list in a list, `depth` times, around nothing.
+// A list in a list, `depth` times, around a null.
 Value Nest(int depth) {
   Value value;
   Value* inner = &value;
@@ -83,7 +83,7 @@ class LimitsTest : public ::testing::Test {
     return testing::FilesBelow(temp_.path(), suffix);
   }
 
-  // What one answer of readings comes to: the error, or "" and a record.
+  // The result of one answer of readings: the error, or "" and a record.
   std::string AnswerOf(const std::function<void(Readings&)>& fill) {
     sources_ = Sources();
     const auto calls = std::make_shared<std::atomic<int>>(0);
@@ -143,7 +143,7 @@ TEST_F(LimitsTest, ReadingsOfEverySize) {
   EXPECT_EQ(AnswerOf([](Readings&) {}), "");
   EXPECT_EQ(AnswerOf(text(0)), "");
   EXPECT_EQ(AnswerOf(text(1 << 20)), "");
-  // The last that fits, with its metadata, into a request; the first that does not.
+  // The last size that fits into a request with its metadata, and the first that does not.
   const size_t room = kMaxTabularRecordBytes - 1300;
   EXPECT_EQ(AnswerOf(text(room)), "");
   for (const size_t size :
@@ -153,7 +153,7 @@ TEST_F(LimitsTest, ReadingsOfEverySize) {
     EXPECT_TRUE(Has(error, "is larger than the 33554432 a server accepts")) << error;
     EXPECT_TRUE(Files().empty());
   }
-  // Of many small ones.
+  // A reading of many small values.
   const std::string error = AnswerOf([](Readings& out) {
     ValueList& list = out.Add("list").SetList();
     for (int i = 0; i < 4000000; ++i) list.Append(i);
@@ -239,7 +239,7 @@ TEST_F(LimitsTest, MimeTypesAndLabelsOfEverySize) {
 }
 
 TEST(RecordLimitsTest, APayloadThatNoWriteTakesIsRefused) {
-  // Address space only: nothing of it is looked at.
+  // Only address space: its bytes are never read.
   constexpr size_t kSize = kMaxWrittenBinaryBytes + 1;
   void* const memory =
       ::mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -251,7 +251,7 @@ TEST(RecordLimitsTest, APayloadThatNoWriteTakesIsRefused) {
   record.data.remove_suffix(1);
   EXPECT_TRUE(CheckRecord(record).ok());
   ::munmap(memory, kSize);
-  // With the largest metadata and heads it is one write, and a message that Protobuf knows.
+  // With the largest metadata and heads it is still one write, and a message that Protobuf accepts.
   EXPECT_LE(kMaxWrittenBinaryBytes + kMaxMetadataBytes + 4096, uint64_t{0x7ffff000});
 }
 
@@ -322,13 +322,13 @@ TEST(RecordLimitsTest, TheSizeOfReadingsIsKnownBeforeTheyAreEncoded) {
   }
 }
 
-// The config.
+// Limits of the config.
 
 TEST_F(LimitsTest, MetadataThatNoReaderTakesRefusesTheCollector) {
   sources_.AddReadings(kSensor, "it",
                        [](const CaptureRequest&, Readings&) { return absl::OkStatus(); });
   struct Case {
-    std::string fault;  // Empty: it runs.
+    std::string fault;  // Empty: the config is accepted.
     std::vector<std::string> tags;
     ValueMap params;
   };
@@ -392,12 +392,12 @@ TEST_F(LimitsTest, CountersOfFormerCollectorsAreKeptUpToALimit) {
   EXPECT_EQ(Stats().captured, 0U);
 }
 
-// Audio.
+// Audio that was not written.
 
 // A disk of which one write fails.
 class OneBadWrite final : public FileOps {
  public:
-  // The `n`th from now on; none, if it is 0.
+  // Fails the `n`th write from now on; none, if it is 0.
   void Fail(int n) { left_ = n; }
   ssize_t Write(int fd, const void* data, size_t size) override {
     if (left_ > 0 && --left_ == 0) {
@@ -441,15 +441,15 @@ TEST_F(LimitsTest, AudioThatWasNotWrittenIsAskedForAgain) {
   Close();
   ASSERT_GE(asked_for.size(), 6U);
   asked_for.resize(6);
-  // Nothing was written; the first of three records was; all were; what no file can hold, which is
-  // given up; all.
+  // Written by call: nothing; the first of three records; all; a record that no file can hold,
+  // which is given up; all.
   EXPECT_EQ(asked_for, (std::vector<int64_t>{0, 0, 10, 40, 70, 100}));
   capture_ = nullptr;
-  // Each stretch lies on the disk once: those of the second call's first record, and so on.
+  // Each stretch lies on the disk once, beginning with the first record of the second call.
   EXPECT_GE(Files().size(), 1U + 3U + 3U);
 }
 
-// Memory.
+// Memory that a collector keeps.
 
 using std::chrono::seconds;
 
@@ -461,11 +461,11 @@ TEST(KeptMemoryTest, IsGivenBackAfterABurst) {
   while (!kept.Note(1000, now)) ++ticks;
   EXPECT_EQ(ticks, KeptMemory::kTicks - 1);
   EXPECT_FALSE(kept.Note(1000, now)) << "once";
-  // Slow collectors count the time.
+  // The time counts for slow collectors.
   EXPECT_FALSE(kept.Note(1 << 20, now));
   EXPECT_FALSE(kept.Note(1000, now + seconds(9)));
   EXPECT_TRUE(kept.Note(1000, now + seconds(10)));
-  // The largest go at once.
+  // The largest buffers are freed at once.
   EXPECT_TRUE(kept.Note(KeptMemory::kAtOnceBytes + 1, now));
   EXPECT_FALSE(kept.Note(1000, now + seconds(100)));
 }

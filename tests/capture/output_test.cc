@@ -251,7 +251,7 @@ TEST_F(OutputTest, ARecordThatNoFileHoldsIsRefusedWithItsSize) {
   const absl::Status status = Append(std::string(30, 'x'));
   EXPECT_EQ(ErrnoOf(status), EFBIG) << status;
   EXPECT_NE(status.message().find("a record of 30 bytes"), std::string::npos) << status;
-  // The others may fit.
+  // The other records may fit.
   ASSERT_TRUE(Append(record_).ok());
   Finish();
   EXPECT_EQ(Published(), (std::vector<std::string>{std::string(1, '\0') + record_,

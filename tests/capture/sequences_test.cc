@@ -201,7 +201,7 @@ WantedSequence Numbered(int number) {
   return {.resources = {{"arm", "EndPosition"}}, .tags = {absl::StrCat("pick ", number)}};
 }
 
-// As a reading with a counter among its tags has it, ten times a second.
+// A reading with a counter among its tags, ten times a second.
 TEST_F(SequencesTest, ACounterAmongTheTagsBeginsOneASecondAndIsCounted) {
   constexpr int kReadings = 600;
   for (int i = 0; i < kReadings; ++i) {
@@ -235,7 +235,7 @@ TEST_F(SequencesTest, ThousandsAtOnceAreBoundedInDescriptorsAndInFlushes) {
     size_t flushed = 0;
     const std::vector<std::string> calls = ops_.journal();
     for (size_t i = journal; i < calls.size(); ++i) flushed += calls[i].starts_with("flush ");
-    // The data of each, and the directory once; the first time also those above it.
+    // The data of each, and the directory once; the first time also the directories above it.
     EXPECT_LE(flushed, Sequences::kWritesAtOnce + (round == 0 ? 30 : 1)) << round;
     flushes += flushed;
   }
@@ -244,7 +244,7 @@ TEST_F(SequencesTest, ThousandsAtOnceAreBoundedInDescriptorsAndInFlushes) {
   EXPECT_LE(descriptors() - before, static_cast<std::ptrdiff_t>(Sequences::kOpenLimit));
   EXPECT_LE(flushes, 2 * Sequences::kOpenLimit);
   EXPECT_EQ(sequences_->refused(), 4000 - Sequences::kOpenLimit);
-  // One that is wanted still begins when there is room.
+  // A sequence that is still wanted begins when there is room.
   for (int i = 0; i < 100; ++i) wanted.erase(Numbered(i));
   Pass(seconds(5));
   sequences_->Want(wanted);
@@ -262,7 +262,7 @@ TEST_F(SequencesTest, AFailingDiskIsAskedOnceASecondAndKeepsALimitedNumber) {
   EXPECT_LE(ops_.Count(Call::kWrite), kSeconds + 1);
   EXPECT_EQ(sequences_->failed_writes(), static_cast<uint64_t>(ops_.Count(Call::kWrite)));
   EXPECT_GE(sequences_->lost(), kSeconds - Sequences::kUnwrittenLimit - 2);
-  // What is kept is the newest, and is written once the disk is well.
+  // The newest are kept, and are written once the disk works again.
   ops_.Heal();
   for (int i = 0; i < 20; ++i) {
     Pass(seconds(1));
@@ -365,7 +365,7 @@ TEST_F(SequencesTest, RecoveryAsksBeforeEachEntryWhetherToGoOn) {
   };
   for (int limit : {1, 2, 30}) {
     EXPECT_TRUE(absl::IsCancelled(recover(limit)));
-    EXPECT_EQ(asked, limit);  // Not once more.
+    EXPECT_EQ(asked, limit);  // Recovery does not ask once more.
     EXPECT_EQ(Open().size(), 1U);
     EXPECT_EQ(Ended().size(), 0U);
   }

@@ -1,4 +1,4 @@
-// Capture on file systems that lack what others have, by the seam.
+// Capture on file systems that lack features, simulated at the seam.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -212,7 +212,7 @@ TEST_F(ProbeTest, NamesThatTheFileSystemRefusesAreTold) {
   EXPECT_TRUE(ProbeName(ops, temp_.path(), std::string(254, 'x') + "~").ok());
   EXPECT_FALSE(ProbeName(ops, temp_.path(), longest + "x").ok());
   EXPECT_TRUE(FilesBelow(temp_.path()).empty());
-  // A disk on which no file can be made says nothing of names.
+  // A disk on which no file can be made shows nothing about names.
   FaultyFileOps broken;
   broken.Fail(FaultyFileOps::Call::kOpen, ENOENT);
   EXPECT_TRUE(ProbeName(broken, temp_.path(), "what?").ok());
@@ -267,7 +267,7 @@ TEST_F(CheckTest, WhatCannotWorkIsRefusedWithTheReason) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(status.message().find("files cannot be removed"), std::string::npos) << status;
   EXPECT_NE(status.message().find(config_.directory), std::string::npos) << status;
-  // It may have been remedied.
+  // The fault may be gone by then.
   EXPECT_TRUE(capture_->Check(config_).ok());
   Close();
 }

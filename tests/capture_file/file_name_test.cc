@@ -95,7 +95,7 @@ TEST(FileNameTest, WhatIsBuiltIsParsed) {
   }
 }
 
-// A zone of one kind of time, as the database has it, with a leap second at the end of 2016 if
+// A zone with one kind of time, as the database has it, with a leap second at the end of 2016 if
 // wanted (RFC 8536, version 1).
 class ZoneFile {
  public:
@@ -124,7 +124,7 @@ class ZoneFile {
 };
 
 TEST(FileNameTest, AnOffsetWithSecondsIsWrittenInWholeMinutesAndReadsBack) {
-  // As Amsterdam had until 1937, as New York and Manila had, and less than a minute.
+  // Offsets of Amsterdam until 1937, of New York and Manila, and some of less than a minute.
   for (const int32_t offset : {1172, -17762, -57360 - 8, 30, -30, 59, -61, 359 * 60 + 59}) {
     const ZoneFile zone(offset, false);
     const TimeZone scope(zone.name());
@@ -159,12 +159,12 @@ TEST(FileNameTest, ALeapSecondInANameIsTheNextMinutesFirst) {
   EXPECT_FALSE(ParseStamp("2016-12-31T23_59_61.500000Z.prog").has_value());
 }
 
-// Those with leap seconds included, where the system has them.
+// Includes the zones with leap seconds, where the system has them.
 TEST(FileNameTest, StampsReadBackInEveryZoneOfTheDatabaseAtEachKindOfItsTime) {
   const std::string database = "/usr/share/zoneinfo";
   std::vector<WallTime> times = {kWinter, kSummer, WallTime(seconds(ZoneFile::kLeapSecond)),
                                  WallTime(seconds(ZoneFile::kLeapSecond + 27))};
-  // From the first year in which nanoseconds count on, a little more than ten years apart.
+  // From the first year that nanoseconds can count, in steps of a little more than ten years.
   for (auto time = WallTime::min() + hours(24 * 366); time < WallTime::max() - hours(24 * 366 * 11);
        time += hours(24 * 366 * 10 + 1009) + nanoseconds(123456789)) {
     times.push_back(std::chrono::floor<microseconds>(time));

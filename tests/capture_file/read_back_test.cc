@@ -1,4 +1,4 @@
-// A file whose flush failed, read back into a new one.
+// Reading a file whose flush failed back into a new one.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -55,7 +55,7 @@ class BadBlock final : public FileOps {
         errno = EIO;
         return -1;
       }
-      size = static_cast<size_t>(begin_ - offset);  // As the kernel does: what comes before it.
+      size = static_cast<size_t>(begin_ - offset);  // As the kernel does: up to the bad block.
     }
     return FileOps::Pread(fd, data, size, offset);
   }
@@ -77,7 +77,7 @@ void Overwrite(const std::string& path, size_t offset, const std::string& bytes)
             static_cast<ssize_t>(bytes.size()));
 }
 
-// Of the kind of their payload, as the method is that capture asks.
+// Metadata of the method whose payload the records have.
 std::string MetadataFor(const std::vector<std::string>& records) {
   testing::wire::DataCaptureMetadata metadata;
   testing::wire::SensorData record;
@@ -105,7 +105,7 @@ class ReadBackTest : public ::testing::Test {
     return directory_ + "/" + InProgressName(kNow + microseconds(micros));
   }
   std::string Kept(int attempt = 0) const { return ReadBackPath(InProgress(), attempt); }
-  // Reads `writer` back, which must fail as a loss; returns the text.
+  // Reads `writer` back, which must fail with a loss; returns the text.
   std::string Loss(Writer& writer, int attempt = 0) {
     const std::string before = ReadFile(InProgress());
     const absl::Status status = writer.CopyAfterFailedFlush().status();
@@ -133,7 +133,7 @@ TEST_F(ReadBackTest, WholeRecordsComeIntoAFileOfTheirOwn) {
   EXPECT_EQ(ReadFile(InProgress()), TabularFile(2));
   EXPECT_EQ(ReadFile(InProgress(1)), TabularFile(2));
   EXPECT_EQ(FilesBelow(directory_), (std::vector{InProgress(), InProgress(1)}));
-  // Neither flushed nor published: that is the caller's. Locked, and of its owner only.
+  // Neither flushed nor published, which the caller must do. Locked, readable by its owner only.
   EXPECT_EQ(ops_.Count(Call::kFdatasync), 0);
   const UniqueFd other(::open(InProgress(1).c_str(), O_RDWR | O_CLOEXEC));
   EXPECT_NE(FileOps::System().TryLock(other.get()), 0);
@@ -154,7 +154,7 @@ TEST_F(ReadBackTest, OfEverySizeAndKind) {
   for (size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<char>(i * i >> 3);
   for (const std::vector<std::string>& records :
        {std::vector{BinaryRecord("")}, std::vector{BinaryRecord(noise)},
-        // As a record ends whose last value is 0.
+        // A text record, then one that ends with the zeros of the value 0.
         std::vector{LongRecord('t', 100000), TabularRecord(0)},
         std::vector{LongRecord('t', (64 << 10) - 300), TabularRecord(0)},
         std::vector<std::string>(1000, TabularRecord(0))}) {
@@ -169,7 +169,7 @@ TEST_F(ReadBackTest, OfEverySizeAndKind) {
 }
 
 TEST_F(ReadBackTest, AFileMayEndWithTheZerosOfANumber) {
-  // Its last 8 bytes, the number 0, are all that lies in the last block.
+  // Its last 8 bytes, the number 0, are the only bytes in the last block.
   const size_t others = TabularFile(1).size() + Frame(LongRecord('t', 4000)).size() - 4000;
   const auto writer = Create({LongRecord('t', kBlock + 8 - others), TabularRecord(0)});
   ASSERT_EQ(writer->size(), kBlock + 8);
@@ -211,13 +211,13 @@ TEST_F(ReadBackTest, AnErrorThatPassesCostsNothing) {
 }
 
 TEST_F(ReadBackTest, ABlockThatCannotBeReadIsALoss) {
-  // The first, one within a chunk, the first of a chunk, the last, which is no whole one.
+  // The first block, one within a chunk, the first of a chunk, and the last, which is not full.
   for (const size_t block : {0, 3, 16, 48}) {
     BadBlock ops(block);
     const auto writer = Create(ops, {LongRecord('t', 200000)});
     EXPECT_NE(Loss(*writer).find("at byte " + std::to_string(block * kBlock) + ": read"),
               std::string::npos);
-    // All the rest is kept, in its place.
+    // The rest of the file is kept, in its place.
     std::string expected = ReadFile(InProgress());
     const size_t begin = block * kBlock;
     std::fill_n(expected.begin() + static_cast<ptrdiff_t>(begin),
@@ -237,7 +237,7 @@ TEST_F(ReadBackTest, AFileThatHasBecomeShorterIsALoss) {
 }
 
 TEST_F(ReadBackTest, ABlockOfZerosIsALoss) {
-  // They parse: zeros in a text, and in a picture.
+  // Zeros parse in a text, and in a picture.
   for (const std::string& record :
        {LongRecord('t', 20000), BinaryRecord(std::string(20000, 'p'))}) {
     const auto writer = Create({record});
@@ -246,7 +246,7 @@ TEST_F(ReadBackTest, ABlockOfZerosIsALoss) {
     std::filesystem::remove(Kept());
     writer->Discard();
   }
-  // What is left of the last block.
+  // The part of the last block that the file has.
   const auto writer = Create({BinaryRecord(std::string(5000, 'p'))});
   Overwrite(InProgress(), kBlock, std::string(writer->size() - kBlock, '\0'));
   EXPECT_NE(Loss(*writer).find("at byte 4096: a block of zeros"), std::string::npos);
@@ -257,9 +257,9 @@ TEST_F(ReadBackTest, WhatIsNoWholeRecordIsALoss) {
   const std::string whole = ReadFile(InProgress());
   const size_t second = TabularFile(1).size();
   for (const auto& [offset, bytes] : std::vector<std::pair<size_t, std::string>>{
-           {0, std::string(30, '\0')},           // Of the metadata.
-           {second, std::string(20, '\0')},      // A record's beginning.
-           {second + 5, std::string(20, '\0')},  // Within one, whose outline stays.
+           {0, std::string(30, '\0')},           // The metadata.
+           {second, std::string(20, '\0')},      // The beginning of a record.
+           {second + 5, std::string(20, '\0')},  // Inside a record whose outline stays intact.
            {second, "\x7f"}}) {                  // A length beyond the end.
     Overwrite(InProgress(), offset, bytes);
     Loss(*writer);
@@ -294,7 +294,7 @@ TEST_F(ReadBackTest, ACopyThatCannotBeMadeLeavesNothingAndCanBeTriedAgain) {
     ops_.Heal();
     EXPECT_EQ(FilesBelow(directory_), std::vector{InProgress()});
   }
-  // A short write is gone on with: it is no record.
+  // A short write goes on: it does not make a record.
   ops_.CutWrites(3);
   const auto copy = writer->CopyAfterFailedFlush();
   ASSERT_TRUE(copy.ok()) << copy.status();
@@ -327,7 +327,7 @@ TEST_F(ReadBackTest, ARemovedFileIsCopiedWhereItWas) {
 }
 
 TEST_F(ReadBackTest, RecoveryTakesNoCopyThatIsNotKnownToBeWhole) {
-  // As a process leaves it that died while it copied.
+  // The copy of a process that died while it copied.
   WriteFile(Kept(), TabularFile(2));
   Recoverer recoverer(ops_, Clock::System());
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -336,12 +336,12 @@ TEST_F(ReadBackTest, RecoveryTakesNoCopyThatIsNotKnownToBeWhole) {
     EXPECT_EQ(recovery->outcome, RecoveryOutcome::kNotOurs);
     EXPECT_EQ(ReadFile(Kept()), TabularFile(2));
   }
-  // It stands in nobody's way.
+  // It does not prevent another copy.
   const auto writer = Create({TabularRecord(0)});
   EXPECT_TRUE(writer->CopyAfterFailedFlush().ok());
 }
 
-// What the kernel does, by which all of this stands.
+// The behaviour of the kernel on which reading back is based.
 TEST(ReadBackOnARealDisk, SavesWhatASecondFlushWouldLose) {
   const FailingDisk disk;
   if (!disk.why_not().empty()) {
@@ -367,7 +367,7 @@ TEST(ReadBackOnARealDisk, SavesWhatASecondFlushWouldLose) {
   FailingDisk::DropFromMemory((*copy)->path());
   EXPECT_EQ(ReadFile((*copy)->path()), written);
 
-  // Once it is gone from memory, it cannot be read back any more, and that is noticed.
+  // Once the page is gone from memory, it cannot be read back, and the copy reports that.
   FailingDisk::DropFromMemory(writer->path());
   ASSERT_NE(ReadFile(writer->path()), written);
   const absl::Status late = writer->CopyAfterFailedFlush().status();

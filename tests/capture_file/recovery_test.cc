@@ -93,7 +93,7 @@ class Owner {
   int end_ = -1;
 };
 
-// A process that ends after a number of calls that change the disk: none after these does anything.
+// A process that ends after a number of calls that change the disk: later calls have no effect.
 class EndingFileOps final : public FileOps {
  public:
   explicit EndingFileOps(int calls) : left_(calls) {}
@@ -136,7 +136,7 @@ class RecoveryTest : public ::testing::Test {
   }
   // What the tests write is an hour old.
   RecoveryTest() { clock_.StepWall(std::chrono::hours(1)); }
-  // What became of it, and where it is published as the keeper does it.
+  // The result of a recovery, and the path at which the keeper publishes the file.
   struct Recovered : Recovery {
     std::string path;
   };
@@ -144,7 +144,7 @@ class RecoveryTest : public ::testing::Test {
     absl::StatusOr<Recovery> recovery = recoverer_.Recover(temp_.path(), path);
     EXPECT_TRUE(recovery.ok()) << recovery.status();
     if (recovery.ok() && recovery->outcome == RecoveryOutcome::kInUse) {
-      // Where the file system has no leases, the age tells.
+      // If the file system has no leases, the age decides.
       clock_.Advance(std::chrono::minutes(5));
       recovery = recoverer_.Recover(temp_.path(), path);
     }
@@ -172,7 +172,7 @@ class RecoveryTest : public ::testing::Test {
   std::string AfterMicros(int micros) const {
     return temp_.path() + "/" + CompleteName(kStart + std::chrono::microseconds(micros));
   }
-  // What TabularRecord made, by number.
+  // The numbers of the records that TabularRecord made.
   static std::vector<int> RecordsIn(const std::string& path) {
     std::vector<int> numbers;
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -295,8 +295,8 @@ TEST_F(RecoveryTest, DamagedFirstRecord_LeavesTheOthersUnderTheFilesName) {
   EXPECT_FALSE(Exists(in_progress_));
 }
 
-// Each call to the disk is the last one before the process ends. What a power cut would undo is
-// written in the order that the journal shows.
+// Each call to the disk is once the last one before the process ends. The next test checks, by the
+// journal, the order that matters for a power cut.
 TEST_F(RecoveryTest, EndOfTheProcessAnywhere_LosesNothingAndRepeatsNothing) {
   const std::string whole = TabularFile(9);
   for (const int damaged : {0, 4}) {
@@ -310,7 +310,7 @@ TEST_F(RecoveryTest, EndOfTheProcessAnywhere_LosesNothingAndRepeatsNothing) {
         Recoverer first(ending, clock_);
         ended = !first.Recover(temp_.path(), in_progress_).ok();
       }
-      // Sync takes what is published, perhaps before the next run.
+      // Sync uploads what is published, perhaps before the next run.
       std::multiset<int> records;
       const auto take = [&] {
         for (const std::string& path : FilesBelow(temp_.path(), ".capture")) {
@@ -501,7 +501,7 @@ TEST_F(RecoveryWithoutLeasesTest, ForgetsWhatItDoesNotMeet) {
   EXPECT_EQ(Look(), RecoveryOutcome::kInUse) << "seen for the first time, again";
 }
 
-// A repair was killed while it wrote it; the damaged file is as it was.
+// A repair was killed while it wrote this remainder; the damaged file is unchanged.
 TEST_F(RecoveryTest, RemovesAnUnfinishedRemainder_UnlessSomebodyWritesIt) {
   const std::string part = UnfinishedRemainderName(CutPath(CompletePath(in_progress_), 131));
   ASSERT_TRUE(IsUnfinishedRemainder(BaseName(part)));
@@ -514,7 +514,7 @@ TEST_F(RecoveryTest, RemovesAnUnfinishedRemainder_UnlessSomebodyWritesIt) {
   }
   EXPECT_EQ(Recover(part).outcome, RecoveryOutcome::kRemovedEmpty);
   EXPECT_FALSE(Exists(part));
-  // A remainder stays.
+  // A complete remainder stays.
   const std::string remainder = CutPath(CompletePath(in_progress_), 131);
   WriteFile(remainder, "rest");
   EXPECT_EQ(Recover(remainder).outcome, RecoveryOutcome::kNotOurs);

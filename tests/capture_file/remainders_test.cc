@@ -69,7 +69,7 @@ TEST_F(RemaindersTest, OldestOnes_GoBeyondTheLimits) {
   for (int i = 0; i < 30; ++i) {
     const auto kept = Keep(absl::StrCat(i, ".prog"), ".." + std::string(1000, 'x'));
     ASSERT_TRUE(kept.ok());
-    // Times of change are as coarse as the kernel's clock.
+    // Set by hand, because change times are only as precise as the kernel's clock.
     const timespec times[2] = {{.tv_sec = 1000 + i, .tv_nsec = 0},
                                {.tv_sec = 1000 + i, .tv_nsec = 0}};
     ASSERT_EQ(::utimensat(AT_FDCWD, kept->c_str(), times, 0), 0);
@@ -117,7 +117,7 @@ TEST_F(RemaindersTest, NothingIsVisibleBeforeItIsDurable) {
   EXPECT_EQ(remainders_.kept_files(), 0U);
 }
 
-// As a power cut or a kill leaves them: what they were taken from still stands.
+// A power cut or a kill leaves these: the file they were taken from still exists.
 TEST_F(RemaindersTest, UnfinishedOneOfADeadProcess_GoesWithTheNextAttempt) {
   const std::string left = temp_.path() + "/failed/a/b/c/x.prog.cut-at-2.part.prog";
   WriteFile(left, "re");
@@ -125,7 +125,7 @@ TEST_F(RemaindersTest, UnfinishedOneOfADeadProcess_GoesWithTheNextAttempt) {
   ASSERT_TRUE(kept.ok()) << kept.status();
   EXPECT_EQ(Kept(), std::vector<std::string>{*kept});
   EXPECT_EQ(ReadFile(*kept), "rest");
-  // Also where there is nothing to write any more.
+  // Also if there is nothing more to write.
   WriteFile(left, "re");
   ASSERT_TRUE(Keep("x.prog", "..rest").ok());
   EXPECT_EQ(Kept(), std::vector<std::string>{*kept});
@@ -134,7 +134,7 @@ TEST_F(RemaindersTest, UnfinishedOneOfADeadProcess_GoesWithTheNextAttempt) {
 TEST_F(RemaindersTest, UnfinishedOnesOfOtherFiles_GoWithTheFirstRemainder) {
   WriteFile(temp_.path() + "/failed/d/e/y.prog.cut-at-7.part.prog", "re");
   WriteFile(temp_.path() + "/failed/d/e/y.capture.cut-at-7.part.prog", "");
-  // A name that ends like one.
+  // A file whose name ends like that of an unfinished one.
   const std::string whole = temp_.path() + "/failed/d/e/z.part.prog";
   WriteFile(whole, "z");
   const auto kept = Keep("x.prog", "..rest");
@@ -154,7 +154,7 @@ TEST_F(RemaindersTest, OneThatIsBeingWritten_IsLeftAlone) {
   ASSERT_TRUE(Keep("w.prog", "..rest").ok());
   EXPECT_TRUE(absl::IsUnavailable(Keep("x.prog", "..rest").status()));
   EXPECT_EQ(Kept().size(), 3U);
-  // Once nobody writes them any more, they go.
+  // When their writers are gone, they are removed.
   writers.clear();
   ASSERT_TRUE(Keep("x.prog", "..rest").ok());
   EXPECT_FALSE(testing::Exists(same));
@@ -168,7 +168,7 @@ TEST_F(RemaindersTest, OneThatIsBeingWritten_IsLeftAlone) {
 }
 
 TEST_F(RemaindersTest, HoldsTheLockOfWhatItWrites) {
-  // Each look whether to go on comes while it writes.
+  // It asks whether to go on while it writes.
   bool locked = false;
   const std::string part = temp_.path() + "/failed/a/b/c/x.prog.cut-at-2.part.prog";
   ASSERT_TRUE(Keep("x.prog", ".." + std::string(1 << 20, 'x'), [&] {

@@ -49,12 +49,12 @@ using testing::WriteFile;
 namespace wire = testing::wire;
 
 constexpr uint64_t kPage = 4096;
-// For half a minute from 6 s later on, whole seconds are encoded as valid UTF-8: only then can text
-// look like records.
+// From 6 s later on, for half a minute, whole seconds are encoded as valid UTF-8: only then can
+// text look like records.
 constexpr int64_t kBegunMillis = 1743816000000;
 constexpr WallTime kBegun{std::chrono::milliseconds(kBegunMillis)};
 
-// A record of so many milliseconds after the file was begun.
+// A record of that many milliseconds after the file was begun.
 wire::SensorData RecordAt(int64_t millis) {
   wire::SensorData data;
   const int64_t time = kBegunMillis + millis;
@@ -116,7 +116,7 @@ class SalvageTest : public ::testing::Test {
   FaultyFileOps ops_;
 };
 
-// Of 297 records one bit flips: what follows it is whole.
+// A file of 297 records by default, as a robot writes it.
 KnownFile Telemetry(int count = 297) {
   KnownFile file(TestMetadata());
   for (int i = 0; i < count; ++i) {
@@ -143,7 +143,7 @@ TEST_F(SalvageTest, OneFlippedBit_CostsAtMostItsRecord) {
       bytes[byte] = static_cast<char>(bytes[byte] ^ (1 << bit));
       const Salvage salvage = Find(bytes);
       const uint64_t whole = salvage.whole_records + salvage.run_records;
-      // Where it still parses, nobody can tell.
+      // If it still parses, the damage cannot be noticed.
       ASSERT_TRUE(whole == 296 || (whole == 297 && salvage.damage.ok()))
           << whole << ": byte " << byte - hit.offset << ", bit " << bit;
       if (whole == 297) continue;
@@ -163,7 +163,7 @@ TEST_F(SalvageTest, OneZeroedPage_CostsThatPage) {
           return bytes.compare(frame.offset, frame.size, file.bytes, frame.offset, frame.size) != 0;
         }));
     const Salvage salvage = Find(bytes);
-    // Zeros at the end of a text are text.
+    // Zeros at the end of a text still are text.
     EXPECT_GE(salvage.whole_records + salvage.run_records, 297 - touched) << page;
     EXPECT_LE(salvage.whole_records + salvage.run_records, 298 - touched) << page;
   }
@@ -190,7 +190,7 @@ TEST_F(SalvageTest, TornTail_IsOneUnfinishedRecord_WhereverItIsCut) {
   }
 }
 
-// Also of a source that has a clock of its own, with nothing before it that would show it.
+// Also for a source with a clock of its own, and no earlier record that would show it.
 TEST_F(SalvageTest, OnlyRecordCutOff_IsUnfinished_WhateverItsTimes) {
   for (const int64_t millis : {int64_t{0}, -int64_t{86400000} * 365 * 20}) {
     for (const bool binary : {false, true}) {
@@ -227,7 +227,7 @@ TEST_F(SalvageTest, GarbageAtTheEnd_IsARemainder) {
   }
 }
 
-// The lengths say that it reaches to the file's end, so it is not one that was never finished.
+// By its lengths it reaches to the file's end, so it is not an unfinished record.
 TEST_F(SalvageTest, LastRecordWithAFlippedLength_IsARemainder) {
   KnownFile file = Telemetry(5);
   std::string bytes = file.bytes;
@@ -248,7 +248,7 @@ TEST_F(SalvageTest, FramesInAPayload_AreNoRecords) {
     const Extent outer = file.frames.back();
     for (int i = 231; i < 251; ++i) file.Add(TextRecordAt(i * 100, "behind"));
     ASSERT_EQ(Find(file.bytes).whole_records, 221U);
-    // Any bit of what precedes the text, and any page's beginning in it.
+    // Any bit before the text, and the beginning of any page in it.
     const uint64_t head = file.bytes.find(inner) - outer.offset;
     for (uint64_t byte = 0; byte < head; ++byte) {
       for (const bool zeroed : {false, true}) {
@@ -265,7 +265,7 @@ TEST_F(SalvageTest, FramesInAPayload_AreNoRecords) {
         EXPECT_GE(salvage.whole_records + salvage.run_records, 220U) << byte << " " << text;
       }
     }
-    // It is also cut off there.
+    // The file is also cut off there.
     const Salvage cut = Find(file.bytes.substr(0, file.bytes.find(inner) + inner.size()));
     EXPECT_TRUE(cut.runs.empty()) << text;
     EXPECT_EQ(cut.whole_records, text.ends_with(inner) ? 201U : 200U);
@@ -375,8 +375,8 @@ TEST_F(SalvageTest, Stop_EndsIt) {
   EXPECT_EQ(questions, 3);
 }
 
-// Records within records within records, each of which only its last byte shows to be none: the
-// work that this takes is bounded.
+// Records within records within records: only the last byte of each shows that it is none. The work
+// for this is bounded.
 TEST_F(SalvageTest, NearFrames_CostWorkThatGrowsWithTheFileOnly) {
   for (const int depth : {1000, 4000}) {
     std::string nested = "\xff";
@@ -401,10 +401,10 @@ TEST_F(SalvageTest, NearFrames_CostWorkThatGrowsWithTheFileOnly) {
   }
 }
 
-// Damages files in every way that media have, at random but the same each time.
+// Damages files in every way that media do, at random but the same each time.
 class SalvageFuzz : public SalvageTest, public ::testing::WithParamInterface<int> {
  protected:
-  // SALVAGE_ROUNDS says how many, for the soak.
+  // The soak sets the number in SALVAGE_ROUNDS.
   static int Rounds() {
     const char* const given = std::getenv("SALVAGE_ROUNDS");  // NOLINT(concurrency-mt-unsafe)
     return given == nullptr ? 25 : std::atoi(given);
@@ -434,7 +434,7 @@ class SalvageFuzz : public SalvageTest, public ::testing::WithParamInterface<int
         continue;
       }
       std::string text = Text(Random(120));
-      // Where a second is whole, its record can be text.
+      // At a whole second, a record can be text.
       if (i >= 60 && i % 10 == 0) {
         text += Frame(TextRecordAt(millis, "inside"));
         if (Random(2) == 0) text += Text(20);
@@ -512,7 +512,7 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
     bytes.resize(std::min(bytes.size(), file.bytes.size()));
     const Salvage salvage = Find(bytes);
 
-    // All bytes are accounted for.
+    // Each byte belongs to a part, or is zero.
     std::vector<Extent> parts = salvage.runs;
     parts.insert(parts.end(), salvage.remainders.begin(), salvage.remainders.end());
     parts.push_back({0, salvage.whole_end});
@@ -527,7 +527,7 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
       end = part.end();
     }
 
-    // Which records are published.
+    // Find the published records.
     std::map<uint64_t, uint64_t> known;
     for (const Extent& frame : file.frames) known[frame.offset] = frame.size;
     std::vector<Extent> published{{first, salvage.whole_end - first}};
@@ -569,7 +569,7 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
       }
       ++whole_frames;
       found_frames += found.contains(frame.offset);
-      // What could be text is in doubt, and so is a binary record that no length leads to.
+      // A record that may be text is in doubt, and so is a binary one that no length leads to.
       if (IsUtf8(bytes.substr(frame.offset, frame.size)) || binary_) continue;
       EXPECT_TRUE(found.contains(frame.offset))
           << "lost: " << frame.offset << " of " << bytes.size() << ", damage " << damage

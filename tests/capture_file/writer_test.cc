@@ -222,7 +222,7 @@ TEST_F(WriterTest, IsBrokenIfItCannotCutBack) {
   EXPECT_EQ(ReadFile(InProgress()), file_with_one_ + head_.substr(0, 3));
 }
 
-// Says of every file that it has a name, as FUSE does of one that was removed while it was open.
+// Reports that every file has a name, as FUSE does for one that was removed while it was open.
 class NamesForAll : public FileOps {
  public:
   int Fstat(int fd, struct stat* result) override {
@@ -240,7 +240,7 @@ TEST_F(WriterTest, KnowsThatItWasRemovedWhereTheCountOfItsNamesDoesNotSay) {
   const std::string moved = temp_.path() + "/moved.prog";
   std::filesystem::rename(writer->path(), moved);
   EXPECT_FALSE(writer->removed()) << "moved, and it has its records there";
-  // As over NFS.
+  // The hidden name of a removed file over NFS.
   const std::string hidden = temp_.path() + "/.nfs00000000000000120000000a";
   std::filesystem::rename(moved, hidden);
   EXPECT_TRUE(writer->removed());

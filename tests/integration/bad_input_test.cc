@@ -203,7 +203,7 @@ TEST_F(BadFileTest, GarbageBehindWholeRecords_IsKept) {
   EXPECT_EQ(ReadFile(kept), garbage);
   EXPECT_TRUE(WaitUntil([&] { return log_.Count("are kept as", LogLevel::kWarning) == 1; }));
   EXPECT_EQ(manager_->Stats().salvage.kept_remainders.bytes, garbage.size());
-  // It never comes back as a capture file.
+  // It never becomes a capture file again.
   ASSERT_TRUE(manager_->RetryFailed().ok());
   EXPECT_EQ(OnDisk(), std::vector<std::string>{kept});
 }
@@ -218,7 +218,7 @@ TEST_F(BadFileTest, DamagedInsideARecord_AllOthersArrive) {
   WriteFile(path, bytes);
   Start();
   ASSERT_TRUE(IsOk(SyncAll()));
-  ASSERT_TRUE(IsOk(SyncAll()));  // With what was found behind the damage.
+  ASSERT_TRUE(IsOk(SyncAll()));  // Includes the file with what was found behind the damage.
   std::vector<int> others = UpTo(Returned("cpu"));
   std::erase(others, 3);
   EXPECT_EQ(ReceivedBy("cpu"), others);

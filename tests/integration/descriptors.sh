@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The library obtains descriptors in one place, which keeps them above those of the standard streams:
-# what else opens one wraps the call in AboveStandardStreams. Usage: descriptors.sh SOURCE_DIR
+# The library obtains descriptors in one place, which keeps them above those of the standard
+# streams: any other call that opens one must be wrapped in AboveStandardStreams.
+# Usage: descriptors.sh SOURCE_DIR
 set -euo pipefail
 calls='::(open|open64|openat|creat|dup|opendir|socket|socketpair|accept|accept4|eventfd|pipe|pipe2|epoll_create1?|timerfd_create|signalfd|inotify_init1?|memfd_create|fopen|fdopen|tmpfile|mkstemp|mkostemp|pidfd_open)\('
 found=$(grep -rnE "(^|[^A-Za-z0-9_>])($calls|F_DUPFD|SYS_openat|[io]fstream )" "$1/src" "$1/include" |
@@ -10,5 +11,5 @@ if [[ -n $found ]]; then
   echo "$found" >&2
   exit 1
 fi
-# The check itself must be able to tell.
+# Checks that the pattern finds anything at all.
 grep -qE "(^|[^A-Za-z0-9_>])($calls)" "$1/src/base/file_ops.cc" || { echo "the pattern finds nothing" >&2; exit 1; }

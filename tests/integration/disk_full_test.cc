@@ -33,14 +33,14 @@ using std::chrono_literals::operator""ms;
 
 constexpr char kSensor[] = "rdk:component:sensor";
 
-// A small disk, and what it runs out of.
+// A small disk that runs out of one resource.
 struct SmallDisk {
   std::string name;
   // A shell command that mounts it at $1/disk; $1/image may be its image.
   std::string mount;
-  // Where capture files go, below $1/disk.
+  // The directory of the capture files, below $1/disk.
   std::string directory = "/capture";
-  // Pictures, each of which is a file, rather than readings.
+  // Captures pictures, each of which is a file, rather than readings.
   bool pictures = false;
   std::chrono::milliseconds retention_interval = 1h;  // Only refused writes start a pass.
   uint64_t EvictedByLimit::*limit = &EvictedByLimit::bytes;
@@ -54,7 +54,7 @@ const SmallDisk kDisks[] = {
      .mount = "mount -t tmpfs -o size=64m,nr_inodes=100 tmpfs $1/disk",
      .pictures = true,
      .limit = &EvictedByLimit::inodes},
-    // By its number alone: a collector whose file grows on has nothing refused.
+    // Shows in the number of inodes alone: a collector whose file grows has no write refused.
     {.name = "TmpfsInodesWithoutARefusedWrite",
      .mount = "mount -t tmpfs -o size=64m,nr_inodes=100 tmpfs $1/disk",
      .retention_interval = 5ms,
@@ -64,7 +64,7 @@ const SmallDisk kDisks[] = {
               "mount -o loop $1/image $1/disk",
      .pictures = true,
      .limit = &EvictedByLimit::inodes},
-    // Root may write into the reserve, so that for a while only that grows.
+    // Root may write into the reserve: at first only the reserve grows.
     {.name = "Ext4Bytes",
      .mount = "truncate -s 8M $1/image && mkfs.ext4 -q -m 20 $1/image && "
               "mount -o loop $1/image $1/disk"},
@@ -85,8 +85,8 @@ const SmallDisk kDisks[] = {
               "fallocate -l $(($(stat -f -c '%a*%S' $1/disk) - 6000000)) $1/disk/others"},
 };
 
-// Runs it in a namespace of mounts that ends with this process. Returns what is in the way, or
-// nothing.
+// Runs the command in a mount namespace that ends with this process. Returns the reason if it
+// cannot, or nothing.
 std::string Mount(const SmallDisk& disk, const std::string& directory) {
   static const std::string own = [] {
     if (::unshare(CLONE_NEWNS) != 0) return std::string("unshare: ") + std::strerror(errno);
@@ -120,7 +120,7 @@ class DiskFullTest : public ::testing::TestWithParam<SmallDisk> {
   std::unique_ptr<sync::Disk> disk_;
 };
 
-// The time in the name of the newest file. Checks that all are whole.
+// Returns the time in the name of the newest file. Checks that all files are whole.
 WallTime NewestOf(const std::string& directory) {
   WallTime newest = WallTime::min();
   for (const std::string& path : FilesBelow(directory, ".capture")) {

@@ -61,7 +61,7 @@ class FileTailProcessTest : public RobotWorld {
     return std::set<int>(lines.begin(), lines.end()).size();
   }
 
-  // For a failure: the numbers of those that did not arrive.
+  // The numbers of lines that did not arrive, for the text of a failure.
   std::string Missing() const {
     const std::vector<int> arrived = ArrivedLines();
     const std::set<int> there(arrived.begin(), arrived.end());
@@ -78,20 +78,20 @@ class FileTailProcessTest : public RobotWorld {
 };
 
 TEST_F(FileTailProcessTest, NoLineIsLostOverKillsAndRotations) {
-  // A greater number of kills in the environment is for a soak.
+  // A soak sets a greater number of kills in the environment.
   const char* const given = std::getenv("TAIL_KILLS");  // NOLINT(concurrency-mt-unsafe)
   const int kills = given == nullptr ? 3 : std::atoi(given);
   std::mt19937_64 random(1);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint64_t>(n)); };
   ASSERT_NO_FATAL_FAILURE(StartServer());
   Append(10);
-  // What is rotated before the first look of all is old.
+  // Files rotated before the very first look do not count as new.
   StartTail();
   ASSERT_TRUE(WaitUntil([&] { return DistinctLines() == static_cast<size_t>(written_); }));
   robot_->Kill();
   for (int i = 0; i < kills; ++i) {
     StartTail();
-    // Some of what was written arrives, then the robot is killed at any moment.
+    // Some of the lines arrive, then the robot is killed at any moment.
     const size_t target = static_cast<size_t>(written_) + static_cast<size_t>(below(30));
     ASSERT_TRUE(WaitUntil([&] {
       Append(below(5));
@@ -114,7 +114,7 @@ TEST_F(FileTailProcessTest, NoLineIsLostOverKillsAndRotations) {
   std::printf("%d kills, %d lines, %d rotations, %zu given again\n", kills, written_, rotated_,
               lines.size() - static_cast<size_t>(written_));
 
-  // After a clean end, none is given again. What a kill left in progress may arrive only now.
+  // After a clean end, none is given again. Files that a kill left in progress may arrive only now.
   const absl::Time ended = absl::Now();
   Append(3);
   StartTail();

@@ -1,5 +1,5 @@
-// Capture and sync on real file systems that lack what others have. The same by the seam, which
-// works everywhere: the tests of weak file systems in base/, capture/ and sync/.
+// Capture and sync on real file systems that lack features. The tests of weak file systems in
+// base/, capture/ and sync/ simulate the same at the seam, which works everywhere.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -38,7 +38,7 @@ class FuseTest : public SyncFixture, public ::testing::WithParamInterface<Kind> 
     if (capture_ != nullptr) CloseCapture();
     Close();
     sources_ = {};
-    // Before the directory in which it is.
+    // Unmounted before its parent directory is removed.
     mount_.reset();
   }
 
@@ -87,7 +87,8 @@ class FuseTest : public SyncFixture, public ::testing::WithParamInterface<Kind> 
     captured_count_ = stats.captured;
     capture_.reset();
   }
-  // Once capture is closed: how many readings lie there, each once, in files that are whole.
+  // After capture was closed, returns how many readings lie there, each once, in files that are
+  // whole.
   uint64_t Published() {
     FileOps& ops = FileOps::System();
     std::set<std::string> records;
@@ -117,7 +118,7 @@ class FuseTest : public SyncFixture, public ::testing::WithParamInterface<Kind> 
     EXPECT_EQ(records.size(), count) << "twice";
     return count;
   }
-  // Has the kernel forget the inodes that nobody has open.
+  // Makes the kernel forget the inodes of files that no process has open.
   static void ForgetInodes() { std::ofstream("/proc/sys/vm/drop_caches") << "2"; }
 
   std::unique_ptr<FuseMount> mount_;
@@ -181,7 +182,7 @@ TEST_P(FuseTest, AnOpenFileThatIsRemovedLosesNoRecord) {
   for (const std::string& path : FilesBelow(captured_)) {
     if (path.ends_with(".prog")) std::filesystem::remove(captured_ + "/" + path);
   }
-  // Longer than the kernel believes what FUSE has told it of the file.
+  // The kernel caches the attributes of the file that FUSE has reported: wait until it asks again.
   EXPECT_TRUE(WaitUntil([&] { return log_.Has("they are copied to"); })) << log_.Text();
   CloseCapture();
   EXPECT_EQ(Published(), captured_count_);
@@ -205,12 +206,12 @@ TEST_P(FuseTest, ARefusedFileIsSetAsideAndPutBack) {
   server_->FailNext(1, absl::StatusCode::kInvalidArgument);
   Start();
   clock_.Advance(std::chrono::hours(1));
-  SyncNow(Wait::kUploaded).IgnoreError();  // It says that a file was refused.
+  SyncNow(Wait::kUploaded).IgnoreError();  // It returns that a file was refused.
   EXPECT_EQ(OnDisk(), "failed/arm");
   SyncContext context(options_);
   const auto root = FindRoot(FileOps::System(), captured_, DirectorySummary::Role::kCapture);
   ASSERT_TRUE(root.ok()) << root.status();
-  // The worker that set it aside may not have let go of it yet.
+  // The worker that set it aside may not have released it yet.
   EXPECT_TRUE(WaitUntil([&] { return RetryFailedFiles(context, {*root}, {}).moved == 1; }));
   EXPECT_EQ(OnDisk(), "arm");
   EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());

@@ -1,5 +1,5 @@
-// A guest in somebody's process: code of the embedder's that hangs, throws, calls back or forks,
-// and systems that refuse.
+// The library as a guest in an embedder's process: the embedder's code hangs, throws, calls back or
+// forks, and systems refuse calls.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -46,7 +46,7 @@ using std::chrono_literals::operator""s;
 using ReadingsMessage = wire::viam::common::v1::GetReadingsResponse;
 
 constexpr char kSensor[] = "rdk:component:sensor";
-// What a loaded machine may add to a bound.
+// Allowance for a loaded machine, on top of a bound.
 constexpr std::chrono::seconds kSlack{3};
 
 class GuestTest : public ::testing::Test {
@@ -132,7 +132,7 @@ struct SlowToStop {
 };
 
 TEST_F(GuestTest, AStopCallbackThatHangsHoldsUpCloseNoLongerThanASource) {
-  // Registered for longer than a call, so that it runs between two.
+  // Registered beyond the call, so that it runs between two calls.
   const auto slow = std::make_shared<SlowToStop>(gate_);
   AddSensor("slow", [slow](const CaptureRequest& request, Readings& out) {
     slow->Register(request.stop);
@@ -168,7 +168,7 @@ TEST_F(GuestTest, AStopCallbackThatHangsHoldsUpCloseNoLongerThanASource) {
   EXPECT_EQ(closed.message().find("sensor/good"), std::string::npos) << closed;
   EXPECT_TRUE(FilesBelow(config_.capture_dir, ".prog").empty());
   gate_->Open();
-  // Its threads let go of what they share with the test.
+  // Its threads release what they share with the test.
   sources_ = {};
   manager_.reset();
   EXPECT_TRUE(WaitUntil([&] { return slow.use_count() == 1; }));
@@ -233,7 +233,7 @@ TEST_F(GuestTest, AMakeThatThrowsRefusesItsCollectorAndNothingStaysBehind) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->refused.empty());
   EXPECT_TRUE(WaitForCaptured("throws"));
-  // While it runs, a throwing `make` is a failed tick.
+  // At run time, a `make` that throws is a failed tick.
   *throws = true;
   EXPECT_TRUE(manager_->Close().ok());
 }
@@ -249,7 +249,7 @@ TEST_F(GuestTest, ASourceThatFindsNoMemoryIsAFailedTick) {
 
 // --- Calls back into the manager ---
 
-// Everything that must not wait for the thread it is called on.
+// Makes all calls that must not wait for the thread they are made on.
 class Caller {
  public:
   void Call(DataManager& manager) {
@@ -289,7 +289,7 @@ TEST_F(GuestTest, CallsFromWhateverTheLibraryRunsAreRefusedAndNeverHang) {
     until_told.Pass();
     return absl::CancelledError("told to stop");
   });
-  // Called by the destructor of a source, wherever its last copy goes.
+  // The destructor of a source calls it, on whichever thread the last copy dies.
   const auto last_words = [this, in_destructor](int* /*none*/) { in_destructor->Call(*manager_); };
   {
     Sources with = sources_;
@@ -366,7 +366,7 @@ size_t StackBytes() {
 }
 
 TEST_F(GuestTest, SourceStackBytesHoldForEveryThreadThatRunsSources) {
-  constexpr size_t kBytes = 12 << 20;  // More than the system's, of which it keeps used ones.
+  constexpr size_t kBytes = 12 << 20;  // More than the system caches of used stacks.
   options_.source_stack_bytes = kBytes;
   std::mutex mutex;
   std::vector<size_t> seen;
@@ -407,7 +407,7 @@ TEST_F(GuestTest, SpansOfAnyLengthDoNotOverflow) {
   options_.close_timeout = std::chrono::milliseconds::max();
   options_.connect_timeout = std::chrono::milliseconds::max();
   options_.upload_stall_timeout = std::chrono::milliseconds::max();
-  config_.sync_interval_mins = 1.5e8;  // About the longest that an int64 of nanoseconds holds.
+  config_.sync_interval_mins = 1.5e8;  // About the most that an int64 of nanoseconds holds.
   config_.durability_interval_millis = 9'000'000'000'000;
   config_.file_last_modified_millis = 9'000'000'000'000;
   auto cloud = Cloud::Create({.id = "part", .app_address = "http://127.0.0.1:1"});
@@ -417,7 +417,7 @@ TEST_F(GuestTest, SpansOfAnyLengthDoNotOverflow) {
   Start();
   ASSERT_TRUE(WaitForCaptured("good"));
   EXPECT_TRUE(manager_->Flush().ok());
-  // Offline it waits, rather than giving up at once or turning in a loop.
+  // Offline it waits, neither giving up at once nor spinning.
   std::stop_source stop;
   std::thread stopping([&] {
     EXPECT_TRUE(WaitForCaptured("good", 5));
@@ -429,7 +429,7 @@ TEST_F(GuestTest, SpansOfAnyLengthDoNotOverflow) {
   EXPECT_TRUE(manager_->Close().ok());
 }
 
-// The limits of a whole process: in a child, before the test has started any thread.
+// Limits of a whole process: in a child, before the test has started any thread.
 class LimitedTest : public GuestTest {
  protected:
   void ExpectToldAndEnded() {
@@ -490,7 +490,7 @@ TEST_F(GuestTest, AForkedChildHoldsNoFileThatTheParentFinishes) {
   if (child == 0) {
     char byte = 0;
     ::close(go[1]);
-    ::_exit(::read(go[0], &byte, 1) >= 0 ? 0 : 1);  // Lives until it is let go.
+    ::_exit(::read(go[0], &byte, 1) >= 0 ? 0 : 1);  // Lives until it is released.
   }
   ::close(go[0]);
   EXPECT_TRUE(WaitForCaptured("good")) << "the parent's own file is not affected";
@@ -498,7 +498,7 @@ TEST_F(GuestTest, AForkedChildHoldsNoFileThatTheParentFinishes) {
   const std::vector<std::string> files = FilesBelow(config_.capture_dir, ".capture");
   EXPECT_EQ(files.size(), 1U);
   for (const std::string& path : files) {
-    // As an upload and retention claim it.
+    // Claims it as an upload and retention do.
     FileOps& ops = FileOps::System();
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(ops.TryLock(fd.get()), 0);

@@ -19,7 +19,7 @@ class ReconfigureTest : public World {
     }));
     return files.empty() ? "" : files[0];
   }
-  // What the last Reconfigure refused: names and codes.
+  // Names and codes of the parts that the last Reconfigure refused.
   std::vector<std::pair<std::string, absl::StatusCode>> Refused() const {
     std::vector<std::pair<std::string, absl::StatusCode>> all;
     for (const ReconfigureResult::Refused& one : result_.refused) {

@@ -47,12 +47,12 @@ TEST_F(LeftBehindTest, ATornTailIsCutAndAnEmptyFileRemoved) {
   StartRobot("dead");
   robot_->Kill();
   const std::string path = OpenFileOf("dead");
-  // What a kill in the middle of a write leaves: the first half of a record.
+  // A kill in the middle of a write leaves the first half of a record.
   const std::string bytes = ReadFile(path);
   uint64_t size = 0;
   const char* record = bytes.data();
   const char* const end = record + bytes.size();
-  record = capture_file::ReadVarint(record, end, &size) + size;  // Behind the metadata.
+  record = capture_file::ReadVarint(record, end, &size) + size;  // Skips the metadata.
   ASSERT_NE(capture_file::ReadVarint(record, end, &size), nullptr);
   WriteFile(path, absl::StrCat(bytes, std::string(record, size / 2)));
   const std::string empty = DirectoryOf("dead") + "/2026-01-02T03_04_05.000006Z.prog";

@@ -1,4 +1,4 @@
-// The robot ends when it is told to, whatever it is waiting for.
+// The robot ends when it gets a signal, in whatever wait it is.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -61,7 +61,7 @@ class RobotSignalsTest : public ::testing::Test {
     ASSERT_NO_FATAL_FAILURE(Run(null));
     ::close(null);
   }
-  // A pipe that takes nothing any more.
+  // A pipe that is full.
   int FullPipe() {
     EXPECT_EQ(::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK), 0);
     const std::string block(4096, 'x');
@@ -70,7 +70,7 @@ class RobotSignalsTest : public ::testing::Test {
     ::fcntl(pipe_[1], F_SETFL, 0);
     return pipe_[1];
   }
-  // The robot has opened the FIFO, and waits for what is never written.
+  // The robot has opened the FIFO, and waits for data that never comes.
   bool WaitUntilItReads(const std::string& fifo) {
     return WaitUntil([&] {
       writer_ = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
@@ -153,11 +153,11 @@ TEST_F(RobotSignalsTest, EndsFromTheFirstInstantOn) {
   WriteFile(Path("robot.json"), Machine());
   for (int i = 0; i < 20; ++i) {
     RunQuietly();
-    // Sooner or later, by the time that reading a file takes so often.
+    // Delays the signal by the time that reading a file that often takes.
     for (int j = 0; j < i * i; ++j) ReadFile(Path("robot.json"));
     const std::optional<int> status = EndBy(SIGTERM);
     ASSERT_TRUE(status.has_value());
-    // By the signal itself, if it comes before the program has begun.
+    // The signal itself ends the program if it comes before the program has begun.
     EXPECT_TRUE(*status == 0 || (WIFSIGNALED(*status) && WTERMSIG(*status) == SIGTERM)) << *status;
   }
 }

@@ -1,5 +1,5 @@
-// The programs started without standard streams, as some service managers start theirs: none of
-// their files or sockets may get the number of a closed stream.
+// The programs started without standard streams, as some service managers do: none of their files
+// or sockets may get the number of a closed stream.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -21,7 +21,7 @@
 namespace datamanager::testing {
 namespace {
 
-// Started with the streams closed that `redirections` closes; killed by the destructor.
+// A program started with the streams closed by `redirections`; the destructor kills it.
 class Program {
  public:
   Program(const std::string& redirections, std::vector<std::string> command) {
@@ -45,7 +45,7 @@ class Program {
   }
 
   void Signal(int signal) const { ::kill(pid_, signal); }
-  // -1 if it ended by a signal, or does not end.
+  // -1 if a signal ended it, or it does not end.
   int ExitCode() {
     int status = 0;
     if (!WaitUntil([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; })) return -1;
@@ -68,7 +68,7 @@ class Program {
 class StandardStreamsTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return temp_.path() + "/" + name; }
-  // How many records there are in files that are whole to their last byte.
+  // Counts the records in files that are whole to their last byte.
   uint64_t WholeRecords(const std::string& directory) {
     uint64_t records = 0;
     for (const std::string& path : FilesBelow(directory, ".capture")) {

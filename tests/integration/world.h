@@ -375,7 +375,7 @@ class World : public ::testing::Test {
   Sources sources_;
   Config config_;
   std::unique_ptr<DataManager> manager_;
-  ReconfigureResult result_;  // Of the last Reconfigure.
+  ReconfigureResult result_;  // The result of the last Reconfigure.
 
  private:
   const ingest::IngestStore* StoreOf() const {

@@ -135,7 +135,7 @@ TEST_F(RemoteCollectorTest, AChangedCollectorWaitsForNoCallThatHangs) {
   EXPECT_EQ(server_.most_at_once(), 1) << "the old call was over before the next";
 }
 
-// To look whether the server is back costs as much as a call.
+// A look at whether the server is back costs as much as a call.
 TEST_F(RemoteCollectorTest, OneThreadLooksForTheServerThoughManyCollectorsWaitForIt) {
   const std::string address = server_.address();
   server_.Stop();
@@ -164,7 +164,7 @@ TEST_F(RemoteCollectorTest, OneThreadLooksForTheServerThoughManyCollectorsWaitFo
   const uint64_t failed_before = failed();
   const uint64_t looks_before = wait->looks();
   ASSERT_TRUE(WaitUntil([&] { return failed() >= failed_before + 10 * kCollectors; }));
-  // If each waited by itself, ten a failed tick.
+  // If each collector waited alone, there would be ten looks for each failed tick.
   EXPECT_LT(wait->looks() - looks_before, failed() - failed_before);
 
   server_.Start(address);

@@ -1,5 +1,5 @@
-// What a file-tail gives, over all that happens to a log. The other side is a collector that writes
-// each answer, or fails to; the machine may lose power.
+// The answers of a file-tail, over all that can happen to a log. The other side is a collector that
+// writes each answer, or fails to; the machine may lose power.
 #include "robot/sources/file_tail.h"
 
 #include <sys/stat.h>
@@ -86,13 +86,13 @@ class FileTailTest : public RobotTest {
     Stop();
     Start();
   }
-  // The process dies: what is not in the state file is forgotten.
+  // The process dies: only the state file is left.
   void Kill() {
     const std::string state = ReadFile(State());
     sources_.reset();
     WriteFile(State(), state);
   }
-  // It dies with the machine, which comes up again.
+  // It dies with the machine, which boots again.
   void LosePower() {
     Kill();
     std::optional<StoredPositions> stored = ParsePositions(ReadFile(State()), fault_);
@@ -102,7 +102,8 @@ class FileTailTest : public RobotTest {
   }
   std::string State() const { return Path("robot.json.state/it.tail"); }
 
-  // A tick of the collector, which has the answer or not. The lines are those of the answer.
+  // Runs a tick of the collector, which writes the answer or fails to. Returns the lines of the
+  // answer.
   Lines Tick(bool written = true) {
     const auto source = sources_->sources().Find(kSensor, "it", "Readings");
     const ValueMap none;
@@ -117,7 +118,7 @@ class FileTailTest : public RobotTest {
     gap_ += Number("gap_bytes");
     return LinesOf(out_);
   }
-  // The same for one whose lines are all that there is to say.
+  // Like Tick; expects that there is no error.
   Lines New() {
     Lines lines = Tick();
     EXPECT_TRUE(status_.ok() || datamanager::IsNothingToStore(status_)) << status_;
@@ -157,7 +158,7 @@ class FileTailTest : public RobotTest {
     fs::copy_file(Path("log"), Path(to));
     fs::resize_file(Path("log"), 0);
   }
-  // Begins after what is there.
+  // Starts a tail, which begins after `text`.
   void Begin(const std::string& text = "old\n") {
     Append(text);
     Start();
@@ -193,7 +194,7 @@ TEST_F(FileTailTest, GivesTheWholeFileWhenToldToBeginAtItsStart) {
   Start(Attribute("from", "start"));
   EXPECT_EQ(New(), Lines({"old"}));
   Stop();
-  Start(Attribute("from", "start"));  // Not the first start any more.
+  Start(Attribute("from", "start"));  // Not the very first start.
   EXPECT_EQ(New(), Lines{});
 }
 
@@ -278,14 +279,14 @@ TEST_F(FileTailTest, AKillGivesAtMostTheLastSecondsAgain) {
   EXPECT_EQ(New(), Numbered(0, 3));
   clock_.Advance(seconds(6));
   Append(Numbered(3, 6));
-  EXPECT_EQ(New(), Numbered(3, 6));  // Stored, too.
+  EXPECT_EQ(New(), Numbered(3, 6));  // Saves the position, too.
   Append(Numbered(6, 9));
   EXPECT_EQ(New(), Numbered(6, 9));
   Kill();
   Start();
   EXPECT_EQ(New(), Numbered(6, 9));
   clock_.Advance(seconds(6));
-  EXPECT_EQ(New(), Lines{});  // Stores it without another line.
+  EXPECT_EQ(New(), Lines{});  // Saves it without another line.
   Kill();
   Start();
   EXPECT_EQ(New(), Lines{});
@@ -362,7 +363,7 @@ TEST_F(FileTailTest, ALineWithoutAnEndIsGivenAfterFiveSecondsWithoutGrowth) {
   EXPECT_EQ(New(), Lines{});
   clock_.Advance(seconds(2));
   EXPECT_EQ(New(), Lines({"last"}));
-  Append("\n");  // Its end is no line.
+  Append("\n");  // The end that follows is no line.
   EXPECT_EQ(New(), Lines{});
   Append("next\n");
   EXPECT_EQ(New(), Lines({"next"}));
@@ -385,7 +386,7 @@ TEST_F(FileTailTest, OverARotationNothingIsLost) {
   Begin();
   Append("one\ntwo");
   Rename("log", "log.1");
-  Append("+\nlast", "log.1");                // By a program that still has it open.
+  Append("+\nlast", "log.1");                // The program still has it open.
   EXPECT_EQ(New(), Lines({"one", "two+"}));  // No new one yet.
   Append("three\n");
   EXPECT_EQ(New(), Lines({"last", "three"}));
@@ -524,7 +525,7 @@ TEST_F(FileTailTest, AFileThatIsMadeAgainUnderTheSameInodeIsNew) {
   Start();
   EXPECT_EQ(New(), Lines{});
   Stop();
-  // The inode number of a removed file is taken by the next.
+  // The next file takes the inode number of the removed one.
   struct stat before = {};
   struct stat after = {};
   ASSERT_EQ(::stat(path_.c_str(), &before), 0);
@@ -643,10 +644,10 @@ TEST_F(FileTailTest, BytesThatAreOverwrittenBeforeTheyAreReadAreCounted) {
   EXPECT_EQ(static_cast<size_t>(gap_), flood.size() - known);
   EXPECT_TRUE(Logged(std::to_string(gap_) + " bytes for certain")) << log_;
   New();
-  EXPECT_EQ(out_.Find("gap_bytes"), nullptr);  // Once.
+  EXPECT_EQ(out_.Find("gap_bytes"), nullptr);  // Reported once.
 }
 
-// What else may be in a log.
+// Other contents of a log.
 
 TEST_F(FileTailTest, HolesAreSkippedAndCounted) {
   Begin("old\n");
@@ -844,7 +845,7 @@ TEST_F(FileTailTest, AStateMustNotLieWhereFilesAreUploaded) {
     EXPECT_TRUE(fs::is_empty(Path(directory)));
   }
   EXPECT_TRUE(TryStart(Attribute("state", Path("capture-state"))).ok());
-  // A reload may move the directory there.
+  // A reload may move the directory of swept files there.
   ValueMap attributes = Attribute("state", Path("capture-state"));
   attributes.Set("path", path_);
   context_.swept = {Path("")};
@@ -900,15 +901,15 @@ TEST_F(FileTailTest, AFileThatIsCopiedAndEmptiedBeforeItIsReadLosesNothing) {
   EXPECT_EQ(New(), Numbered(0, 8));
 }
 
-// A program writes lines, each once in the world, and rotates its log in all ways, while the robot
-// runs, is down, cannot write, is killed, or loses power with its last records.
+// A program writes lines, each unique, and rotates its log in all ways, while the robot runs, is
+// down, cannot write, is killed, or loses power with its last records.
 class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterface<int> {
  protected:
   struct Line {
-    int64_t generation = 0;  // Of the file: what is in order.
+    int64_t generation = 0;  // Identifies the content of a file; its lines are in order.
     bool may_be_lost = false;
     int given = 0;
-    bool flushed = false;  // No power cut takes it.
+    bool flushed = false;  // On the medium: a power cut does not take it.
     datamanager::MonotonicTime last_given;
   };
 
@@ -945,7 +946,7 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
         Truncate();
         break;
       case 6:
-        // By a program that still has the file open.
+        // A program that still has the file open writes.
         if (last_ && sources_) Write(Below(3), "log." + std::to_string(rotated_), last_);
         break;
       case 7:
@@ -970,7 +971,7 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
       lines_.push_back({.generation = generation.value_or(generation_)});
       text += line + "\n";
     }
-    // Not always at once, but where a file may have been replaced: it ends there.
+    // Lines may come in two writes, except in a replaced file: there the first part would end.
     const size_t cut = text.empty() || generation ? 0 : random_() % text.size();
     Append(text.substr(0, cut), name);
     if (Below(4) == 0) Take();
@@ -987,9 +988,9 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
     ++generation_;
   }
   void Truncate() {
-    // Those that were not read by now.
+    // Lines that were not read by now may be lost.
     for (Line& line : lines_) line.may_be_lost |= line.generation == generation_ && line.given == 0;
-    // What a power cut takes is given again from the file, if it is there.
+    // After a power cut, lines are given again only if their file still has them.
     emptied_.insert(generation_++);
     WriteFile(path_, "");
   }
@@ -1025,7 +1026,7 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
       order_.push_back(id->second);
     }
   }
-  // The rest of it was overwritten.
+  // Whether it is the beginning of a line whose rest was overwritten.
   bool IsBeginningOfALostLine(const std::string& text) const {
     return std::any_of(ids_.begin(), ids_.end(), [&](const auto& id) {
       return id.first.starts_with(text) && lines_[id.second].may_be_lost;
@@ -1049,7 +1050,7 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
     if (!unclean_) {
       EXPECT_EQ(twice, 0U);
     }
-    // Of each file, a line that is given for the first time comes after those before it.
+    // In each file, a line that is given for the first time comes after those before it.
     std::map<int64_t, size_t> last;
     std::set<size_t> seen;
     for (const size_t id : order_) {
@@ -1066,7 +1067,7 @@ class FileTailStoryTest : public FileTailTest, public ::testing::WithParamInterf
   std::vector<size_t> order_;
   std::set<int64_t> emptied_;
   int64_t generation_ = 0;
-  std::optional<int64_t> last_;  // That of the file which was renamed last.
+  std::optional<int64_t> last_;  // The generation of the last renamed file.
   int rotated_ = 0;
   bool unclean_ = false;
 };
@@ -1075,19 +1076,19 @@ TEST_P(FileTailStoryTest, GivesEachLineAtLeastOnceAndInOrder) {
   Tell(static_cast<uint64_t>(GetParam()), 150);
 }
 
-// A greater number of stories in the environment is for a soak.
+// A soak sets a greater number of stories in the environment.
 int Stories() {
   const char* const stories = std::getenv("TAIL_STORIES");  // NOLINT(concurrency-mt-unsafe)
   return stories == nullptr ? 12 : std::atoi(stories);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, FileTailStoryTest, ::testing::Range(0, Stories()));
 
-// A rotation may come between any two steps of a look: no step may take for known what only a later
-// one has seen.
+// A rotation may come between any two steps of a look: no step may treat as known a file that only
+// a later step has seen.
 class FileTailRaceTest : public FileTailTest {
  protected:
-  // Lines "0 line", ... over so many rotations, by turns of both kinds, without a pause. Not faster
-  // than they are followed, so that a tail is somewhere else in each look.
+  // Writes lines "0 line", ... over that many rotations, of both kinds at random, without a pause.
+  // Not faster than they are followed, so that a tail is at another step in each look.
   void WriteAndRotate(uint64_t seed, int rotations) {
     std::mt19937_64 random(seed);
     const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint64_t>(n)); };
@@ -1110,7 +1111,7 @@ class FileTailRaceTest : public FileTailTest {
   void Follow(uint64_t seed, bool with_kills) {
     Append("");
     Start(Attribute("from", "start"));
-    Tick();  // What is rotated before the first look of all is old.
+    Tick();  // Files rotated before the very first look are not new.
     std::thread writer([&] { WriteAndRotate(seed, 60); });
     std::set<std::string> given;
     const auto take = [&] {

@@ -1,4 +1,4 @@
-// The log of a recording disk: what the program that serves it writes, and the tests read.
+// The log of a recording disk: the program that serves the disk writes it, and the tests read it.
 #ifndef DATAMANAGER_TESTS_SUPPORT_DISK_LOG_H_
 #define DATAMANAGER_TESTS_SUPPORT_DISK_LOG_H_
 
@@ -6,7 +6,8 @@
 
 namespace datamanager::testing {
 
-// Before each entry; `length` bytes follow. In the machine's byte order: the log outlives no test.
+// Precedes each entry of `length` bytes. In the machine's byte order, because the log does not
+// outlive the test.
 struct DiskLogHeader {
   enum Kind : uint64_t { kWrite = 1, kFlush = 2 };
   uint64_t kind = kWrite;

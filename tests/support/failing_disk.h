@@ -20,9 +20,9 @@
 namespace datamanager::testing {
 
 // An ext4 without a journal on a loop device, whose medium is a sparse file on a tmpfs of a few MB:
-// once that is full, the kernel accepts writes and cannot write them back. Seen by this thread and
-// those that it starts afterwards only; all of it goes with the object. Where it cannot be mounted,
-// why_not() says so.
+// once that is full, the kernel accepts writes and cannot write them back. Visible only to this
+// thread and those that it starts afterwards; the destructor removes all of it. If it cannot be
+// mounted, why_not() has the reason.
 class FailingDisk {
  public:
   FailingDisk() {
@@ -42,11 +42,11 @@ class FailingDisk {
   FailingDisk(const FailingDisk&) = delete;
   FailingDisk& operator=(const FailingDisk&) = delete;
 
-  // Empty: it is there.
+  // Empty: it is mounted.
   const std::string& why_not() const { return why_not_; }
   std::string path() const { return temp_.path() + "/disk"; }
 
-  // From here on what is new cannot be written to the medium, and again it can.
+  // Break: new data cannot be written to the medium from here on. Mend: it can again.
   void Break() const {
     const UniqueFd fd(::open(Filler().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     const std::string page(4096, 'f');
@@ -54,7 +54,7 @@ class FailingDisk {
     }
   }
   void Mend() const { ::unlink(Filler().c_str()); }
-  // Has the next read of `file` come from the medium.
+  // Makes the next read of `file` come from the medium.
   static void DropFromMemory(const std::string& file) {
     const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
     ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);

@@ -56,7 +56,7 @@ class FaultyFileOps final : public FileOps {
     const std::lock_guard lock(mutex_);
     faults_.push_back({.call = Call::kWrite, .cut = true, .bytes = bytes, .times = times});
   }
-  // The same, and the write that follows each of them fails, as on a disk that fills up.
+  // Like CutWrites, but the write that follows each fails, as on a disk that fills up.
   void FillUp(size_t bytes, int times = 1, int error = ENOSPC) {
     const std::lock_guard lock(mutex_);
     faults_.push_back(
@@ -74,10 +74,10 @@ class FaultyFileOps final : public FileOps {
     refusal_ = 0;
   }
 
-  // How files are said to be committed, whatever file system they lie on.
+  // Sets the commit method that is reported, whatever file system the files lie on.
   void SetCommitMethod(CommitMethod method) { commit_method_ = method; }
 
-  // Closed, it holds every Fdatasync and Syncfs.
+  // While closed, it holds every Fdatasync and Syncfs.
   Gate& fdatasync_gate() { return fdatasync_gate_; }
   // Closed, it holds every write.
   Gate& write_gate() { return write_gate_; }
@@ -152,7 +152,7 @@ class FaultyFileOps final : public FileOps {
     return 0;
   }
   CommitMethod CommitMethodFor(int) override { return commit_method_; }
-  // Of a probe, which tells more than it keeps.
+  // Flushes by a probe, which are not noted.
   int FdatasyncOnly(int fd) override { return Fails(Call::kFdatasync, PathOf(fd)) ? -1 : 0; }
   int FsyncOnly(int fd) override { return Fails(Call::kFsync, PathOf(fd)) ? -1 : 0; }
   int RenameNoReplaceAt(int from_dir, const char* from, int to_dir, const char* to) override {
@@ -241,7 +241,7 @@ class FaultyFileOps final : public FileOps {
   Gate write_gate_;
   mutable std::mutex mutex_;
   std::list<Fault> faults_;
-  int refusal_ = 0;  // What the next write fails with.
+  int refusal_ = 0;  // The errno with which the next write fails.
   std::function<void(struct statvfs&)> volume_;
   std::map<Call, int> counts_;
   std::vector<std::string> journal_;

@@ -1,4 +1,4 @@
-// A file system in user space, for as long as a test needs it.
+// A file system in user space that lives as long as its object.
 #ifndef DATAMANAGER_TESTS_SUPPORT_FUSE_MOUNT_H_
 #define DATAMANAGER_TESTS_SUPPORT_FUSE_MOUNT_H_
 
@@ -25,14 +25,14 @@
 
 namespace datamanager::testing {
 
-// Seen by the thread that makes it and by those that it starts. Needs root, /dev/fuse and the
-// programs; where one is missing, `reason` says so and nothing is mounted. The server dies with the
+// Visible to the thread that makes it and to those that it starts. Needs root, /dev/fuse and the
+// programs; if one is missing, `reason` names it and nothing is mounted. The server dies with the
 // test.
 class FuseMount {
  public:
   // exFAT on a disk of 64 MB in the file `image`, by exfat-fuse and exfatprogs: no renames without
-  // replacing, no hard links, some characters in no name, times of two seconds, inode numbers that
-  // change.
+  // replacing, no hard links, some characters not allowed in names, times of two seconds, inode
+  // numbers that change.
   static std::unique_ptr<FuseMount> Exfat(const std::string& image, const std::string& path) {
     auto mount = std::unique_ptr<FuseMount>(new FuseMount(path));
     if (!mount->reason_.empty()) return mount;
@@ -47,7 +47,7 @@ class FuseMount {
     if (device.empty()) mount->reason_ = "no loop device";
     if (!mount->reason_.empty()) return mount;
     mount->Serve({"mount.exfat-fuse", "-d", device, path});
-    // It goes when the server lets go of it.
+    // It is freed when the server closes it.
     Output("losetup -d " + device + " 2>/dev/null");
     return mount;
   }
@@ -65,7 +65,7 @@ class FuseMount {
   ~FuseMount() {
     if (server_ < 0) return;
     ::umount2(path_.c_str(), MNT_DETACH);
-    // What is still open keeps it.
+    // Open files keep the server alive.
     if (!WaitUntil([this] { return ::waitpid(server_, nullptr, WNOHANG) == server_; })) {
       ::kill(server_, SIGKILL);
       ::waitpid(server_, nullptr, 0);
@@ -90,7 +90,7 @@ class FuseMount {
     reason_ = "no " + program;
     return false;
   }
-  // The first line.
+  // Returns the first line of its output.
   static std::string Output(const std::string& command) {
     std::array<char, 256> line{};
     FILE* const pipe = ::popen(("PATH=$PATH:/usr/sbin:/sbin; " + command).c_str(), "r");

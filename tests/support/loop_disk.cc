@@ -23,17 +23,17 @@
 namespace datamanager::testing {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;  // Documentation/block/stat counts in these.
+constexpr uint64_t kSectorBytes = 512;  // The unit in Documentation/block/stat.
 
 absl::Status Fails(const std::string& what, int error) {
   const std::string text = absl::StrCat(what, ": ", std::strerror(error));
-  // Without the right, the device, or the file system in the kernel.
+  // The process lacks the right, or the system the device or the file system.
   const bool missing = error == EPERM || error == EACCES || error == ENOENT || error == ENODEV ||
                        error == ENXIO || error == ENOSYS;
   return missing ? absl::UnavailableError(text) : absl::InternalError(text);
 }
 
-// An unused loop device that shows `image`; it is free again when nothing uses it any more.
+// Sets up an unused loop device that shows `image`; it becomes free when its last user closes it.
 absl::StatusOr<std::pair<UniqueFd, std::string>> Attach(const std::string& image) {
   const UniqueFd file(::open(image.c_str(), O_RDWR | O_CLOEXEC));
   if (!file.valid()) return Fails("open " + image, errno);
@@ -59,7 +59,7 @@ absl::StatusOr<std::pair<UniqueFd, std::string>> Attach(const std::string& image
 }  // namespace
 
 FileSystem DefaultFileSystem(const std::string& type) {
-  // The smallest that their programs make.
+  // The smallest size that its mkfs accepts.
   if (type == "xfs") return {.type = type, .make = {"mkfs.xfs", "-q"}, .bytes = 300 << 20};
   if (type == "btrfs") return {.type = type, .make = {"mkfs.btrfs", "-q"}, .bytes = 128 << 20};
   return {
@@ -89,7 +89,7 @@ absl::Status MakeImage(const FileSystem& file_system, const std::string& image) 
   std::vector<char*> arguments;
   for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
-  // The programs of an administrator are not always in the path of a user.
+  // The path of a user may not include the programs of an administrator.
   std::string path = absl::StrCat("PATH=", std::getenv("PATH"), ":/usr/sbin:/sbin");
   ::setenv("PATH", path.c_str() + strlen("PATH="), 1);
   posix_spawn_file_actions_t actions;
@@ -122,7 +122,7 @@ absl::StatusOr<std::unique_ptr<LoopDisk>> LoopDisk::Mount(const FileSystem& file
 }
 
 LoopDisk::~LoopDisk() {
-  // Files may still be closed by threads on their way out.
+  // Threads that are ending may still close files.
   (void)WaitUntil([&] { return ::umount(directory_.c_str()) == 0 || errno != EBUSY; });
   ::umount2(directory_.c_str(), MNT_DETACH);
   device_.Reset();
@@ -133,7 +133,7 @@ LoopDisk::~LoopDisk() {
 LoopDisk::Work LoopDisk::work() const {
   std::ifstream stat(absl::StrCat("/sys/block/", name_, "/stat"));
   const std::vector<uint64_t> fields{std::istream_iterator<uint64_t>(stat), {}};
-  // The seventh, sectors written, and the sixteenth, flush requests; kernels before 5.5 have none.
+  // Field 7 counts sectors written, field 16 flush requests; kernels before 5.5 lack the latter.
   if (fields.size() < 16) return {};
   return {.bytes_written = fields[6] * kSectorBytes, .flushes = fields[15]};
 }

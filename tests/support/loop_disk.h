@@ -1,8 +1,8 @@
 // File systems of a test's own, on loop devices.
 //
 // The first one moves the calling thread, and the threads and processes that it starts from then
-// on, to a mount namespace of their own: what is mounted there ends with the process, however it
-// ends, and so do its loop devices.
+// on, to a mount namespace of their own: its mounts end with the process, however it ends, and so
+// do its loop devices.
 #ifndef DATAMANAGER_TESTS_SUPPORT_LOOP_DISK_H_
 #define DATAMANAGER_TESTS_SUPPORT_LOOP_DISK_H_
 
@@ -20,8 +20,8 @@ namespace datamanager::testing {
 struct FileSystem {
   std::string type;               // As mount(2) names it.
   std::vector<std::string> make;  // The command that makes it, before the path of the image.
-  std::string options;            // Of the mount.
-  uint64_t bytes = 64 << 20;      // Of the image, which is sparse.
+  std::string options;            // Options of the mount.
+  uint64_t bytes = 64 << 20;      // Size of the image, which is sparse.
 };
 
 // A small one of this type with its defaults: "ext4", "xfs" or "btrfs".
@@ -35,7 +35,7 @@ absl::Status EnterOwnMounts();
 // that makes it.
 absl::Status MakeImage(const FileSystem& file_system, const std::string& image);
 
-// A mounted image; the destructor unmounts it and waits until the loop device has let it go.
+// A mounted image; the destructor unmounts it and waits until the loop device has released it.
 class LoopDisk {
  public:
   // Mounts `image` at `directory`, which exists. UNAVAILABLE where mounting is not allowed, or the
@@ -49,7 +49,7 @@ class LoopDisk {
 
   const std::string& path() const { return directory_; }
 
-  // What the device has done since it was set up, by /sys/block/*/stat.
+  // The work of the device since it was set up, from /sys/block/*/stat.
   struct Work {
     uint64_t bytes_written = 0;
     uint64_t flushes = 0;

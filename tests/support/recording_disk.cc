@@ -33,7 +33,7 @@ bool Apply(int image, const DiskWrite& write) {
          static_cast<ssize_t>(write.bytes.size());
 }
 
-// Copies what is not a hole.
+// Copies the file, except its holes.
 absl::Status CopySparse(const std::string& from, const std::string& to) {
   const UniqueFd in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -56,7 +56,7 @@ absl::Status CopySparse(const std::string& from, const std::string& to) {
   return absl::OkStatus();
 }
 
-// Brings the image to what the log says, up to `moment`.
+// Changes the image as the log records, up to `moment`.
 absl::Status Replay(const std::string& log_path, DiskMoment moment, CacheAtCut cache, uint32_t seed,
                     int image) {
   std::ifstream log(log_path, std::ios::binary);
@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<RecordingDisk>> RecordingDisk::Mount(const FileSy
   return disk;
 }
 
-// Has the program mount the file that it serves, and waits until it has.
+// Starts the program, which mounts the file that it serves, and waits until it has.
 absl::Status RecordingDisk::Serve(const std::string& program) {
   std::ofstream(In("served")).flush();
   if (::access("/dev/fuse", R_OK | W_OK) != 0) return absl::UnavailableError("no /dev/fuse");
@@ -122,7 +122,7 @@ absl::Status RecordingDisk::Serve(const std::string& program) {
 RecordingDisk::~RecordingDisk() {
   disk_.reset();
   if (server_ < 0) return;
-  // Its end is the end of the program.
+  // The program ends when its file is unmounted.
   ::umount2(In("served").c_str(), MNT_DETACH);
   const auto ended = [&] { return ::waitpid(server_, nullptr, WNOHANG) == server_; };
   if (WaitUntil(ended)) return;
@@ -144,7 +144,7 @@ absl::StatusOr<std::unique_ptr<LoopDisk>> RecordingDisk::MountCut(DiskMoment mom
     }
   }
   FileSystem file_system = file_system_;
-  // The one that it is a copy of is mounted too.
+  // The original of this copy, with the same UUID, is mounted too.
   if (file_system.type == "xfs") {
     absl::StrAppend(&file_system.options, file_system.options.empty() ? "" : ",", "nouuid");
   }

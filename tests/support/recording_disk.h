@@ -1,9 +1,9 @@
 // A disk with a volatile cache that a power cut empties.
 //
 // A loop device over a file that another process serves (FUSE). It keeps a log of each write and of
-// each flush of the cache, in their order, so that the disk can be had back as it may be after a
-// power cut at any moment: what a flush that has ended follows is there; of the rest, what the cut
-// leaves.
+// each flush of the cache, in their order, so that the disk can be restored as a power cut at any
+// moment may leave it: writes before the last flush that has ended are there; of later ones, those
+// that the cut leaves.
 #ifndef DATAMANAGER_TESTS_SUPPORT_RECORDING_DISK_H_
 #define DATAMANAGER_TESTS_SUPPORT_RECORDING_DISK_H_
 
@@ -19,17 +19,17 @@
 
 namespace datamanager::testing {
 
-// How many bytes of the log there were.
+// The length of the log at that moment, in bytes.
 using DiskMoment = uint64_t;
 
-// What a cut leaves of the writes that no flush has followed.
+// How much a cut leaves of the writes that no flush has followed.
 enum class CacheAtCut : uint8_t { kNothing, kSome, kAll };
 
 // Mounted at `path()`; the destructor unmounts it. One thread.
 class RecordingDisk {
  public:
-  // `directory` is a directory of its own, in memory if it can be. `program` serves the file.
-  // Errors as of LoopDisk.
+  // `directory` is a directory of its own, in memory if possible. `program` serves the file. Errors
+  // as of LoopDisk.
   static absl::StatusOr<std::unique_ptr<RecordingDisk>> Mount(const FileSystem& file_system,
                                                               const std::string& directory,
                                                               const std::string& program);
@@ -40,8 +40,8 @@ class RecordingDisk {
   const std::string& path() const { return disk_->path(); }
 
   DiskMoment Now() const;
-  // Mounts the disk as a cut at that moment leaves it, over what was mounted so before. `seed`
-  // chooses some. INTERNAL if it cannot be mounted.
+  // Mounts the disk as a cut at that moment leaves it, in place of the last one mounted by this.
+  // `seed` chooses the writes of kSome. INTERNAL if it cannot be mounted.
   absl::StatusOr<std::unique_ptr<LoopDisk>> MountCut(DiskMoment moment, CacheAtCut cache,
                                                      uint32_t seed) const;
 

@@ -1,4 +1,4 @@
-// Serves a file that is a disk, and keeps a log of what is done to it.
+// Serves a file that is a disk, and keeps a log of all operations on it.
 //   recording_disk IMAGE FILE LOG
 // FILE is mounted over (FUSE), and shows IMAGE, which itself stays as it is. Ends when FILE is
 // unmounted, and when the process that started it ends.
@@ -25,8 +25,8 @@
 namespace datamanager::testing {
 namespace {
 
-constexpr uint32_t kMinor = 31;               // Of the protocol; nothing newer is used.
-constexpr uint32_t kMaxWriteBytes = 1 << 20;  // What the kernel takes at most with 256 pages.
+constexpr uint32_t kMinor = 31;               // FUSE version 7.31; nothing newer is used.
+constexpr uint32_t kMaxWriteBytes = 1 << 20;  // The kernel's maximum with 256 pages.
 constexpr uint16_t kMaxPages = 256;
 
 class Server {
@@ -34,7 +34,7 @@ class Server {
   Server(int fuse, int log, char* image, uint64_t size)
       : fuse_(fuse), log_(log), image_(image), size_(size) {}
 
-  // One request at a time, so that the log's order is the disk's. Returns the status to end with.
+  // Handles one request at a time, so that the log's order is the disk's. Returns the exit status.
   int Run() {
     std::vector<char> buffer(kMaxWriteBytes + 4096);
     while (true) {
@@ -136,7 +136,7 @@ class Server {
     fuse_out_header header{
         .len = static_cast<uint32_t>(sizeof header + size), .error = -error, .unique = to.unique};
     const iovec parts[] = {{&header, sizeof header}, {const_cast<void*>(body), size}};
-    // Fails if the request was taken back: then nobody waits.
+    // Fails if the request was taken back: no process waits for the answer then.
     [[maybe_unused]] const ssize_t sent = ::writev(fuse_, parts, size == 0 ? 1 : 2);
   }
 
@@ -153,7 +153,7 @@ class Server {
 };
 
 int Serve(const char* image_path, const char* served, const char* log_path) {
-  // A disk must not outlive the test: what hangs on it would hang for good.
+  // A disk must not outlive the test: processes that hang on it would hang forever.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int image = ::open(image_path, O_RDONLY | O_CLOEXEC);
   struct stat info {};

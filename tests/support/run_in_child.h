@@ -1,4 +1,4 @@
-// Tests that change the process, in a child that they cannot harm.
+// Runs tests that change the process in a child.
 #ifndef DATAMANAGER_TESTS_SUPPORT_RUN_IN_CHILD_H_
 #define DATAMANAGER_TESTS_SUPPORT_RUN_IN_CHILD_H_
 
@@ -12,14 +12,14 @@
 
 namespace datamanager::testing {
 
-// Runs `body`, which returns whether all was well, in a forked child. The calling process should
+// Runs `body`, which returns whether it succeeded, in a forked child. The calling process should
 // have no other threads.
 template <typename Body>
 ::testing::AssertionResult RunInChild(const Body& body) {
   std::fflush(nullptr);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::alarm(60);  // Ends what hangs.
+    ::alarm(60);  // Ends a child that hangs.
     const bool well = body() && !::testing::Test::HasFailure();
     std::fflush(nullptr);
     ::_exit(well ? 0 : 1);

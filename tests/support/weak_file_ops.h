@@ -1,4 +1,4 @@
-// The real disk, as a file system without features shows it.
+// The real disk, as a file system that lacks features shows it.
 #ifndef DATAMANAGER_TESTS_SUPPORT_WEAK_FILE_OPS_H_
 #define DATAMANAGER_TESTS_SUPPORT_WEAK_FILE_OPS_H_
 
@@ -14,21 +14,21 @@
 
 namespace datamanager::testing {
 
-// Everything that is set lacks: the errno with which the call fails, 0 if it works. Set before use.
+// The features that are lacking: the errno with which a call fails, 0 if it works. Set before use.
 struct Lacking {
   int exclusive_rename = 0;
   int locks = 0;
   int leases = 0;
   int file_flush = 0;
   int directory_flush = 0;
-  int whole_flush = 0;         // syncfs.
-  std::string forbidden = "";  // Characters that no name may have: ENOENT, as exFAT over FUSE.
+  int whole_flush = 0;         // The errno of syncfs.
+  std::string forbidden = "";  // Not allowed in names: ENOENT, as exFAT over FUSE.
 };
 
 class WeakFileOps : public FileOps {
  public:
   explicit WeakFileOps(Lacking lacking) : lacking_(std::move(lacking)) {}
-  // What nearly every one of them lacks.
+  // Lacks what nearly every weak file system lacks.
   static Lacking Everything() {
     return {.exclusive_rename = EINVAL,
             .locks = ENOLCK,
@@ -65,7 +65,7 @@ class WeakFileOps : public FileOps {
   int FsyncOnly(int fd) override {
     return lacking_.directory_flush != 0 ? Fail(lacking_.directory_flush) : FileOps::FsyncOnly(fd);
   }
-  // Only noted: what else lies on the disk is not the test's to flush.
+  // Only noted: other data on the disk is not the test's to flush.
   int Syncfs(int) override {
     ++whole_flushes_;
     return lacking_.whole_flush != 0 ? Fail(lacking_.whole_flush) : 0;

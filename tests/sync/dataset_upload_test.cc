@@ -105,7 +105,7 @@ TEST_F(DatasetUploadTest, AFullDiskIsReportedToWhatMakesRoom) {
   EXPECT_EQ(sync_->context()->disk_full.Take(), ENOSPC);
   EXPECT_TRUE(Upload().ok());
   EXPECT_EQ(sync_->context()->disk_full.Take(), 0);
-  Close();  // Before what it works on.
+  Close();  // Closed before the objects that it uses.
 }
 
 TEST_F(DatasetUploadTest, OfflineItSaysSoAndIsUploadedWhenTheConnectionIsBack) {

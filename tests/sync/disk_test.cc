@@ -132,7 +132,7 @@ TEST_F(DiskTest, OthersThatFillTheDiskAreSaidOnce) {
   EXPECT_EQ(OnDisk(), "arm");
 }
 
-// The numbers say that there is room.
+// By the numbers there is room.
 TEST_F(DiskTest, ARefusedWriteStartsAPassAtOnce) {
   Capture("arm", 1);
   StartDisk(/*retention_interval=*/1h);
@@ -141,7 +141,7 @@ TEST_F(DiskTest, ARefusedWriteStartsAPassAtOnce) {
   EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().evicted.files == 1; }));
   EXPECT_EQ(disk_->Stats().evicted_by_limit.quota, 1u);
   EXPECT_TRUE(Logged("writes are refused because a quota is used up; evicted 1 files"));
-  // Another error of a write is no reason.
+  // Another error of a write starts no pass.
   const uint64_t passes = disk_->Stats().retention_passes;
   sync_->context()->disk_full.Raise(EIO);
   sync_->context()->disk_full.RaiseFor(absl::InternalError("no"));
@@ -161,7 +161,7 @@ TEST_F(DiskTest, EvictingInVainEndsWithAWarningUntilSomethingChanges) {
   EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().retention_passes >= passes + 5; }));
   EXPECT_EQ(disk_->Stats().evicted.files, 32u);
   EXPECT_EQ(disk_->Stats().evicted_by_limit.bytes, 32u);
-  // The other process gives something back.
+  // The other process frees some space.
   available_ = 5;
   EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().evicted.files > 32; }));
   CloseDisk();
@@ -276,10 +276,10 @@ TEST_F(DiskTest, WhatCannotBeMovedForWantOfRoomIsReported) {
   server_->FailNext(2, absl::StatusCode::kInvalidArgument);
   ops_.Fail(FaultyFileOps::Call::kMkdir, EDQUOT, 1, "failed");
   Capture("arm", 1);
-  EXPECT_FALSE(SyncNow().ok());  // Set aside by the second try.
+  EXPECT_FALSE(SyncNow().ok());  // The second attempt sets it aside.
   EXPECT_EQ(OnDisk(), "failed/arm");
   EXPECT_EQ(hint.Take(), ENOSPC);
-  // And back.
+  // Moving it back reports the full disk, too.
   disk_ = std::make_unique<Disk>(sync_->context());
   retention_.enabled = false;
   ReconfigureDisk();

@@ -128,7 +128,7 @@ class RetentionTest : public ::testing::Test {
   RetentionResult PassAfterRefusal(int error, bool insist = false) {
     return Pass(RetentionPass::kBatch, {}, {.error = error, .insist = insist});
   }
-  // From here on, new files are refused with `error`, but for those below the limit.
+  // From here on, new files are refused with `error` while there are more than `limit` files.
   void LimitFiles(int error, size_t limit) {
     ops_.Fail(FaultyFileOps::Call::kWrite, error);
     volume_ = [this, limit](struct statvfs&, size_t files) {
@@ -136,7 +136,7 @@ class RetentionTest : public ::testing::Test {
     };
   }
 
-  // Changes what the volume reports, with that many files on it.
+  // Changes the numbers that the volume reports, for that many files on it.
   std::function<void(struct statvfs&, size_t files)> volume_;
   size_t others_ = 100;
   FaultyFileOps ops_;
@@ -337,7 +337,7 @@ TEST(RetentionPolicyTest, InodesCountAsBytesDo) {
   EXPECT_EQ(NeedOf(config, usage), Need::kOthersFillIt);
   usage.inodes_available = 200;
   EXPECT_EQ(NeedOf(config, usage), Need::kNone);
-  usage.inodes = usage.inodes_available = 0;  // None are counted.
+  usage.inodes = usage.inodes_available = 0;  // The file system counts none.
   EXPECT_EQ(NeedOf(config, usage), Need::kNone);
 }
 
@@ -349,7 +349,7 @@ TEST(RetentionPolicyTest, RefusedWritesAreNeedWhateverTheThresholdsSay) {
   EXPECT_EQ(LimitOf(config, Usage(1, 0.01), ENOSPC), Limit::kBytes);
 }
 
-// As `mke2fs -N 400` makes it.
+// The numbers of a file system that `mke2fs -N 400` makes.
 TEST_F(RetentionTest, MakesRoomWhereInodesAreUsedUp) {
   const std::vector<std::string> files = CaptureMany(60);
   volume_ = [](struct statvfs& volume, size_t on_disk) {
@@ -366,7 +366,7 @@ TEST_F(RetentionTest, MakesRoomWhereInodesAreUsedUp) {
   EXPECT_EQ(Left({files[0], files[15], files[16], files[59]}), "EEkk");
 }
 
-// Some file systems report a number and none available, and yet take every file.
+// Some file systems report a number of inodes and none available, but accept every file.
 TEST_F(RetentionTest, BelievesNoNumberOfInodesThatANewFileDisproves) {
   CaptureMany(60);
   volume_ = [](struct statvfs& volume, size_t) {
@@ -382,7 +382,7 @@ TEST_F(RetentionTest, BelievesNoNumberOfInodesThatANewFileDisproves) {
 TEST_F(RetentionTest, MakesRoomWhereAQuotaIsUsedUp) {
   const std::vector<std::string> files = CaptureMany(100);
   retention_ = {.enabled = true, .every_nth = 1};
-  EXPECT_EQ(Evicted(Pass()), 0u);  // By the numbers there is room, and the rest is not looked at.
+  EXPECT_EQ(Evicted(Pass()), 0u);  // By the numbers there is room: the rest is not looked at.
   LimitFiles(EDQUOT, 60);
   const RetentionResult result = PassAfterRefusal(EDQUOT);
   EXPECT_EQ(result.limit, Limit::kQuota);
@@ -422,8 +422,8 @@ TEST_F(RetentionTest, EndsAfterTwoStepsThatMadeNoRoom) {
   EXPECT_EQ(Left({files[99]}), "k");
 }
 
-// Root may have written into the reserve of the file system: for the others nothing becomes
-// available until that is whole again.
+// Root may have written into the reserve of the file system: other users have nothing available
+// until the reserve is whole again.
 TEST_F(RetentionTest, GoesOnWhileOnlyTheReserveGrows) {
   CaptureMany(100);
   others_ = 900;
@@ -447,7 +447,7 @@ TEST_F(RetentionTest, AReportThatANewFileDisprovesEvictsNothingUnlessItInsists) 
   EXPECT_EQ(result.limit, Limit::kQuota);
   EXPECT_EQ(Evicted(result), 16u);
   EXPECT_FALSE(result.fruitless);
-  // Of a disk that cannot be written to at all, nothing is known.
+  // A disk that cannot be written to at all shows nothing about limits.
   ops_.Fail(FaultyFileOps::Call::kWrite, EROFS);
   result = PassAfterRefusal(ENOSPC, /*insist=*/true);
   EXPECT_FALSE(result.refused_elsewhere);
@@ -484,7 +484,7 @@ TEST_F(RetentionTest, AFileThatCannotBeRemovedForWantOfRoomIsEmptiedFirst) {
   EXPECT_EQ(Evicted(Pass()), 1u);
   EXPECT_EQ(Left(files), "E");
   EXPECT_EQ(ops_.journal(), std::vector<std::string>({"truncate 0"}));
-  // Under another name it is kept as it is.
+  // A file with another name keeps its content.
   const std::string linked = Capture(1);
   std::filesystem::create_hard_link(linked, dir_.path() + "/kept");
   ops_.Fail(FaultyFileOps::Call::kUnlink, ENOSPC, 1);
@@ -498,7 +498,7 @@ TEST(DiskRoomTest, AProbeLeavesNothingBehind) {
   Room room = MeasureRoom(ops, dir.path());
   EXPECT_EQ(room.bytes, kRoomLimit);
   EXPECT_EQ(room.error, 0);
-  // As on a file system without files that have no name.
+  // A file system that does not support files without a name.
   ops.Fail(FaultyFileOps::Call::kOpen, EOPNOTSUPP, 1);
   room = MeasureRoom(ops, dir.path());
   EXPECT_EQ(room.bytes, kRoomLimit);

@@ -384,8 +384,8 @@ TEST_F(UploadWorkerTest, GarbageBehindRecords_IsKeptAndNeverComesBack) {
   EXPECT_EQ(sync_->Salvage().kept_remainders.bytes, 7U);
 }
 
-// The figures of a robot: 297 records, of which the 54th has one bit flipped. They are as old as
-// the file says.
+// The figures of a robot: 297 records, of which the 54th has one bit flipped. The records are as
+// old as the file's name says.
 TEST_F(UploadWorkerTest, OneFlippedBit_CostsItsRecord) {
   std::string bytes = Framed(TabularMetadata("arm"));
   uint64_t damage = 0;
@@ -416,7 +416,7 @@ TEST_F(UploadWorkerTest, OneFlippedBit_CostsItsRecord) {
 TEST_F(UploadWorkerTest, DamagedFirstRecord_KeepsNoOtherBack) {
   std::string bytes = Framed(TabularMetadata("arm"));
   const size_t damage = bytes.size() + 1;
-  // Without a record before them, the file's own times must show that they are its own.
+  // Without a record before them, the file's own times must show that these records belong to it.
   const auto now = static_cast<int>(std::chrono::system_clock::to_time_t(WallTime::clock::now()));
   for (int i = 0; i < 3; ++i) bytes += Framed(Reading(now + i));
   bytes[damage] ^= 1;

@@ -1,4 +1,4 @@
-// Sync on file systems that lack what others have, by the seam.
+// Sync on file systems that lack features, simulated at the seam.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -33,7 +33,7 @@ class WeakFileSystemSyncTest : public SyncFixture, public ::testing::WithParamIn
   }
   ~WeakFileSystemSyncTest() override { Close(); }
 
-  // What is known to be complete only by its age is old enough.
+  // Makes files old enough that count as complete only by their age.
   void LetAge() { clock_.Advance(std::chrono::hours(1)); }
 
   WeakFileOps ops_;
@@ -63,13 +63,13 @@ TEST_P(WeakFileSystemSyncTest, WhatIsRefusedIsSetAsideAndPutBackAndNothingIsOver
   server_->FailNext(1, absl::StatusCode::kInvalidArgument);
   Start();
   LetAge();
-  SyncNow(Wait::kUploaded).IgnoreError();  // It says that a file was refused.
+  SyncNow(Wait::kUploaded).IgnoreError();  // It returns that a file was refused.
   EXPECT_EQ(OnDisk(), "failed/notes.txt failed/notes.txt.1");
   EXPECT_EQ(ReadFile(files_ + "/failed/notes.txt"), "older");
   SyncContext context(options_);
   const auto root = FindRoot(FileOps::System(), files_, DirectorySummary::Role::kAdditional);
   ASSERT_TRUE(root.ok()) << root.status();
-  // The worker that set it aside may not have let go of it yet.
+  // The worker that set it aside may not have released it yet.
   uint64_t moved = 0;
   EXPECT_TRUE(WaitUntil([&] {
     moved += RetryFailedFiles(context, {*root}, {}).moved;

@@ -15,10 +15,10 @@ namespace robot {
 // Of `known`, which is not empty, the name that is spelled most like `name`.
 std::string NearestOf(std::string_view name, const std::vector<std::string>& known);
 
-// `path` from the root on, without links as far as it exists.
+// `path` as an absolute path, without links as far as it exists.
 std::string CanonicalPath(const std::string& path);
 
-// A file that a component has for itself.
+// A file that only one component may use.
 struct Claim {
   std::string component;
   std::string attribute;
@@ -26,7 +26,7 @@ struct Claim {
   bool never_swept = false;  // It must not lie where files are uploaded and removed.
 };
 
-// What is wrong with where the file lies; empty if nothing is.
+// Describes why the file must not lie there; empty if it may.
 std::string SweptFault(const Claim& claim, const SourceContext& context);
 
 // The attributes of one component. Whatever is wrong with them is added to `faults`, a line each,
@@ -47,7 +47,7 @@ class Attributes {
   // A number, or a list of numbers; empty if absent.
   std::vector<int64_t> Integers(std::string_view name, int64_t min, int64_t max);
 
-  // The component has the file to itself; two that claim one are a fault of the config, which
+  // Claims the file for the component; two claims of one file are a fault of the config, which
   // RobotSources finds. False, with a fault, if it lies where files are swept and must not.
   bool ClaimFile(std::string_view name, const std::string& path, bool never_swept);
   const std::vector<Claim>& claims() const { return claims_; }

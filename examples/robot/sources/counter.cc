@@ -36,7 +36,7 @@ class Journal {
     if (!fd_.valid()) return absl::ErrnoToStatus(errno, "open " + path);
     struct stat info = {};
     if (::fstat(fd_.get(), &info) != 0) return absl::ErrnoToStatus(errno, "look at " + path);
-    // A FIFO would hold up capture when its reader does.
+    // A FIFO would hold up capture whenever its reader is slow.
     if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is no regular file");
     char last = '\n';
     if (info.st_size > 0 && ::pread(fd_.get(), &last, 1, info.st_size - 1) == 1) {

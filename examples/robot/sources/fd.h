@@ -17,7 +17,7 @@ class Fd {
 
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
-  // Leaves it to the caller.
+  // Returns the descriptor, which the caller must close.
   int Release() { return std::exchange(fd_, -1); }
   void Reset(int fd) {
     if (fd_ >= 0) ::close(fd_);

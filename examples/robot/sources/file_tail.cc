@@ -25,26 +25,26 @@ using datamanager::LogLevel;
 using datamanager::MonotonicTime;
 using datamanager::Readings;
 
-// What a client sees of the file.
+// How much of the file's end a client gets.
 constexpr int64_t kLastBytes = 64 << 10;
 constexpr size_t kLastLines = 100;
-// Of files that are emptied while they are read, at one tick.
+// How often a tick starts again in files that are emptied while they are read.
 constexpr int kMaxRestarts = 4;
-// At one tick, while files are moved and copied.
+// How often a tick looks again while files are moved and copied.
 constexpr int kMaxLooks = 4;
-// A directory that changed this recently may have changed again without a sign: FAT keeps times to
-// 2 s only.
+// A directory that changed this recently may have changed again with the same time: FAT keeps times
+// to 2 s only.
 constexpr time_t kCoarsestTimes = 2;
 
-// Whether two descriptors show the same file, although its numbers differ, as on file systems that
-// make them up: a rotation leaves no two files that changed at the same time.
+// Whether two descriptors show the same file although its numbers differ, as on file systems that
+// invent inode numbers: a rotation leaves no two files that changed at the same time.
 bool IsSameContent(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_size == b.st_size && a.st_size > 0 &&
          a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec &&
          a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
-// A component's name as that of a file; no two are the same.
+// A component's name as a file name; no two components get the same one.
 std::string FileNameFor(const std::string& component) {
   std::string name;
   for (const char c : component) {
@@ -70,7 +70,7 @@ absl::Status FileTail::Read(const CaptureRequest& request, Readings& out) {
   const std::lock_guard lock(mutex_);
   const MonotonicTime now = options_.context.clock->MonotonicNow();
   if (!options_.state->Own(this)) {
-    // Another source has read on from the state, as before a reload.
+    // Another source, as before a reload, has read on from the state.
     begun_ = false;
     answer_.reset();
   }
@@ -83,7 +83,7 @@ absl::Status FileTail::Read(const CaptureRequest& request, Readings& out) {
     Save(/*at_once=*/false);
     return status.ok() ? datamanager::NothingToStore() : status;
   }
-  // What was read is not to be lost for an error after it.
+  // Lines that were read are given even if an error came after them.
   Give(*answer_, request, out);
   return absl::OkStatus();
 }
@@ -103,7 +103,7 @@ void FileTail::OnWritten(const absl::Status& written) {
   const std::lock_guard lock(mutex_);
   if (!answer_) return;
   if (!written.ok()) {
-    answer_->under_way = false;  // Given again.
+    answer_->under_way = false;  // It is given again.
     return;
   }
   options_.state->Commit(std::move(answer_->position));
@@ -119,7 +119,7 @@ absl::Status FileTail::ReadLast(Readings& out) const {
   if (!ReadExactly(named.fd.get(), begin, named.info.st_size - begin, text)) {
     return absl::UnavailableError(options_.path + " changed while it was read");
   }
-  // The first line may have begun before.
+  // The first line may have begun before `begin`.
   std::string_view rest = text;
   if (begin > 0) rest.remove_prefix(std::min(rest.size(), rest.find('\n') + 1));
   std::vector<std::string> lines;
@@ -139,12 +139,12 @@ absl::Status FileTail::ReadLast(Readings& out) const {
 absl::Status FileTail::ReadNew(MonotonicTime now) {
   for (int look = 1; !begun_; ++look) {
     absl::Status status = Begin(now);
-    // A file was moved since it was listed.
+    // A file was moved after it was listed.
     if (absl::IsAborted(status) && look < kMaxLooks) continue;
     if (!status.ok()) return status;
     begun_ = true;
   }
-  // A file of which nothing was read shows no sign if it is copied and emptied.
+  // A file of which nothing was read shows no sign when it is copied and emptied.
   if (!files_.empty() && files_.back().file->offset() == 0 && IsDirectoryChanged()) {
     look_again_ = true;
   }
@@ -152,7 +152,7 @@ absl::Status FileTail::ReadNew(MonotonicTime now) {
   TailedLines read;
   Answer answer;
   absl::Status status;
-  // What is read first has not been replaced; if it is by then, it has grown, perhaps.
+  // Follow comes after the read: a file that is replaced by then may have grown, and is read again.
   for (int look = 0;; ++look) {
     status.Update(ReadFiles(now, budget, read));
     bool changed = false;
@@ -162,7 +162,8 @@ absl::Status FileTail::ReadNew(MonotonicTime now) {
   DropEnded(now);
   answer.gap_bytes = gap_;
   answer.position = Position();
-  // After a kill nobody would look for what is still to be looked for.
+  // A rotated file may still be unknown, and a restart would not look for it: keep the old
+  // position.
   if (look_again_) answer.position = options_.state->position().value_or(answer.position);
   if (read.lines.empty() && answer.gap_bytes == 0 && read.nul_bytes == 0) {
     options_.state->Commit(std::move(answer.position));
@@ -180,7 +181,7 @@ absl::Status FileTail::ReadNew(MonotonicTime now) {
 }
 
 absl::Status FileTail::OpenNamed(Named& named) const {
-  // Without links, so that the files beside it are those that a rotation makes.
+  // Resolves links, because a rotation makes its files beside the real one.
   const std::unique_ptr<char, void (*)(void*)> real(::realpath(options_.path.c_str(), nullptr),
                                                     &::free);
   const std::filesystem::path path = real == nullptr ? options_.path : real.get();
@@ -195,7 +196,7 @@ absl::Status FileTail::Begin(MonotonicTime now) {
   files_.clear();
   known_.clear();
   Named named;
-  // Listed before the file is opened: what a rotation makes after that is new.
+  // The list comes before the open: a file that a rotation makes in between counts as new.
   static_cast<void>(OpenNamed(named));
   const Listing beside = List(named.directory, named.base, {});
   const absl::Status opened = OpenNamed(named);
@@ -216,7 +217,7 @@ absl::Status FileTail::Begin(MonotonicTime now) {
     Log(LogLevel::kWarning, absl::StrCat("the state ", options_.state->path(), " is that of ",
                                          position->path, "; the file begins as at a first start"));
   }
-  // A file that is not there yet is new from its beginning on; one that cannot be read is not.
+  // A missing file is new from its first byte on when it appears; one that cannot be read is not.
   if (!is_there && !absl::IsNotFound(opened)) return opened;
   if (is_there) {
     const std::string damage = options_.state->damage();
@@ -248,11 +249,11 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
     return std::find_if(beside.begin(), beside.end(),
                         [&](const RotatedFile& file) { return file.id == id; });
   };
-  // The mark of the file at the path, if that was read and has what was read.
+  // The mark of the file at the path, if that file was read and still has the bytes that were read.
   const TailMark* current = nullptr;
   for (const TailMark& mark : position.files) {
     if (named == nullptr || !HasMark(named->fd.get(), mark)) continue;
-    // A file system that knows no time of birth may make up its inode numbers, too.
+    // A file system without times of birth may invent its inode numbers, too.
     const bool renumbered = &mark == &position.files.back() && mark.head_size > 0 &&
                             mark.id.birth == 0 && named->id.birth == 0 &&
                             find(mark.id) == beside.end();
@@ -268,13 +269,13 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
       const bool is_unread = mark.offset == 0 && found->by_name && &mark == &position.files.back();
       if (!is_unread) status = Add(*found, &mark, now, files_.size());
       if (absl::IsNotFound(status)) {
-        // What it has is new, and newer than all copies of it.
+        // The file at this name has new content, newer than all copies of it.
         known_.erase(mark.id);
         std::rotate(found, found + 1, beside.end());
       }
       if (is_unread) continue;
     }
-    // Emptied, or removed: what a copy of it still has is not lost.
+    // The file was emptied or removed: a copy of it may still have the lines.
     for (auto file = beside.begin(); absl::IsNotFound(status) && file != beside.end(); ++file) {
       if (mark.offset > 0 && current == nullptr && IsNew(*file, named)) {
         status = Add(*file, &mark, now, files_.size());
@@ -293,7 +294,7 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
     }
   }
   if (current == nullptr || current->offset == 0) {
-    // Others may have been at the path in between, or it was copied and emptied before it was read.
+    // Other files may have been at the path, or this one was copied and emptied before it was read.
     for (const RotatedFile& file : beside) {
       if (!IsNew(file, named)) continue;
       const absl::Status status = Add(file, nullptr, now, files_.size());
@@ -303,7 +304,7 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
   for (Tailed& tailed : files_) tailed.replaced = named != nullptr || &tailed != &files_.back();
   if (named != nullptr) AddCurrent(*named, current == nullptr ? 0 : current->offset, now);
   gap_ += gone;
-  // A copy beside a file that goes on may be about to be all that is left of it.
+  // Otherwise the copies stay unknown: one is needed if the file, which goes on, is emptied next.
   if (current == nullptr || current->offset == 0) Remember(listing);
   return absl::OkStatus();
 }
@@ -368,7 +369,7 @@ void FileTail::Remember(const Listing& listing) {
   known_.clear();
   listed_ = listing.changed;
   listed_settled_ = listing.settled;
-  // The one at the path is known when it is read: it may be renamed before.
+  // The file at the path becomes known when it is read: it may be renamed before that.
   for (const RotatedFile& file : listing.files) {
     if (file.by_name) known_.insert(file.id);
   }
@@ -389,7 +390,7 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
   if (::stat(options_.path.c_str(), &info) != 0) {
     const absl::Status status = absl::ErrnoToStatus(errno, "open " + options_.path);
     if (!missing_since_) missing_since_ = now;
-    // As in the middle of a rotation.
+    // In the middle of a rotation the path is missing for a moment.
     const bool just_gone = !files_.empty() && now - *missing_since_ < kWatchReplaced;
     return absl::IsNotFound(status) && just_gone ? absl::OkStatus() : status;
   }
@@ -407,7 +408,7 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
     current->Reopen(named.fd, named.info, named.id);
     return absl::OkStatus();
   }
-  // Several may have been at the path since the last look.
+  // Several files may have been at the path since the last look.
   Listing beside = List(named.directory, named.base, {});
   if (directory_ != named.directory) {
     for (RotatedFile& file : FindRotatedFiles(directory_, base_, {})) {
@@ -421,7 +422,7 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
   for (const RotatedFile& file : beside.files) {
     if (!IsNew(file, &named)) continue;
     if (is_current && IsCopyOf(file, *current)) {
-      // It is needed only when the file is emptied.
+      // The copy is needed only if the file is emptied.
       left.push_back(file.id);
       continue;
     }
@@ -441,7 +442,7 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
   }
   directory_ = named.directory;
   base_ = named.base;
-  // No more than what was listed: a rotation may have made others since.
+  // Only listed files become known: a rotation may have made others since.
   Remember(beside);
   for (const FileId& id : left) known_.erase(id);
   if (is_current) return absl::OkStatus();
@@ -450,10 +451,10 @@ absl::Status FileTail::Follow(MonotonicTime now, bool& changed) {
     return tailed.file->id() == named.id;
   });
   if (back != files_.end()) {
-    // It was called otherwise in between.
+    // The file had another name in between.
     std::rotate(back, back + 1, files_.end());
     files_.back().replaced = false;
-  } else if (files_.size() < kMaxFiles) {  // Else the oldest are read first.
+  } else if (files_.size() < kMaxFiles) {  // Otherwise the oldest are read first.
     AddCurrent(named, 0, now);
   }
   return absl::OkStatus();
@@ -466,7 +467,7 @@ absl::Status FileTail::ReadFiles(MonotonicTime now, TailBudget& budget, TailedLi
     auto change = TailedFile::Change::kNone;
     const bool was_unread = files_[i].file->offset() == 0;
     absl::Status status = files_[i].file->Read(now, budget, read, change);
-    // It may have been copied and emptied before these were its first lines.
+    // The file may have been copied and emptied before these first lines were written.
     if (was_unread && files_[i].file->offset() > 0 && IsDirectoryChanged()) look_again_ = true;
     if (!status.ok()) {
       first.Update(
@@ -476,7 +477,7 @@ absl::Status FileTail::ReadFiles(MonotonicTime now, TailBudget& budget, TailedLi
     if (change == TailedFile::Change::kRestart) {
       if (++restarts > kMaxRestarts) break;
       Restart(i, now, budget, read);
-      --i;  // What it begins with, or its copy before that.
+      --i;  // Reads the new beginning next, or the copy before it.
       continue;
     }
     if (budget.used_up()) break;
@@ -510,7 +511,7 @@ void FileTail::Restart(size_t index, MonotonicTime now, TailBudget& budget, Tail
   for (int look = 0; look < kMaxLooks && (look == 0 || !moved.empty()); ++look) {
     moved.clear();
     beside = List(directory_, base_, {});
-    // One may have what was read; all others are new from their beginning on.
+    // One copy may have the bytes that were read; all others are new from their first byte on.
     if (mark.offset > 0 && !has_mark) add(&mark);
     add(nullptr);
   }

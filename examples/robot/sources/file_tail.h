@@ -1,4 +1,4 @@
-// The new lines of a file, each at least once.
+// Captures the new lines of a file, each at least once.
 #ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_FILE_TAIL_H_
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_FILE_TAIL_H_
 
@@ -21,31 +21,30 @@
 namespace robot {
 
 struct FileTailOptions {
-  std::string component;  // For the log.
+  std::string component;  // Named in the log.
   std::string path;
-  bool from_start = false;  // Of the file that is there at the first start of all.
+  bool from_start = false;  // Reads also the lines that are there at the very first start.
   std::shared_ptr<TailState> state;
   SourceContext context;
 };
 
 // Follows a file by its name, over rotations, truncations and restarts. Lines are given to a
-// collector until it has them in its capture file: a line can come twice after a kill, none is left
-// out. What was overwritten before it could be read is counted. A request whose answer is not
-// stored sees the last lines and takes none.
+// collector until they are written to its capture file: a line can come twice after a kill, none is
+// left out. Bytes that were overwritten before they could be read are counted. A request whose
+// answer is not stored gets the last lines and leaves the position as it is.
 //
 // The position is where the oldest line that is not stored begins, in each file that is still read:
 // the one at the path, and those that were there before. Thread-safe; one collector reads at a
 // time.
 class FileTail : public std::enable_shared_from_this<FileTail> {
  public:
-  // How long a line without an end waits for it.
+  // How long a line without an end is held back.
   static constexpr std::chrono::seconds kRemainderPatience{5};
-  // Files that were replaced are watched as long as they have a name, because a program may keep
-  // one open for a day: so many of the last ones, and of others each for so long after it last
-  // grew.
+  // A file that was replaced is watched while it has a name, because a program may keep it open for
+  // a day: the last kWatchedFiles always, older ones for kWatchReplaced after they last grew.
   static constexpr size_t kWatchedFiles = 8;
   static constexpr std::chrono::seconds kWatchReplaced{10};
-  // Files that are read at a time.
+  // How many files are read at a time.
   static constexpr size_t kMaxFiles = 256;
 
   explicit FileTail(FileTailOptions options) : options_(std::move(options)) {}
@@ -59,7 +58,7 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
     int64_t gap_bytes = 0;
     int64_t nul_bytes = 0;
     int64_t backlog_bytes = 0;
-    TailPosition position;  // After it.
+    TailPosition position;  // The position after these lines.
     bool under_way = false;
   };
   struct Tailed {
@@ -79,7 +78,7 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   struct Listing {
     std::vector<RotatedFile> files;
     timespec changed = {};
-    bool settled = false;  // Any later change shows in that time.
+    bool settled = false;  // Any later change gives the directory another time.
   };
 
   absl::Status ReadLast(datamanager::Readings& out) const;
@@ -88,7 +87,7 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   void OnWritten(const absl::Status& written);
 
   absl::Status OpenNamed(Named& named) const;
-  // Begins where the state says, or, without one, at the file's end.
+  // Begins where the state says or, without a state, at the file's end.
   absl::Status Begin(datamanager::MonotonicTime now);
   absl::Status Resume(const TailPosition& position, Named* named, datamanager::MonotonicTime now);
   // Follows the path to another file. `changed`: there are more files to read.
@@ -96,23 +95,23 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   bool IsTailed(const FileId& id) const;
   static Listing List(const std::string& directory, const std::string& base,
                       const std::set<uint64_t>& wanted);
-  // What is listed and read is not new any more.
+  // Makes the listed files known: they no longer count as new.
   void Remember(const Listing& listing);
-  // Whether it has what was read of the other one.
+  // Whether `copy` has the bytes that were read of `file`.
   static bool IsCopyOf(const RotatedFile& copy, const TailedFile& file);
-  // Whether a rotation has made it since the last look, and nothing was read of it.
+  // Whether a rotation has made the file since the last look, and nothing was read of it.
   bool IsNew(const RotatedFile& file, const Named* named) const;
-  // Whether there may be files that the last listing does not have.
+  // Whether there may be files that are not in the last listing.
   bool IsDirectoryChanged() const;
-  // Reads a file that was replaced, before that at `index`: from `mark` on, or all of it.
-  // NOT_FOUND if it does not have the mark; ABORTED if its name leads to it no more.
+  // Reads a file that was replaced, before the one at `index`: from `mark` on, or all of it.
+  // NOT_FOUND if it does not have the mark; ABORTED if its name no longer leads to it.
   absl::Status Add(const RotatedFile& file, const TailMark* mark, datamanager::MonotonicTime now,
                    size_t index);
   void AddCurrent(Named& named, int64_t offset, datamanager::MonotonicTime now);
   // Reads the files in their order.
   absl::Status ReadFiles(datamanager::MonotonicTime now, TailBudget& budget, TailedLines& read);
-  // The file was emptied, and perhaps written again: reads the copy that a rotation made, if there
-  // is one, and then what it begins with.
+  // Handles a file that was emptied, and perhaps written again: reads the copy that a rotation
+  // made, if there is one, and then the new beginning.
   void Restart(size_t index, datamanager::MonotonicTime now, TailBudget& budget, TailedLines& read);
   void DropEnded(datamanager::MonotonicTime now);
   TailPosition Position() const;
@@ -123,15 +122,15 @@ class FileTail : public std::enable_shared_from_this<FileTail> {
   std::mutex mutex_;
   bool begun_ = false;
   std::vector<Tailed> files_;  // The oldest first.
-  std::string directory_;      // Of the file that was at the path last, and what it was called.
+  std::string directory_;      // Directory and name of the last file at the path.
   std::string base_;
   std::set<FileId> known_;
-  // The directory's time, before `known_` was read from it.
+  // The time of the directory before `known_` was read from it.
   timespec listed_ = {};
   bool listed_settled_ = false;
-  bool look_again_ = false;       // There may be a file of which nothing is known yet.
-  int64_t gap_ = 0;               // Bytes that are lost and not told yet.
-  std::optional<Answer> answer_;  // Until it is written.
+  bool look_again_ = false;       // A rotated file may still be unknown.
+  int64_t gap_ = 0;               // Lost bytes that are not reported yet.
+  std::optional<Answer> answer_;  // Kept until it is written.
   std::optional<datamanager::MonotonicTime> missing_since_;
   bool save_failed_ = false;
 };

@@ -33,10 +33,10 @@ Line FirstLine(std::string_view text, size_t longest) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.size() <= longest) return {.text = line, .taken = end + 1};
   } else if (text.size() < longest + 2) {
-    return {};  // "\r\n" may follow.
+    return {};  // The end, "\n" or "\r\n", may still follow.
   }
   size_t taken = longest;
-  // Not in the middle of a character, if it is one.
+  // Does not cut inside a character, where the bytes are UTF-8.
   for (int i = 0; i < 3 && taken > 0 && IsContinuation(text[taken]); ++i) --taken;
   if (taken == 0) taken = longest;
   return {.text = text.substr(0, taken), .taken = taken};

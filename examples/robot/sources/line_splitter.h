@@ -1,4 +1,4 @@
-// Lines of a text that grows.
+// Splits a text that grows into lines.
 #ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_LINE_SPLITTER_H_
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_LINE_SPLITTER_H_
 
@@ -15,11 +15,11 @@ struct Line {
   size_t taken = 0;       // Bytes of the text, with the end; 0: the text has no whole line.
 };
 
-// A line ends with "\n", before which an "\r" goes too; one that is longer than `longest` comes in
-// several, of which none cuts a character. What a text yields does not depend on how much of it is
-// there already.
+// Returns the first line. A line ends with "\n" or "\r\n", and the end is not part of it; one
+// longer than `longest` is split, never inside a character. The lines of a text do not depend on
+// how much of it is there already.
 Line FirstLine(std::string_view text, size_t longest);
-// The same for a text that nothing follows: what has no end is a line.
+// As FirstLine, for a text that does not grow: the rest without an end is a line.
 Line LastLine(std::string_view text, size_t longest);
 
 // `text` with U+FFFD in place of each byte that is no part of UTF-8; counts these in `replaced`.

@@ -62,12 +62,11 @@ datamanager::SourceFunction MakeCounter(Attributes& attributes);
 // script, can be.
 datamanager::SourceFunction MakeFileReadings(Attributes& attributes);
 
-// `lines`: those that were appended to the file `path` since the reading before; see FileTail. No
-// record where there are none. A line longer than 64 KiB comes in several. Each byte that is not
-// UTF-8 becomes U+FFFD, and counts in `replaced_bytes`. Only where there are any: `gap_bytes`,
-// which were overwritten before they were read; `nul_bytes`, skipped where a file has holes;
-// `backlog_bytes`, still to be read. `state` is the file for its position; `from` says "start" if
-// the file that is there at the first start is new, too.
+// Gives `lines`: those appended to the file `path` since the last reading; see FileTail. No record
+// if there are none. A line longer than 64 KiB is split. Each byte that is not UTF-8 becomes U+FFFD
+// and counts in `replaced_bytes`. Only if not zero: `gap_bytes`, overwritten before they were read;
+// `nul_bytes`, skipped in holes of a file; `backlog_bytes`, still to be read. `state` is the file
+// for its position; with `from` "start", lines that are there at the first start are new, too.
 datamanager::SourceFunction MakeFileTail(Attributes& attributes);
 
 // Adds all that can be captured of a component or service that the server at `address` has, under

@@ -83,8 +83,8 @@ const Model* FindModel(const ComponentConfig& component, Attributes& attributes)
   return nullptr;
 }
 
-// Adds what is wrong with the component to `faults`; otherwise its source to `sources`. Returns
-// what it claims.
+// Adds the component's faults to `faults`; if there are none, its source to `sources`. Returns the
+// files that it claims.
 std::vector<Claim> AddSource(const ComponentConfig& component, const SourceContext& context,
                              Sources& sources, std::vector<std::string>& faults) {
   const size_t faults_before = faults.size();

@@ -25,8 +25,8 @@ class RobotSources {
   absl::Status Update(const std::vector<datamanager::ComponentConfig>& components,
                       const SourceContext& context = {});
 
-  // What the sources of this process gave so far is on the medium: those that keep a position over
-  // restarts need not go back after a boot.
+  // Reports that all records so far are on the medium: after a boot, sources of this process that
+  // keep a position over restarts need not go back.
   static void SetFlushed();
 
   const datamanager::Sources& sources() const { return sources_; }

@@ -13,18 +13,18 @@
 namespace robot {
 namespace {
 
-// Of a directory that changes all the time.
+// How often a directory is scanned that changes all the time.
 constexpr int kMaxScans = 5;
 
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
-// A number or a date, with what separates it: ".1", "-20240131", "_2024-01-31T10:00:00Z".
+// Whether it is a number or a date, with separators: ".1", "-20240131", "_2024-01-31T10:00:00Z".
 bool IsStamp(std::string_view text) {
   return std::any_of(text.begin(), text.end(), IsDigit) &&
          text.find_first_not_of("0123456789.-_+:TZ") == std::string_view::npos;
 }
 
-// Runs of digits as one.
+// The name with each run of digits as one.
 std::string Shape(std::string_view name) {
   std::string shape;
   for (const char c : name) {
@@ -86,7 +86,7 @@ std::vector<RotatedFile> Scan(const std::string& directory, const std::string& b
     if (file.id.birth != 0) file.time = file.id.birth;
     found.push_back(std::move(file));
   }
-  // Of files with the same time, "log.2" is older than "log.1".
+  // Among files with the same time, "log.2" is older than "log.1".
   std::sort(found.begin(), found.end(), [](const RotatedFile& a, const RotatedFile& b) {
     return std::tuple(a.time, -static_cast<int64_t>(a.path.size()), b.path) <
            std::tuple(b.time, -static_cast<int64_t>(b.path.size()), a.path);
@@ -98,7 +98,7 @@ std::vector<RotatedFile> Scan(const std::string& directory, const std::string& b
 
 std::vector<RotatedFile> FindRotatedFiles(const std::string& directory, const std::string& base,
                                           const std::set<uint64_t>& wanted) {
-  // A file that is renamed meanwhile may be met under neither name.
+  // A scan may miss a file that is renamed during it, under both names.
   std::vector<RotatedFile> found = Scan(directory, base, wanted);
   for (int scan = 1; scan < kMaxScans; ++scan) {
     std::vector<RotatedFile> again = Scan(directory, base, wanted);

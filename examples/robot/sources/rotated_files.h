@@ -1,4 +1,4 @@
-// The files beside a log that a rotation makes.
+// Finds the files beside a log that a rotation makes.
 #ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_ROTATED_FILES_H_
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_ROTATED_FILES_H_
 
@@ -12,21 +12,21 @@
 
 namespace robot {
 
-// Whether a rotation may have called a file so that was `base` before, or that `base` follows:
-// "log.1", "log-20240131", "log.old" of "log", "app-2.log" of "app.log", and what differs from it
-// in its digits only. Compressed ones do not count.
+// Whether a rotation may give this name to a file that was `base` or that precedes `base`: "log.1",
+// "log-20240131", "log.old" for "log", "app-2.log" for "app.log", and names that differ from `base`
+// in digits only. Compressed files do not count.
 bool IsRotatedName(std::string_view name, std::string_view base);
 
 struct RotatedFile {
   std::string path;
   FileId id;
-  int64_t time = 0;      // Of its birth or, if that is not known, of its last change.
-  bool by_name = false;  // IsRotatedName says so.
+  int64_t time = 0;      // Time of birth or, if unknown, of the last change.
+  bool by_name = false;  // IsRotatedName is true.
 };
 
-// The regular files in `directory` that are called `base` or as a rotation calls it, and those
-// whose inode number is in `wanted`, whatever they are called; the oldest first. None of a
-// directory that cannot be read.
+// Returns the regular files in `directory` that are named `base` or as a rotation names it, and
+// those whose inode number is in `wanted`, under any name; the oldest first. Empty if the directory
+// cannot be read.
 std::vector<RotatedFile> FindRotatedFiles(const std::string& directory, const std::string& base,
                                           const std::set<uint64_t>& wanted);
 

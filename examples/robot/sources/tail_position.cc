@@ -46,7 +46,7 @@ bool ParseFile(const std::vector<std::string>& words, TailPosition& position) {
   return sound;
 }
 
-// Adds what a line says to the position that it belongs to.
+// Adds the facts of one line to the position that it belongs to.
 bool ParseLine(std::string_view line, TailPosition& position) {
   const std::vector<std::string> words =
       absl::StrSplit(absl::string_view(line.data(), line.size()), ' ');

@@ -14,8 +14,8 @@
 
 namespace robot {
 
-// A file, whatever it is called. Inode numbers are used again, so its time of birth belongs to it
-// where the file system knows one. The device does not: its number may change at each boot.
+// A file, under any name. Inode numbers are used again, so the time of birth is a part of it where
+// the file system knows one. The device is not: its number may change at each boot.
 struct FileId {
   uint64_t inode = 0;
   int64_t birth = 0;  // In nanoseconds; 0: not known.
@@ -23,15 +23,15 @@ struct FileId {
   auto operator<=>(const FileId&) const = default;
 };
 
-// Of an open file.
+// Returns the id of an open file.
 FileId IdOf(int fd, const struct stat& info);
 
-// How far one file was read, and by which bytes it is recognized: an inode number may be another
-// file's, and a file may be emptied and written again.
+// How far one file was read, and the bytes that identify it: another file may get its inode number,
+// and a file may be emptied and written again.
 struct TailMark {
   FileId id;
-  int64_t offset = 0;  // Of the next line.
-  int64_t size = 0;    // Of the file, when it was last looked at.
+  int64_t offset = 0;  // Where the next line begins.
+  int64_t size = 0;    // The file's size at the last look.
   // Length and hash of its first bytes, and of those before `offset`.
   int64_t head_size = 0;
   uint64_t head_hash = 0;
@@ -41,27 +41,27 @@ struct TailMark {
   auto operator<=>(const TailMark&) const = default;
 };
 
-// How many bytes a mark remembers at each end: more than the time stamps that lines begin with.
+// How many bytes a mark remembers at each end: more than the time stamp that a line begins with.
 inline constexpr int64_t kMarkBytes = 256;
 
 uint64_t HashOf(std::string_view bytes);
 
-// Exactly the bytes [begin, begin + size) of the open file; false if they are not there.
+// Reads exactly the bytes [begin, begin + size) of the open file; false if they are not there.
 bool ReadExactly(int fd, int64_t begin, int64_t size, std::string& bytes);
 // Whether the open file has the bytes that `mark` remembers, and is at least as long as its offset.
 bool HasMark(int fd, const TailMark& mark);
 
 struct TailPosition {
-  std::string path;             // Of the file that is followed, as configured.
-  std::string directory;        // The one that it lay in, without links.
+  std::string path;             // The file that is followed, as configured.
+  std::string directory;        // Its directory at that time, without links.
   std::vector<TailMark> files;  // The oldest first; the last may be the one at `path`.
-  std::set<FileId> known;       // Those beside it that were there already, so that a new one shows.
+  std::set<FileId> known;       // Files beside it that were there already; any other is new.
 
   bool operator==(const TailPosition&) const = default;
 };
 
-// Two positions, as the state file holds them: `latest` counts as long as the machine runs. After a
-// power cut records may be lost that were written before it; `safe` is from before these.
+// Two positions, as the state file holds them: `latest` counts until the machine boots again. A
+// power cut may lose records that were written before it; `safe` is from before these.
 struct StoredPositions {
   std::string boot;
   TailPosition latest;
@@ -69,7 +69,7 @@ struct StoredPositions {
 };
 
 std::string FormatPositions(const StoredPositions& positions);
-// Empty, with the reason in `fault`, if the text is damaged or of another version.
+// Parses the text. Empty, with the reason in `fault`, if it is damaged or of another version.
 std::optional<StoredPositions> ParsePositions(std::string_view text, std::string& fault);
 
 }  // namespace robot

@@ -21,7 +21,7 @@ using datamanager::MonotonicTime;
 // A state is a few hundred bytes, and 40 more for each file that was rotated.
 constexpr uintmax_t kMaxBytes = 64 << 20;
 
-// Changes with each boot of the machine. Empty if the kernel does not tell: then no two are equal.
+// The id of this boot of the machine. Empty if the kernel gives none: no two are equal then.
 std::string BootId() {
   std::string id;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
@@ -37,7 +37,7 @@ absl::Status Failed(const char* step, const std::string& path) {
   return absl::ErrnoToStatus(errno, std::string(step) + " " + path);
 }
 
-// By path, while they are in use.
+// The states in use, by path.
 struct Registry {
   std::mutex mutex;
   std::map<std::string, std::weak_ptr<TailState>> states;
@@ -96,7 +96,7 @@ absl::Status TailState::Load() {
 }
 
 TailState::~TailState() {
-  // An error was logged before, if it lasts; the lines since are given again.
+  // An error that lasts was logged before; the next start gives the lines since then again.
   static_cast<void>(Save(MonotonicTime::max(), true));
 }
 
@@ -118,7 +118,7 @@ bool TailState::Own(const void* source) {
 void TailState::Commit(TailPosition position) {
   const std::lock_guard lock(mutex_);
   if (latest_ == position) return;
-  // The first one has no records before it.
+  // Before the first position there are no records.
   if (!latest_) safe_ = position;
   latest_ = std::move(position);
   changed_ = true;
@@ -178,7 +178,7 @@ absl::Status TailState::Write() const {
   if (::fsync(fd.get()) != 0) return Failed("flush", temporary);
   if (::rename(temporary.c_str(), path_.c_str()) != 0) return Failed("rename", temporary);
   fd.Reset(::open(ParentOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  // Some file systems cannot flush a directory, and then keep the order by themselves.
+  // Some file systems cannot flush a directory; these keep the order of changes themselves.
   if (fd.valid() && ::fsync(fd.get()) != 0 && errno != EINVAL) return Failed("flush", path_);
   return absl::OkStatus();
 }

@@ -18,39 +18,40 @@
 
 namespace robot {
 
-// The position that the records with the capture files reach, in memory and in a file. The file is
-// replaced as a whole, flushed, and at most every few seconds, to spare the medium: a killed
-// process gives the lines of that time again. It holds a second position, of a minute before: after
-// a boot that no clean end came before, that one counts, because the last records may be lost.
+// The position up to which records are in their capture files, in memory and in a file. The file is
+// replaced as a whole, flushed, and at most every few seconds, to spare the medium: after a kill
+// the lines of that time are given again. It holds a second position, of a minute before: that one
+// counts after a boot without a clean end before it, because the last records may be lost.
 //
 // Shared by the sources that have the same state, as before and after a reload. Thread-safe.
 class TailState {
  public:
   static constexpr std::chrono::seconds kSaveInterval{5};
 
-  // Locks and reads the state file; makes its directory. `flushed_after` is how long a record takes
-  // to the medium. ALREADY_EXISTS if another process has it, or the system's error.
+  // Locks and reads the state file; makes its directory. `flushed_after` is the time until a record
+  // is on the medium. ALREADY_EXISTS if another process has the file, or the system's error.
   static absl::StatusOr<std::shared_ptr<TailState>> Open(const std::string& path,
                                                          std::chrono::nanoseconds flushed_after);
-  // Saves what is not saved.
+  // Saves the position if it is not saved.
   ~TailState();
   TailState(const TailState&) = delete;
   TailState& operator=(const TailState&) = delete;
 
   const std::string& path() const { return path_; }
-  // Empty: there is none. Then `damage` says what is wrong with the file, if there is one.
+  // Empty: there is no position. Then `damage` says why the file, if there is one, cannot be used.
   std::optional<TailPosition> position() const;
   std::string damage() const;
 
   // Whether `source` was the last to call this; it is from now on.
   bool Own(const void* source);
-  // The records up to `position` are with their capture files.
+  // Reports that the records up to `position` are in their capture files.
   void Commit(TailPosition position);
-  // Saves the position if it is due, or `now_at_once`. The system's error, until it works again.
+  // Saves the position if it is due, or `now_at_once`. The system's error, until a save works
+  // again.
   absl::Status Save(datamanager::MonotonicTime now, bool now_at_once);
-  // What is committed is on the medium, too: nothing has to be given again after a boot.
+  // Reports that all committed records are on the medium: a boot need not give any again.
   void SetFlushed();
-  // The same for all of this process.
+  // Calls SetFlushed of every state of this process.
   static void SetAllFlushed();
 
  private:
@@ -67,7 +68,7 @@ class TailState {
   std::string damage_;
   std::optional<TailPosition> latest_;
   TailPosition safe_;
-  // Positions that were saved, and when: each is safe some time later.
+  // Positions that were saved, and when: each becomes safe some time later.
   std::deque<std::pair<datamanager::MonotonicTime, TailPosition>> saved_;
   bool changed_ = false;
   absl::Status last_error_;

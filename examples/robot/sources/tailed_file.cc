@@ -13,8 +13,8 @@ namespace {
 using datamanager::MonotonicTime;
 
 constexpr size_t kPiece = 64 << 10;
-// A file system may keep times to 2 s only (FAT), so a file that changed this recently may have
-// changed again without a sign.
+// A file that changed this recently may have changed again with the same time: a file system may
+// keep times to 2 s only (FAT).
 constexpr std::chrono::seconds kCoarsestTimes{2};
 
 bool SameTime(const timespec& a, const timespec& b) {
@@ -62,7 +62,7 @@ absl::Status TailedFile::Read(MonotonicTime now, TailBudget& budget, TailedLines
     std::string fresh;
     bool at_end = true;
     status = ReadOn(budget, fresh, at_end);
-    // Looked at last: then what was read before is what followed these bytes.
+    // Checked after the read: then the bytes read before still precede these.
     if (!IsAsItWas()) {
       change = Change::kRestart;
       return absl::OkStatus();
@@ -109,7 +109,8 @@ absl::Status TailedFile::ReadOn(TailBudget& budget, std::string& fresh, bool& at
 }
 
 void TailedFile::Take(std::string_view fresh, bool at_end, TailedLines& out) {
-  // The file may have been given its length in advance: NUL bytes at its end are not there yet.
+  // A program may have given the file its length in advance: NUL bytes at the end are not written
+  // yet.
   if (at_end) {
     const size_t last = fresh.find_last_not_of('\0');
     const int64_t end = ReadEnd() + static_cast<int64_t>(fresh.size());
@@ -127,7 +128,7 @@ void TailedFile::Take(std::string_view fresh, bool at_end, TailedLines& out) {
   const int64_t begin = ReadEnd();
   if (nuls == fresh.size()) {
     nul_end_ = begin + static_cast<int64_t>(nuls);
-    // ENXIO: a hole to the end of the file.
+    // lseek fails with ENXIO if the hole reaches to the end of the file.
     const off_t data = ::lseek(fd_.get(), static_cast<off_t>(nul_end_), SEEK_DATA);
     if (data > nul_end_) nul_end_ = data;
     return;
@@ -135,7 +136,7 @@ void TailedFile::Take(std::string_view fresh, bool at_end, TailedLines& out) {
   int64_t skipped = begin + static_cast<int64_t>(nuls) - offset_;
   if (skipped > 0) {
     out.nul_bytes += skipped;
-    // All of them are the same, so that the last ones stand for the rest.
+    // All bytes are the same, so the last ones stand for the rest.
     if (offset_ < kMarkBytes)
       Consume(std::string(static_cast<size_t>(std::min(skipped, kMarkBytes)), '\0'));
     const int64_t rest = begin + static_cast<int64_t>(nuls) - offset_;
@@ -179,7 +180,7 @@ void TailedFile::ConsumeBuffer(size_t bytes) {
 
 void TailedFile::SplitLines(TailBudget& budget, TailedLines& out) {
   std::string_view rest = buffer_;
-  // A line that was given before its end was there: only the end follows.
+  // The line was given before its end was written: skip the end.
   if (!before_.empty() && before_.back() != '\n' && before_.back() != '\0') {
     if (rest.starts_with("\n")) {
       rest.remove_prefix(1);

@@ -1,4 +1,4 @@
-// One file that grows, while it is read.
+// Reads one file that grows.
 #ifndef DATAMANAGER_EXAMPLES_ROBOT_SOURCES_TAILED_FILE_H_
 #define DATAMANAGER_EXAMPLES_ROBOT_SOURCES_TAILED_FILE_H_
 
@@ -17,7 +17,7 @@
 
 namespace robot {
 
-// What a tick may still read: the rest comes at the next ones.
+// What a tick may still read; the next ticks read the rest.
 struct TailBudget {
   int64_t bytes = 1 << 20;
   size_t lines = 20'000;
@@ -25,37 +25,37 @@ struct TailBudget {
   bool used_up() const { return bytes <= 0 || lines == 0; }
 };
 
-// What was read.
+// The lines that were read.
 struct TailedLines {
   std::vector<std::string> lines;
-  int64_t nul_bytes = 0;  // Skipped: holes of a file, or what a power cut left of a line.
+  int64_t nul_bytes = 0;  // Skipped: holes of a file, or zeros that a power cut left.
 };
 
-// Reads a file from an offset on, line by line, and notices when it no longer has the bytes that
-// were read. Keeps no more than what a tick may read. Not thread-safe.
+// Reads a file from an offset on, line by line, and notices when the bytes that were read have
+// changed. Keeps no more than a tick may read. Not thread-safe.
 class TailedFile {
  public:
   static constexpr size_t kLongestLine = 64 << 10;
 
-  // Takes over `fd`, of which `info` and `id` tell. Reads from `offset` on, which must be 0, the
+  // Takes over `fd`, whose facts are `info` and `id`. Reads from `offset` on, which must be 0, the
   // file's size or the offset of a mark that it has.
   TailedFile(Fd& fd, const struct stat& info, FileId id, int64_t offset,
              datamanager::MonotonicTime now);
 
   enum class Change : uint8_t {
-    kNone,     // Or grown: what there is was read, as far as the budget goes.
-    kRestart,  // The bytes that were read are no longer there; Restart is to be called.
+    kNone,     // Nothing, or growth, read as far as the budget goes.
+    kRestart,  // The bytes that were read have changed: call Restart.
   };
-  // Adds the whole lines that are new to `out`. Bytes are only taken if those before them are as
-  // they were, looked at afterwards.
+  // Adds the new whole lines to `out`. Takes bytes only if, after the read, those before them are
+  // unchanged.
   absl::Status Read(datamanager::MonotonicTime now, TailBudget& budget, TailedLines& out,
                     Change& change);
-  // Adds what has no end yet as a line.
+  // Adds the rest without an end as a line.
   void TakeRemainder(TailBudget& budget, TailedLines& out);
-  // Reads from the beginning, after TakeRemainder. Returns how many bytes are known to have been
-  // there and were not read.
+  // Goes back to the beginning, after TakeRemainder. Returns the number of bytes that are known to
+  // be lost unread.
   int64_t Restart();
-  // Forgets the line without an end, which is read from another file.
+  // Forgets the rest without an end: it is read from another file.
   void DropRemainder() { buffer_.clear(); }
   // Goes on with another descriptor of the same file.
   void Reopen(Fd& fd, const struct stat& info, FileId id) {
@@ -69,11 +69,11 @@ class TailedFile {
   TailMark mark() const;
   int64_t offset() const { return offset_; }
   bool has_remainder() const { return !buffer_.empty(); }
-  // Bytes that are there and not read yet.
+  // The bytes that are there and not read yet.
   int64_t backlog() const { return std::max<int64_t>(0, info_.st_size - ReadEnd()); }
-  // When it last grew; when it was opened, if it did not.
+  // When it last grew or, if it did not, when it was opened.
   datamanager::MonotonicTime last_growth() const { return last_growth_; }
-  // Whether no name leads to it.
+  // Whether it has no name any more.
   bool removed() const { return info_.st_nlink == 0; }
 
  private:
@@ -81,9 +81,9 @@ class TailedFile {
     return std::max(offset_ + static_cast<int64_t>(buffer_.size()), nul_end_);
   }
   bool IsAsItWas() const;
-  // Looks again at the NUL bytes that were the last: what was a hole may be filled.
+  // Checks the NUL bytes at the end again: a hole may be filled by now.
   absl::Status LookAtHole();
-  // The bytes at ReadEnd(), as far as the budget goes.
+  // Reads the bytes at ReadEnd(), as far as the budget goes.
   absl::Status ReadOn(TailBudget& budget, std::string& fresh, bool& at_end) const;
   void Take(std::string_view fresh, bool at_end, TailedLines& out);
   void Consume(std::string_view bytes);
@@ -95,13 +95,13 @@ class TailedFile {
   FileId id_;
   int64_t offset_;
   std::string buffer_;   // The bytes from `offset_` on that were read.
-  int64_t nul_end_ = 0;  // From `offset_` to here lie NUL bytes only, if the buffer is empty.
+  int64_t nul_end_ = 0;  // From `offset_` to here are only NUL bytes, if the buffer is empty.
   std::string head_;     // The first bytes of the file, as far as `offset_`.
   std::string before_;   // The last bytes before `offset_`.
   datamanager::MonotonicTime last_growth_;
-  datamanager::MonotonicTime last_change_;  // Of its size or its times, as seen here.
+  datamanager::MonotonicTime last_change_;  // When its size or times last changed, as seen here.
   bool looked_at_ = false;
-  bool replaced_at_once_ = false;  // What was read before is gone since the mark was compared.
+  bool replaced_at_once_ = false;  // The bytes read are gone since the mark was compared.
 };
 
 }  // namespace robot
