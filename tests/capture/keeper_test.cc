@@ -132,7 +132,8 @@ class KeeperTest : public ::testing::Test {
     ASSERT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 1; }));
   }
 
-  const TempDir temp_;
+  // In memory, so that the only calls that hang are those that a test makes hang.
+  const TempDir temp_{testing::MemoryDirectory()};
   const std::shared_ptr<World> world_ = std::make_shared<World>();
   LogCapture log_;
   std::shared_ptr<Logger> logger_;

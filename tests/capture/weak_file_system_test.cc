@@ -50,7 +50,10 @@ TEST(WeakFileSystemCaptureTest, EverythingIsPublishedAndNothingLogged) {
   EXPECT_EQ(one.capture().keeper().counters().unflushed.load(), 0U);
   EXPECT_EQ(one.capture().keeper().counters().failed_flushes.load(), 0U);
   EXPECT_EQ(one.log().Count("", LogLevel::kError), 0U) << one.log().Text();
-  EXPECT_EQ(one.log().Count("", LogLevel::kWarning), 0U) << one.log().Text();
+  // A busy machine may flush late.
+  EXPECT_EQ(one.log().Count("", LogLevel::kWarning),
+            one.log().Count("longer than durability_interval_millis", LogLevel::kWarning))
+      << one.log().Text();
 }
 
 TEST(WeakFileSystemCaptureTest, WhatADeadProcessLeftIsRecoveredByItsAgeAndWhatIsOursIsNot) {

@@ -1,4 +1,8 @@
 // Close beats everything, and leaves everything captured on disk.
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/unique_fd.h"
 #include "tests/integration/world.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/hanging_reads.h"
@@ -40,7 +44,18 @@ class CloseTest : public World {
     EXPECT_TRUE(HasCode(absl::StatusCode::kFailedPrecondition, SyncAll()));
   }
   // The next run uploads what is there.
+  // A thread that was left alone keeps its file locked until it ends. A recovery that comes before
+  // looks again only after a minute.
+  void WaitForThreadsLeftAlone() {
+    for (const std::string& path : OnDisk(".prog")) {
+      ASSERT_TRUE(WaitUntil([&] {
+        const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        return !file.valid() || ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+      })) << path;
+    }
+  }
   void ExpectTheNextRunUploads(const std::string& name) {
+    WaitForThreadsLeftAlone();
     config_.capture_disabled = true;
     if (server_ == nullptr) StartServer();
     server_->SetFaults({});
@@ -247,6 +262,7 @@ TEST_F(CloseTest, ACollectorWhoseWriteHangsIsNamed) {
   EXPECT_TRUE(HasCode(absl::StatusCode::kDeadlineExceeded, result));
   EXPECT_TRUE(Has(result.ToString(), "rdk:component:sensor/cpu Readings"));
   disk.write_gate().Open();
+  WaitForThreadsLeftAlone();
   config_.capture_disabled = true;
   MakeManager();
   ASSERT_TRUE(IsOk(Reconfigure()));
