@@ -485,14 +485,22 @@ TEST_F(GuestTest, AForkedChildHoldsNoFileThatTheParentFinishes) {
   Start();
   ASSERT_TRUE(WaitForCaptured("good"));
   int go[2] = {-1, -1};
+  int ready[2] = {-1, -1};
   ASSERT_EQ(::pipe(go), 0);
+  ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = ::fork();
   if (child == 0) {
     char byte = 0;
     ::close(go[1]);
-    ::_exit(::read(go[0], &byte, 1) >= 0 ? 0 : 1);  // Lives until it is released.
+    const bool told = ::write(ready[1], &byte, 1) == 1;
+    ::_exit(told && ::read(go[0], &byte, 1) >= 0 ? 0 : 1);  // Lives until it is released.
   }
   ::close(go[0]);
+  ::close(ready[1]);
+  // fork returns in the parent before the child has closed anything.
+  char byte = 0;
+  EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+  ::close(ready[0]);
   EXPECT_TRUE(WaitForCaptured("good")) << "the parent's own file is not affected";
   EXPECT_TRUE(manager_->Flush().ok());
   const std::vector<std::string> files = FilesBelow(config_.capture_dir, ".capture");
