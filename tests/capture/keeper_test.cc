@@ -418,7 +418,7 @@ TEST_F(KeeperOfAHangingDiskTest, TakesNoMoreThreadsThanOneRoundDoes) {
       << "while a device hangs, nothing more is asked of it";
 }
 
-// Patient enough for everything that comes before the calls that hang.
+// Patient enough for the calls that come before those that hang.
 class KeeperOfADiskThatHangsLaterTest : public KeeperTest {
  protected:
   KeeperOfADiskThatHangsLaterTest() : KeeperTest(std::chrono::seconds(1)) {}
@@ -432,7 +432,9 @@ TEST_F(KeeperOfADiskThatHangsLaterTest, HangsWithAtMost32Threads) {
   world_->ops.fdatasync_gate().Close();
   world_->hint_gate.Open();
   ASSERT_TRUE(AllPublished());
-  EXPECT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() == 32; }));
+  // The thread of the write-back before may still count.
+  EXPECT_TRUE(WaitUntil([&] { return world_->ops.fdatasync_gate().waiting() >= 31; }));
+  EXPECT_LE(world_->ops.fdatasync_gate().waiting(), 32);
   EXPECT_EQ(keeper_->counters().unflushed.load(), 100U);
 }
 
