@@ -636,6 +636,26 @@ TEST_F(KeeperOfLiveFilesTest, AreFlushedDataThenNameThenDirectories) {
   EXPECT_TRUE(Exists(file->path()));
 }
 
+TEST_F(KeeperOfLiveFilesTest, ARoundThatTakesLongerThanTheIntervalIsCountedAndReported) {
+  Gate& flush = world_->ops.fdatasync_gate();
+  flush.Close();
+  FlushEvery(milliseconds(5));
+  const std::unique_ptr<Writer> file = Begin();
+  ASSERT_TRUE(WaitUntil([&] { return flush.waiting() == 1; }));
+  const auto begin = Clock::System().MonotonicNow();
+  ASSERT_TRUE(WaitUntil([&] { return Clock::System().MonotonicNow() - begin > milliseconds(6); }));
+  EXPECT_EQ(keeper_->counters().late_rounds.load(), 0U);
+  flush.Open();
+  ASSERT_TRUE(WaitUntil([&] { return keeper_->counters().late_rounds >= 1; }));
+  const FlushStats stats = keeper_->counters().Flush();
+  EXPECT_GE(stats.rounds, stats.late_rounds);
+  EXPECT_GE(stats.files, 1U);
+  EXPECT_GE(stats.bytes, kFile.size());
+  logger_->Close();
+  EXPECT_TRUE(log_.Has("longer than durability_interval_millis (5)")) << log_.Text();
+  EXPECT_TRUE(log_.Has("raise the interval, capture less, or use a faster medium")) << log_.Text();
+}
+
 TEST_F(KeeperOfLiveFilesTest, AreFlushedOnlyWhenTheyHaveGrown) {
   FlushEvery(milliseconds(1));
   const std::unique_ptr<Writer> file = Begin();
