@@ -14,7 +14,7 @@ TEST(PowerCutSoak, LeavesWhatWasPromised) {
     for (const Durability durability : {Durability::kPublished, Durability::kPeriodic}) {
       const std::string name(DurabilityName(durability));
       const Result result = CutPower(
-          {.file_system = named.file_system, .durability = durability, .seeds = 5, .moments = 40});
+          {.file_system = named.file_system, .durability = durability, .seeds = 5, .moments = 20});
       if (!result.skipped.empty()) {
         std::printf("power cut, %s: skipped: %s\n", named.name.c_str(), result.skipped.c_str());
         break;
