@@ -264,7 +264,7 @@ std::vector<NamedFileSystem> FileSystems() {
       {"ext4, blocks of 1 KiB", Ext4({"-b", "1024"}, "")},
       {"ext4, bigalloc", Ext4({"-O", "bigalloc"}, "")},
       {"ext4, inline_data", Ext4({"-O", "inline_data"}, "")},
-      {"ext4, fast_commit", Ext4({"-O", "fast_commit"}, "")},
+      {"ext4, fast_commit", Ext4({"-O", "fast_commit"}, ""), false},
       {"ext4 without a journal", Ext4({"-O", "^has_journal"}, "")},
       {"ext3", testing::DefaultFileSystem("ext3")},
       {"ext2", testing::DefaultFileSystem("ext2")},

@@ -13,8 +13,10 @@ TEST(PowerCutSoak, LeavesWhatWasPromised) {
   for (const NamedFileSystem& named : FileSystems()) {
     for (const Durability durability : {Durability::kPublished, Durability::kPeriodic}) {
       const std::string name(DurabilityName(durability));
-      const Result result = CutPower(
-          {.file_system = named.file_system, .durability = durability, .seeds = 5, .moments = 20});
+      const Result result = CutPower({.file_system = named.file_system,
+                                      .durability = durability,
+                                      .seeds = 5,
+                                      .moments = named.mounts_at_any_moment ? 20U : 0U});
       if (!result.skipped.empty()) {
         std::printf("power cut, %s: skipped: %s\n", named.name.c_str(), result.skipped.c_str());
         break;
