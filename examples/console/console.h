@@ -1,4 +1,4 @@
-// Standard output and error, for programs that must go on when these have no reader.
+// Standard output and error, for programs that must keep running when these have no reader.
 #ifndef DATAMANAGER_EXAMPLES_CONSOLE_CONSOLE_H_
 #define DATAMANAGER_EXAMPLES_CONSOLE_CONSOLE_H_
 

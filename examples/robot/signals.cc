@@ -9,7 +9,7 @@ Signals::Signals() : waiting_thread_(::pthread_self()) {
   ::sigemptyset(&set_);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, kWake}) ::sigaddset(&set_, number);
   ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  // Capture goes on when the reader of our output goes away, and when a log file has its largest
+  // Capture continues when the reader of our output goes away, and when a log file has its largest
   // size.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);

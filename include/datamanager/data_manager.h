@@ -107,7 +107,7 @@ struct RetriedFiles {
 // anything at any time; calls that change the manager take turns. A call from inside the embedder's
 // own code that the library is running (a source, a stop callback of one, the destructor of one, a
 // log sink) returns FAILED_PRECONDITION. A forked child must not use the manager: only the parent
-// goes on, and the child has none of its files open.
+// keeps using it, and the child has none of its files open.
 //
 // Nothing runs before the first Reconfigure, and nothing after Close. The destructor closes.
 class DataManager {

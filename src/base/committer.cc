@@ -18,6 +18,9 @@ namespace {
 // its ids.
 constexpr std::chrono::minutes kMethodAge{1};
 
+// The size at which an anchor gives way to a new one, well below any limit of a file's size.
+constexpr off_t kAnchorLimit = 4096;
+
 constexpr unsigned kWriteAndWait =
     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 
@@ -209,7 +212,7 @@ Committer::Step Committer::OpenAnchor(dev_t device, std::shared_ptr<Anchor>& anc
                                       const std::string& directory) {
   if (anchor == nullptr) anchor = std::make_shared<Anchor>();
   return [&ops = shared_->ops, anchor, device, directory]() -> absl::Status {
-    if (anchor->fd.valid()) return absl::OkStatus();
+    if (anchor->fd.valid() && anchor->size < kAnchorLimit) return absl::OkStatus();
     UniqueFd fd(ops.Open(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
     struct stat info {};
     if (!fd.valid() || ops.Fstat(fd.get(), &info) != 0) {
@@ -219,6 +222,7 @@ Committer::Step Committer::OpenAnchor(dev_t device, std::shared_ptr<Anchor>& anc
       return absl::FailedPreconditionError(absl::StrCat(directory, " is on another device by now"));
     }
     anchor->fd = std::move(fd);
+    anchor->size = 0;
     return absl::OkStatus();
   };
 }
@@ -276,7 +280,7 @@ Committer::Outcomes Committer::CommitFiles(dev_t device, const std::vector<File>
 
 std::vector<Committer::Outcome> Committer::CommitNames(dev_t device,
                                                        const std::vector<std::string>& directories,
-                                                       const std::vector<File>& files) {
+                                                       Outcomes::Extent files) {
   if (directories.empty()) return {};
   const auto known = devices_.find(device);
   const CommitMethod method = known == devices_.end() ? CommitMethod::kEach : known->second.method;
@@ -292,12 +296,10 @@ std::vector<Committer::Outcome> Committer::CommitNames(dev_t device,
     });
   }
   if (!all.has_value() || all->ok()) return std::vector<Outcome>(directories.size(), all);
-  if (!files.empty()) {
-    for (const Outcome& outcome : FlushEach(device, files, kMaxThreads)) {
-      if (!outcome.has_value() || !outcome->ok()) {
-        return std::vector<Outcome>(directories.size(), outcome);
-      }
-    }
+  if (files == Outcomes::Extent::kWithNames) {
+    // Until the mount is looked at again.
+    known->second.method = CommitMethod::kEach;
+    return std::vector<Outcome>(directories.size(), all);
   }
   std::vector<Step> steps;
   for (const std::string& path : directories) {

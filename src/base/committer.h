@@ -70,10 +70,11 @@ class Committer {
 
   // Makes the data and the sizes of the files durable. All lie on `device`, which does not hang.
   Outcomes CommitFiles(dev_t device, const std::vector<File>& files);
-  // Makes the entries of the directories and the directories' own names durable, and also the
-  // `files` for which CommitFiles returned Extent::kWithNames.
+  // Makes the entries of the directories and the directories' own names durable. `files` is what
+  // CommitFiles returned for the files in them; with kWithNames the call commits these too. If that
+  // fails, nothing is known of any file: call CommitFiles again, which then flushes each by itself.
   std::vector<Outcome> CommitNames(dev_t device, const std::vector<std::string>& directories,
-                                   const std::vector<File>& files);
+                                   Outcomes::Extent files);
 
   // Whether calls to the device exceeded a caller's patience and have not returned yet.
   bool Hangs(dev_t device) const;

@@ -218,11 +218,11 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
 
   std::vector<std::string> paths;
   for (const auto& [path, named] : directories) paths.push_back(path);
-  std::vector<Committer::File> written_back;
-  for (size_t i = 0; data.extent == Extent::kWithNames && i < group.files.size(); ++i) {
-    if (data.each[i].has_value() && data.each[i]->ok()) written_back.push_back(group.files[i]);
-  }
-  const std::vector<Committer::Outcome> names = committer_.CommitNames(device, paths, written_back);
+  const std::vector<Committer::Outcome> names = committer_.CommitNames(device, paths, data.extent);
+  // The commit of all files failed: each is flushed by itself, so that errors are known by file.
+  const bool again = data.extent == Extent::kWithNames && !names.empty() &&
+                     names.front().has_value() && !names.front()->ok();
+  Group rest;
   next = 0;
   for (auto& [path, named] : directories) {
     const Committer::Outcome& outcome = names[next++];
@@ -231,6 +231,9 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
     for (const size_t i : named.live) {
       if (durable) {
         options_.live->NoteFlushed(group.live[i], group.sizes[i], since);
+      } else if (again) {
+        rest.live.push_back(group.live[i]);
+        rest.sizes.push_back(group.sizes[i]);
       } else {
         ++counters.failed_flushes;
       }
@@ -242,6 +245,8 @@ void GroupFlush::FlushGroup(dev_t device, Group& group, const FlushPolicy& polic
       Settle(named.finished[i], named.published[i], result);
     }
   }
+  // The published files are among the outstanding ones now.
+  if (again) FlushGroup(device, rest, policy, last, result);
 }
 
 void GroupFlush::AddOutstanding(dev_t device, Group& group) {

@@ -52,7 +52,7 @@
 //                         its place. Left behind by a dead process: recovery ends it.
 //   .seq, waiting         as .upload; sync uploads it after its data.
 //
-// A rename never replaces a file: if the name is taken, it goes on to the next microsecond.
+// A rename never replaces a file: if the name is taken, it takes the next microsecond.
 //
 //   stamp = YYYY-MM-DDTHH_MM_SS.uuuuuu(Z | (+|-)HH_MM)         local time and its offset from UTC
 //

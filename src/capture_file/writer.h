@@ -40,8 +40,8 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   // Appends a record whose frame (length prefix and message) is `head` followed by `tail`. After a
-  // short write the call goes on: only the next write reports the cause, a full disk or the limit
-  // on a file's size. A write that fails leaves the file as it was before. If even that is
+  // short write the call writes the rest: only the next write reports the cause, a full disk or the
+  // limit on a file's size. A write that fails leaves the file as it was before. If even that is
   // impossible, the file is broken: it can only be destroyed, and recovery cuts and publishes it.
   absl::Status Append(std::string_view head, std::string_view tail = {});
 

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -108,13 +107,14 @@ TEST_P(CommitterTest, WorksOneByOneWithoutThreads) {
 }
 
 TEST_P(CommitterTest, MakesNamesDurable) {
-  committer_.CommitFiles(device_, Files(1));
+  const Committer::Outcomes data = committer_.CommitFiles(device_, Files(1));
   std::vector<std::string> directories;
   for (int i = 0; i < 10; ++i) {
     directories.push_back(temp_.path() + "/directory" + std::to_string(i));
     ASSERT_EQ(::mkdir(directories.back().c_str(), 0700), 0);
   }
-  const std::vector<Committer::Outcome> outcomes = committer_.CommitNames(device_, directories, {});
+  const std::vector<Committer::Outcome> outcomes =
+      committer_.CommitNames(device_, directories, data.extent);
   ASSERT_EQ(outcomes.size(), directories.size());
   EXPECT_TRUE(std::all_of(outcomes.begin(), outcomes.end(), IsOk));
   const size_t flushes = Journal("flush directory directory7");
@@ -133,41 +133,38 @@ TEST_P(CommitterTest, MakesNamesDurable) {
   }
 }
 
-// Data that CommitFiles has left to the commit of the names is flushed alone if that fails, before
-// the names are.
-TEST_P(CommitterTest, CommitsDataBeforeNamesWhereTheCommitOfBothFails) {
+TEST_P(CommitterTest, CommitFiles_FlushesEach_AfterTheCommitOfDataAndNamesFailed) {
+  using Extent = Committer::Outcomes::Extent;
   const std::vector<Committer::File> files = Files(20);
-  const Committer::Outcomes data = committer_.CommitFiles(device_, files);
-  const bool left = data.extent == Committer::Outcomes::Extent::kWithNames;
-  EXPECT_EQ(left, GetParam() == CommitMethod::kAnchor);
-  if (!left) return;
-  EXPECT_EQ(Journal("flush 13"), 0U);
+  const Extent left = committer_.CommitFiles(device_, files).extent;
+  EXPECT_EQ(left == Extent::kWithNames, GetParam() == CommitMethod::kAnchor);
+  if (left != Extent::kWithNames) return;
   ops_->Fail(Call::kFtruncate, EIO);
   const std::vector<Committer::Outcome> names =
-      committer_.CommitNames(device_, {temp_.path()}, files);
-  ASSERT_EQ(names.size(), 1U);
-  EXPECT_TRUE(IsOk(names.front()));
-  const std::vector<std::string> journal = ops_->journal();
-  const auto name = std::find_if(journal.begin(), journal.end(), [](const std::string& entry) {
-    return entry.starts_with("flush directory");
-  });
-  ASSERT_NE(name, journal.end());
-  for (int i = 0; i < 20; ++i) {
-    EXPECT_NE(std::find(journal.begin(), name, absl::StrCat("flush ", i)), name) << i;
-  }
-}
-
-TEST_P(CommitterTest, MakesNoNameDurableWhoseDataIsNot) {
-  const std::vector<Committer::File> files = Files(20);
-  if (committer_.CommitFiles(device_, files).extent != Committer::Outcomes::Extent::kWithNames) {
-    return;
-  }
-  ops_->Fail(Call::kFtruncate, EIO);
-  ops_->Fail(Call::kFdatasync, EIO, 1, "/13");
-  const std::vector<Committer::Outcome> names =
-      committer_.CommitNames(device_, {temp_.path()}, files);
+      committer_.CommitNames(device_, {temp_.path()}, left);
   ASSERT_EQ(names.size(), 1U);
   EXPECT_FALSE(IsOk(names.front()));
+  EXPECT_EQ(Journal("flush 13"), 0U) << "an error of one file would be lost here";
+  ops_->Fail(Call::kFdatasync, EIO, 1, "/13");
+  const Committer::Outcomes again = committer_.CommitFiles(device_, files);
+  EXPECT_EQ(again.extent, Extent::kData);
+  for (size_t i = 0; i < files.size(); ++i) EXPECT_EQ(IsOk(again.each[i]), i != 13) << i;
+}
+
+TEST_P(CommitterTest, AnAnchorGrowsNoFurtherThanItsLimit) {
+  const std::vector<Committer::File> files = Files(1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{.rlim_cur = 8192, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  size_t failed = 0;
+  for (int i = 0; i < 9000 && failed == 0; ++i) {
+    const auto extent = committer_.CommitFiles(device_, files).extent;
+    if (extent != Committer::Outcomes::Extent::kWithNames) break;
+    if (!IsOk(committer_.CommitNames(device_, {temp_.path()}, extent).front())) ++failed;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(failed, 0U);
 }
 
 std::string NameOf(const ::testing::TestParamInfo<CommitMethod>& info) {

@@ -636,6 +636,29 @@ TEST_F(KeeperOfLiveFilesTest, AreFlushedDataThenNameThenDirectories) {
   EXPECT_TRUE(Exists(file->path()));
 }
 
+TEST_F(KeeperOfLiveFilesTest, FailedFlushOfOneFile_IsNoticed_WhereTheCommitOfAllFails) {
+  world_->ops.SetCommitMethod(CommitMethod::kAnchor);
+  const std::unique_ptr<Writer> good = Begin(1);
+  const std::unique_ptr<Writer> bad = Begin(1, "Bad");
+  world_->ops.Fail(Call::kFtruncate, EIO, 1);
+  // The kernel reports it once: a later commit of all files would succeed and mean nothing.
+  world_->ops.Fail(Call::kFdatasync, EIO, 1, Base(bad->path()));
+  FlushEvery(milliseconds(1));
+  EXPECT_TRUE(WaitUntil([&] { return world_->displaced == 1; })) << "it is to be finished";
+  EXPECT_TRUE(WaitUntil([&] { return Flushes(good->path()) == 1; }));
+}
+
+TEST_F(KeeperOfLiveFilesTest, FinishedFile_IsFlushedByItself_WhereTheCommitOfAllFails) {
+  world_->ops.SetCommitMethod(CommitMethod::kAnchor);
+  world_->ops.Fail(Call::kFtruncate, EIO);
+  const std::string path = Publish();
+  ASSERT_TRUE(AllPublished());
+  EXPECT_EQ(keeper_->counters().outstanding.load(), 0U);
+  const std::vector<std::string> journal = world_->ops.journal();
+  const auto data = std::find(journal.begin(), journal.end(), "flush " + Base(path));
+  EXPECT_LT(data, std::find(journal.begin(), journal.end(), "flush directory Readings"));
+}
+
 TEST_F(KeeperOfLiveFilesTest, ARoundThatTakesLongerThanTheIntervalIsCountedAndReported) {
   Gate& flush = world_->ops.fdatasync_gate();
   flush.Close();

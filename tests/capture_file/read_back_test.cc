@@ -294,7 +294,7 @@ TEST_F(ReadBackTest, ACopyThatCannotBeMadeLeavesNothingAndCanBeTriedAgain) {
     ops_.Heal();
     EXPECT_EQ(FilesBelow(directory_), std::vector{InProgress()});
   }
-  // A short write goes on: it does not make a record.
+  // A short write is completed: it does not make a record.
   ops_.CutWrites(3);
   const auto copy = writer->CopyAfterFailedFlush();
   ASSERT_TRUE(copy.ok()) << copy.status();

@@ -304,7 +304,8 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
   for (Tailed& tailed : files_) tailed.replaced = named != nullptr || &tailed != &files_.back();
   if (named != nullptr) AddCurrent(*named, current == nullptr ? 0 : current->offset, now);
   gap_ += gone;
-  // Otherwise the copies stay unknown: one is needed if the file, which goes on, is emptied next.
+  // Otherwise the copies stay unknown: one is needed if the file, which is still written, is
+  // emptied next.
   if (current == nullptr || current->offset == 0) Remember(listing);
   return absl::OkStatus();
 }
