@@ -109,7 +109,7 @@ void AddUploadKey(const std::string& key, grpc::ClientContext& context) {
   if (!key.empty()) context.AddMetadata("datamanager-upload-key", key);
 }
 
-Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop) {
+std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop) {
   const auto refused = [](absl::Status status, bool ready) {
     return Beginning{.refusal =
                          sync::CallResult{.status = std::move(status), .channel_ready = ready}};
@@ -123,10 +123,15 @@ Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop) {
                                                        connection.last_error)),
                    ready);
   }
-  if (connectivity.authentication() == nullptr) return {};
-  absl::StatusOr<Token> token = connectivity.authentication()->Get(stop);
-  if (!token.ok()) return refused(token.status(), connectivity.Ready());
-  return {.token = *std::move(token)};
+  if (connectivity.authentication() == nullptr) return Beginning{};
+  std::optional<absl::StatusOr<Token>> token = connectivity.authentication()->TryGet();
+  if (!token.has_value()) return std::nullopt;
+  if (!token->ok()) return refused(token->status(), connectivity.Ready());
+  return Beginning{.token = **std::move(token)};
+}
+
+MonotonicTime NextLookForToken() {
+  return Clock::System().MonotonicNow() + std::chrono::milliseconds(10);
 }
 
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result) {

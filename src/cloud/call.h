@@ -49,12 +49,14 @@ void AddUploadKey(const std::string& key, grpc::ClientContext& context);
 
 // What a call begins with: the token to carry, null if there is no authentication; or the result of
 // a call that must not begin. Its stop was requested, the channel is not READY, where gRPC would
-// let it wait for the connection, or the cloud gives no token. Blocks while a token is on its way.
+// let it wait for the connection, or the cloud gives no token.
 struct Beginning {
   Token token;
   std::optional<sync::CallResult> refusal;
 };
-Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop);
+// nullopt: a token is on its way; look again at NextLookForToken(). Does not block.
+std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop);
+MonotonicTime NextLookForToken();
 // Fills in what is to be known of the connection as the call ends with `result.status`, and takes
 // secrets out of it.
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result);

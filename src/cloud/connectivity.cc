@@ -25,9 +25,6 @@ using std::chrono_literals::operator""ms;
 
 // How long the probe waits for a connection under way to fail or succeed.
 constexpr std::chrono::milliseconds kProbeTimeout = 1s;
-// gRPC ends the calls of a broken connection before it tells the channel's state, through two more
-// of its layers. Without the wait, 1 in 40 calls cut off by a killed server still found it READY.
-constexpr std::chrono::milliseconds kStateLag = 100ms;
 constexpr std::chrono::milliseconds kCloseLimit = 1s;
 
 // A call whose only purpose is its error.
@@ -411,9 +408,6 @@ bool Connectivity::WaitUntilReady(MonotonicTime deadline, std::stop_token stop) 
 }
 
 bool Connectivity::ReadyAfter(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kUnavailable) {
-    channel_->WaitForStateChange(GRPC_CHANNEL_READY, DeadlineAfter(kStateLag));
-  }
   if (ChannelReady()) return Ready();
   if (!status.ok() && status.code() != absl::StatusCode::kCancelled) {
     std::string reason =

@@ -109,7 +109,7 @@ absl::Status DirectUploads::UploadWaiting(FoundFile file,
     if (!tracker.WaitUntilFree(file.id, deadline_, stop_.get_token())) return EndedEarly();
     outcome = expectation.Await(Now(), stop_.get_token());
     if (outcome.has_value()) break;
-    const OfferEnd end = scheduler_.passes().OfferNow(file, nullptr, deadline_, stop_.get_token());
+    const OfferEnd end = scheduler_.dispatcher().Offer(file, nullptr, deadline_, stop_.get_token());
     if (end == OfferEnd::kOffline) {
       return NotConnected(context_.options.uploader->Status(), context_.options.clock->WallNow());
     }
@@ -204,12 +204,12 @@ absl::Status DirectUploads::UploadOne(const std::string& root, const std::string
       return absl::OkStatus();
     }
     UploadOutcomes::Expectation expectation(context_.outcomes, path, direct_.get());
-    const OfferEnd end = scheduler_.passes().OfferNow({.root = root,
-                                                       .path = path,
-                                                       .kind = FileKind::kArbitrary,
-                                                       .id = FileId::Of(info),
-                                                       .version = FileVersion::Of(info)},
-                                                      direct_, deadline_, stop_.get_token());
+    const OfferEnd end = scheduler_.dispatcher().Offer({.root = root,
+                                                        .path = path,
+                                                        .kind = FileKind::kArbitrary,
+                                                        .id = FileId::Of(info),
+                                                        .version = FileVersion::Of(info)},
+                                                       direct_, deadline_, stop_.get_token());
     if (end == OfferEnd::kOffline) {
       absl::Status connected = WaitForConnection(context_, stop_.get_token(), deadline_);
       if (!connected.ok()) return EndsCall() ? EndedEarly() : connected;

@@ -12,8 +12,8 @@
 #include "datamanager/clock.h"
 #include "datamanager/data_manager.h"
 #include "sync/dataset_file.h"
+#include "sync/dispatcher.h"
 #include "sync/found_file.h"
-#include "sync/pass.h"
 #include "sync/permission.h"
 #include "sync/roots.h"
 #include "sync/scheduler.h"
@@ -33,7 +33,7 @@ class DirectUploads {
   UploadedFiles FromPath(const std::string& path, const UploadLabels& labels);
 
  private:
-  using OfferEnd = Passes::OfferEnd;
+  using OfferEnd = Dispatcher::OfferEnd;
   using Stop = std::stop_callback<std::function<void()>>;
 
   // What waits for datasets already.

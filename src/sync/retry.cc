@@ -40,6 +40,7 @@ RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime
   if (before.attempts == 0) after.first_failed = now;
   after.attempts = before.attempts + 1;
   after.busy_looks = 0;
+  after.settles.reset();
   after.offline = verdict == Verdict::kOffline && !before.was_offline;
   after.was_offline = before.was_offline || verdict == Verdict::kOffline;
   after.due = now + RetryDelay(after.attempts, random);
@@ -86,16 +87,28 @@ RetryState RetryTable::Take(const FoundFile& file) {
   return state;
 }
 
-std::optional<FoundFile> RetryTable::NextDue(MonotonicTime now) const {
+std::optional<FoundFile> RetryTable::NextDue(
+    MonotonicTime now, const std::function<bool(const FoundFile&)>& takes) const {
   MutexLock lock(mutex_);
-  if (by_due_.empty() || by_due_.begin()->first > now) return std::nullopt;
-  return entries_.at(by_due_.begin()->second).file;
+  for (const auto& [due, key] : by_due_) {
+    if (due > now) break;
+    const FoundFile& file = entries_.at(key).file;
+    if (takes(file)) return file;
+  }
+  return std::nullopt;
 }
 
-std::optional<MonotonicTime> RetryTable::NextDueTime() const {
+bool RetryTable::AnyDue(MonotonicTime now) const {
   MutexLock lock(mutex_);
-  if (by_due_.empty()) return std::nullopt;
-  return by_due_.begin()->first;
+  return !by_due_.empty() && by_due_.begin()->first <= now;
+}
+
+std::optional<MonotonicTime> RetryTable::NextDueTime(MonotonicTime now) const {
+  MutexLock lock(mutex_);
+  const auto next = std::find_if(by_due_.begin(), by_due_.end(),
+                                 [now](const auto& entry) { return entry.first > now; });
+  if (next == by_due_.end()) return std::nullopt;
+  return next->first;
 }
 
 void RetryTable::Clear() {
@@ -108,6 +121,17 @@ void RetryTable::Clear() {
 void RetryTable::MakeAllDue(MonotonicTime now) {
   MutexLock lock(mutex_);
   MakeDue(now, [](const RetryState&) { return true; });
+}
+
+void RetryTable::MarkOffline(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  for (auto& [key, entry] : entries_) {
+    RetryState& state = entry.state;
+    if (!state.settles.has_value() || *state.settles < now) continue;
+    state.settles.reset();
+    state.offline = !state.was_offline;
+    state.was_offline = true;
+  }
 }
 
 void RetryTable::MakeOfflineDue(MonotonicTime now) {

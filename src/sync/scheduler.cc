@@ -21,36 +21,62 @@ constexpr std::chrono::seconds kSelectiveLimit{1};
 constexpr std::chrono::minutes kFullTableInterval{1};
 // The same news is told once in this time (the reference's figure).
 constexpr std::chrono::minutes kNewsInterval{1};
+// Uploads under way before it is known what the link carries: a large one, and a small one that
+// need not wait for it.
+constexpr int kFirstUploads = 2;
+// Threads beside the workers' own, for those that hang in the disk.
+constexpr size_t kMostSubstitutes = 32;
 
 }  // namespace
 
 Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config)
     : context_(std::move(context)),
       config_(std::move(config)),
-      passes_(*context_, config_, channel_),
+      dispatcher_(*context_, config_),
+      window_(std::max(config_.workers, kFirstUploads),
+              config_.workers * config_.uploads_per_worker),
       selective_filter_(kNewsInterval) {}
 
 absl::Status Scheduler::Start() {
   context_->options.logger->Info(
       absl::StrCat("starting sync worker pool of size: ", config_.workers));
   for (int i = 0; i < config_.workers; ++i) {
-    absl::StatusOr<Thread> worker =
-        Thread::Start("dm-upload", kOwnStackBytes, [self = shared_from_this()] {
-          UploadWorker(*self->context_, self->config_).Run(self->channel_, self->stop_.get_token());
-        });
-    if (!worker.ok()) return worker.status();
-    workers_.push_back(*std::move(worker));
+    loops_.push_back(std::make_shared<UploadLoop>(*context_, config_, dispatcher_, window_,
+                                                  config_.uploads_per_worker, stop_.get_token()));
+    if (absl::Status status = StartWorkerThread(loops_.back()); !status.ok()) return status;
   }
+  // On a thread of their own, since the disk may hang.
+  absl::StatusOr<Thread> tidying = Thread::Start(
+      "dm-tidy", kOwnStackBytes,
+      [self = shared_from_this()] { self->RemoveAbandoned(self->stop_.get_token()); });
+  if (!tidying.ok()) return tidying.status();
   absl::StatusOr<Thread> thread =
       Thread::Start("dm-sync", kOwnStackBytes, [self = shared_from_this()] { self->Run(); });
+  MutexLock lock(mutex_);
+  threads_.push_back(*std::move(tidying));
   if (!thread.ok()) return thread.status();
-  thread_ = *std::move(thread);
+  threads_.push_back(*std::move(thread));
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) {
+  absl::StatusOr<Thread> thread = Thread::Start("dm-upload", kOwnStackBytes,
+                                                [self = shared_from_this(), loop] { loop->Run(); });
+  if (!thread.ok()) return thread.status();
+  MutexLock lock(mutex_);
+  threads_.push_back(*std::move(thread));
   return absl::OkStatus();
 }
 
 int Scheduler::Join(MonotonicTime deadline) {
-  int hanging = thread_.JoinUntil(deadline) ? 0 : 1;
-  for (Thread& worker : workers_) hanging += worker.JoinUntil(deadline) ? 0 : 1;
+  std::vector<Thread> threads;
+  {
+    MutexLock lock(mutex_);
+    threads = std::move(threads_);
+    threads_.clear();
+  }
+  int hanging = 0;
+  for (Thread& thread : threads) hanging += thread.JoinUntil(deadline) ? 0 : 1;
   return hanging;
 }
 
@@ -63,17 +89,13 @@ void Scheduler::Run() {
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
-  RemoveAbandoned(stop);
   uint64_t wakes = 0;
-  bool skipped = false;  // A pass was due while offline.
   while (!stop.stop_requested()) {
-    const bool ready = context_->options.uploader->Ready();
-    MonotonicTime wake = next_statistics_;
-    if (config_.scheduled) wake = std::min(wake, next_pass_);
-    if (ready) wake = std::min(wake, context_->retries.NextDueTime().value_or(wake));
+    const MonotonicTime wake = NextWake(context_->options.uploader->Ready());
+    bool woken = false;
     {
       MutexLock lock(context_->mutex);
-      context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
+      woken = context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
         context_->mutex.AssertHeld();
         return context_->wakes != wakes;
       });
@@ -81,27 +103,89 @@ void Scheduler::Run() {
     }
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
+    WatchWorkers();
+    if (woken || context_->retries.AnyDue(Now())) dispatcher_.Notify();
+    const bool ready = context_->options.uploader->Ready();
+    LookAtPass(ready);
     if (context_->table_was_full.exchange(false)) {
       next_pass_ = std::max(next_pass_, pass_ended_ + kFullTableInterval);
     }
-    if (!context_->options.uploader->Ready()) {
-      const bool pass_due = config_.scheduled && Now() >= next_pass_;
-      if (pass_due || context_->retries.size() > 0) context_->options.uploader->RequestConnect();
-      if (!pass_due) continue;
+    const bool due = config_.scheduled && pass_ == nullptr && Now() >= next_pass_;
+    if (!ready) {
+      if (due || context_->retries.size() > 0) context_->options.uploader->RequestConnect();
+      if (!due) continue;
       SayOffline();
-      skipped = true;
-      while (next_pass_ <= Now()) next_pass_ += config_.interval;
-      continue;
-    }
-    if (config_.scheduled && (skipped || Now() >= next_pass_)) {
+      skipped_ = true;
+      PostponePass();
+    } else if (due || (skipped_ && pass_ == nullptr)) {
+      skipped_ = false;
       if (ShouldSync()) {
-        skipped = Tick() == PassEnd::kOffline;
+        BeginPass();
       } else {
-        skipped = false;
-        while (next_pass_ <= Now()) next_pass_ += config_.interval;
+        PostponePass();
       }
     }
-    OfferDueRetries(stop);
+  }
+  if (pass_ != nullptr) dispatcher_.EndPass(pass_);
+}
+
+MonotonicTime Scheduler::NextWake(bool ready) const {
+  MonotonicTime wake = next_statistics_;
+  if (config_.scheduled && pass_ == nullptr) wake = std::min(wake, next_pass_);
+  if (pass_ != nullptr) wake = std::min(wake, next_flush_);
+  if (ready) wake = std::min(wake, context_->retries.NextDueTime(Now()).value_or(wake));
+  // While workers may be in the disk, they are watched.
+  if (pass_ != nullptr || context_->uploads_under_way > 0) {
+    wake = std::min(wake, Clock::System().MonotonicNow() + LoopTurn::kPatience);
+  }
+  return wake;
+}
+
+void Scheduler::BeginPass() {
+  const MonotonicTime begin = Now();
+  no_pass_said_ = begin - kNewsInterval;
+  next_flush_ = begin;
+  FlushIfDue();
+  pass_ = dispatcher_.BeginPass([](const FoundFile&, const struct stat&) { return true; });
+}
+
+void Scheduler::LookAtPass(bool ready) {
+  if (pass_ == nullptr) return;
+  const std::optional<PassEnd> end = dispatcher_.EndOf(pass_);
+  if (!end.has_value() && ready) {
+    FlushIfDue();
+    return;
+  }
+  if (!end.has_value()) {
+    dispatcher_.EndPass(pass_);
+    skipped_ = true;
+  }
+  pass_ = nullptr;
+  pass_ended_ = Now();
+  PostponePass();
+}
+
+void Scheduler::PostponePass() {
+  while (next_pass_ <= Now()) next_pass_ += config_.interval;
+}
+
+void Scheduler::WatchWorkers() {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  for (const std::shared_ptr<UploadLoop>& loop : loops_) {
+    if (!loop->TakeFromStuck(now)) continue;
+    bool more = false;
+    {
+      MutexLock lock(mutex_);
+      more = threads_.size() < static_cast<size_t>(config_.workers) + kMostSubstitutes;
+    }
+    absl::Status started = absl::ResourceExhaustedError("too many threads hang in the disk");
+    if (more) started = StartWorkerThread(loop);
+    const std::string text =
+        started.ok() ? "the disk hangs: another thread uploads from elsewhere meanwhile"
+                     : absl::StrCat("the disk hangs, and a worker with it: ", started.ToString());
+    if (auto warning = filter_.Pass(text, Now())) {
+      context_->options.logger->Warning(*std::move(warning));
+    }
   }
 }
 
@@ -137,33 +221,6 @@ bool Scheduler::ShouldSync() {
         "sync");
   }
   return false;
-}
-
-PassEnd Scheduler::Tick() {
-  const MonotonicTime begin = Now();
-  no_pass_said_ = begin - kNewsInterval;
-  next_flush_ = begin;
-  FlushIfDue();
-  const PassEnd end = passes_.Run(
-      stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
-      [this] { LookUp(); });
-  pass_ended_ = Now();
-  while (next_pass_ <= pass_ended_) next_pass_ += config_.interval;
-  return end;
-}
-
-void Scheduler::OfferDueRetries(const std::stop_token& stop) {
-  // A pass that becomes due meanwhile comes first; it gives the retries their turns.
-  while (!config_.scheduled || Now() < next_pass_) {
-    const std::optional<MonotonicTime> due = context_->retries.NextDueTime();
-    if (!due.has_value() || *due > Now()) return;
-    if (passes_.OfferRetry(stop, [this] { LookUp(); }) != PassEnd::kComplete) return;
-  }
-}
-
-void Scheduler::LookUp() {
-  FlushIfDue();
-  if (Now() >= next_statistics_) SayStatistics();
 }
 
 void Scheduler::FlushIfDue() {

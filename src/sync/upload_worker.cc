@@ -11,8 +11,8 @@
 namespace datamanager::sync {
 namespace {
 
-UploadResult UploadByKind(const UploadContext& upload, const LocalFile& file,
-                          const ResumePoint& resume) {
+Task<UploadResult> UploadByKind(const UploadContext& upload, const LocalFile& file,
+                                const ResumePoint& resume) {
   switch (file.found().kind) {
     case FileKind::kCapture:
       return UploadCaptureFile(upload, file, resume.OffsetIn(file.info()));
@@ -26,31 +26,33 @@ UploadResult UploadByKind(const UploadContext& upload, const LocalFile& file,
   return UploadArbitraryFile(upload, file);
 }
 
+UploadWindow::Outcome OutcomeOf(const UploadError& answer) {
+  if (answer.stalled) return UploadWindow::Outcome::kStalled;
+  const bool stored = answer.origin == ErrorOrigin::kServer && answer.status.ok();
+  return stored ? UploadWindow::Outcome::kStored : UploadWindow::Outcome::kOther;
+}
+
 }  // namespace
 
 UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
     : context_(context), config_(config), random_(std::random_device()()) {}
 
-void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
-  while (std::optional<Job> job = channel.Receive(stop)) Process(*job, stop);
-}
-
-void UploadWorker::Process(const Job& job, std::stop_token stop) {
-  if (job.direct != nullptr) {
-    UploadDirectly(job, stop);
-    return;
-  }
+Task<UploadWindow::Outcome> UploadWorker::Process(const Job& job, CallQueue& calls,
+                                                  std::stop_token stop) {
+  if (job.direct != nullptr) co_return OutcomeOf(co_await UploadDirectly(job, calls, stop));
   MonotonicTime rests_until;
   const std::optional<RefusalBreaker::Permit> permit =
       context_.refusals.Begin(ParentPath(job.file.path), Now(), &rests_until);
-  if (permit.has_value()) {
-    Report(*permit, Upload(job, std::move(stop)));
-  } else {
+  if (!permit.has_value()) {
     Rest(job, rests_until);
+    co_return UploadWindow::Outcome::kOther;
   }
+  const UploadError answer = co_await Upload(job, calls, std::move(stop));
+  Report(*permit, answer);
+  co_return OutcomeOf(answer);
 }
 
-UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
+Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::stop_token stop) {
   const UploadError nothing{.origin = ErrorOrigin::kFile};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
@@ -63,35 +65,35 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
                        .what = absl::StrCat("open: ", file.status().ToString())});
     }
     Tell(job, {.status = file.status(), .origin = ErrorOrigin::kFile}, {});
-    return nothing;
+    co_return nothing;
   }
-  // It may have waited long for a worker, or for its next try, and be in use again. The next pass
-  // meets it.
+  // It may have waited long for its next try, and be in use again. The next pass meets it.
   const WallTime wall_now = context_.options.clock->WallNow();
   if (!context_.ages.IsReady(job.file.kind, file->info(), config_.min_file_age, wall_now, Now())) {
-    return nothing;
+    co_return nothing;
   }
   if (!file->known_complete() && job.file.kind != FileKind::kDatasetUpload &&
       !context_.ages.IsOldEnough(file->info(), config_.min_file_age, wall_now, Now())) {
     WaitWhileBusy(job, job.state.resume, "it was changed a short while ago");
-    return nothing;
+    co_return nothing;
   }
   if (job.state.sent) ++context_.resent;
   const std::chrono::milliseconds stall_timeout = context_.options.stall_timeout;
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
-  const UploadContext upload{.uploader = *context_.options.uploader,
+  const UploadContext upload{.calls = calls,
+                             .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = stall_timeout,
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
                              .stop = std::move(stop),
                              .progress = &progress};
-  const UploadResult result = UploadByKind(upload, *file, job.state.resume);
+  const UploadResult result = co_await UploadByKind(upload, *file, job.state.resume);
   if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
     OnStored(job, *file, result, progress, upload.stop);
     // Of an empty file the server has heard nothing.
-    if (result.empty) return nothing;
+    if (result.empty) co_return nothing;
   } else if (Judge(result.error) == Verdict::kRefused) {
     const bool damaged = result.torn_at.has_value() && result.error.origin == ErrorOrigin::kFile;
     if (!damaged || !OnDamaged(job, *file, result, upload.stop)) OnRefused(job, *file, result);
@@ -99,31 +101,33 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
     OnFailed(job, *file, result);
   }
   Tell(job, result.error, result);
-  return result.error;
+  co_return result.error;
 }
 
-void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
+Task<UploadError> UploadWorker::UploadDirectly(const Job& job, CallQueue& calls,
+                                               std::stop_token stop) {
   UploadOutcome outcome{.file = job.file.id};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
     outcome.status = file.status();
     outcome.verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
     context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
-    return;
+    co_return UploadError{.origin = ErrorOrigin::kFile};
   }
   std::stop_source either;
   const std::stop_callback on_own(stop, [&either] { either.request_stop(); });
   const std::stop_callback on_caller(job.direct->stop, [&either] { either.request_stop(); });
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
-  const UploadContext upload{.uploader = *context_.options.uploader,
+  const UploadContext upload{.calls = calls,
+                             .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = context_.options.stall_timeout,
                              .reply_timeout = context_.options.stall_timeout,
                              .tags = job.direct->labels.tags,
                              .dataset_ids = job.direct->labels.dataset_ids,
                              .stop = either.get_token(),
                              .progress = &progress};
-  const UploadResult result = UploadArbitraryFile(upload, *file);
+  const UploadResult result = co_await UploadArbitraryFile(upload, *file);
   outcome.status = result.error.status;
   outcome.verdict = Judge(result.error);
   if (result.error.stalled) ++context_.stalled;
@@ -137,6 +141,7 @@ void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
         absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
   context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
+  co_return result.error;
 }
 
 void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadResult& result) {
@@ -351,6 +356,8 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
                    .resume = resume,
                    .sent = result.error.sent,
                    .stalled = result.error.stalled,
+                   .may_be_offline =
+                       verdict == Verdict::kTransient && absl::IsUnavailable(result.error.status),
                    .what = absl::StrCat(result.step, ": ", result.error.status.ToString())});
 }
 
@@ -371,6 +378,7 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   state.resume = failure.resume;
   state.sent = failure.sent;
   if (failure.stalled) ++state.stalls;
+  if (failure.may_be_offline) state.settles = now + kStateLag;
   state.error = failure.what;
   const int tries = state.attempts;
   const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(state.due - now);
@@ -383,6 +391,9 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
       "upload of ", job.file.path, " failed: ", failure.what,
       "; connectivity: ", offline ? "offline" : "online", "; failed tries: ", tries, "; next try ",
       waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass")));
+  if (failure.may_be_offline && !context_.options.uploader->Ready()) {
+    context_.retries.MarkOffline(now);
+  }
   if (offline) {
     context_.options.uploader->RequestConnect();
     // Back already, so that no change is going to cut this wait short.

@@ -1,4 +1,4 @@
-// The uploads, one per kind of file.
+// The uploads, one per kind of file. The context and the file must outlive the task.
 #ifndef DATAMANAGER_SRC_SYNC_UPLOADS_H_
 #define DATAMANAGER_SRC_SYNC_UPLOADS_H_
 
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/task.h"
 #include "sync/local_file.h"
 #include "sync/upload_error.h"
 #include "sync/upload_progress.h"
@@ -19,7 +20,8 @@ namespace datamanager::sync {
 
 // What an upload works with.
 struct UploadContext {
-  Uploader& uploader;
+  CallQueue& calls;
+  std::string part_id;                      // What the uploads are filed under.
   std::chrono::milliseconds stall_timeout;  // While requests are on their way.
   std::chrono::milliseconds reply_timeout;  // Once they are sent.
   const std::vector<std::string>& tags;
@@ -48,17 +50,17 @@ struct UploadResult {
 // Sends the records of a complete capture file, from `resume_offset` on: tabular ones by the
 // request, each at most 4 MiB unless one record is larger; binary ones singly, streamed beyond
 // 1,000,000 bytes.
-UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
-                               uint64_t resume_offset);
+Task<UploadResult> UploadCaptureFile(const UploadContext& context, const LocalFile& file,
+                                     uint64_t resume_offset);
 
 // Sends a sequence that has ended.
-UploadResult UploadSequence(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadSequence(const UploadContext& context, const LocalFile& file);
 
 // Streams any other file, whole from its start.
-UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
 
 // Streams the contents of a file that was written for an upload to datasets: see dataset_file.h.
-UploadResult UploadDatasetFile(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadDatasetFile(const UploadContext& context, const LocalFile& file);
 
 }  // namespace datamanager::sync
 

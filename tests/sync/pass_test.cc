@@ -1,4 +1,4 @@
-// What passes offer, seen by whoever takes it.
+// What passes give, seen by whoever draws.
 #include "sync/pass.h"
 
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "sync/dispatcher.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/gate.h"
 #include "tests/sync/sync_fixture.h"
@@ -34,33 +35,30 @@ class PassTest : public SyncFixture {
     WriteFile(path, "bytes");
     return path;
   }
-  // What a pass offers: seconds of capture files, names of others. Taken, nothing is done to it.
-  std::vector<std::string> Offered(Backlog::Limits limits) {
-    std::vector<std::string> offered;
-    std::stop_source over;
-    std::thread taker([&] {
-      while (std::optional<Job> job = channel_.Receive(over.get_token())) {
-        const std::string name(BaseName(job->file.path));
-        const auto time = capture_file::ParseStamp(name);
-        offered.push_back(time.has_value()
-                              ? std::to_string(std::chrono::round<seconds>(*time - begin_).count())
-                              : name);
-        on_taken_();
-      }
-    });
-    Passes passes(*context_, config_, channel_, limits);
-    EXPECT_EQ(passes.Run(
-                  {}, [](const FoundFile&, const struct stat&) { return true; }, [] {}),
-              PassEnd::kComplete);
-    over.request_stop();
-    taker.join();
-    return offered;
+  static bool Any(const FoundFile&, const struct stat&) { return true; }
+  // What a pass gives: seconds of capture files, names of others. Nothing is done to a file, whose
+  // claim ends at once.
+  std::vector<std::string> Given(Backlog::Limits limits) {
+    std::vector<std::string> given;
+    Dispatcher dispatcher(*context_, config_, limits);
+    const auto pass = dispatcher.BeginPass(Any);
+    while (pass->state() == Pass::State::kUnderWay) {
+      std::optional<Job> job;
+      if (dispatcher.Next(job) != Dispatcher::Drawn::kFile) continue;
+      const std::string name(BaseName(job->file.path));
+      const auto time = capture_file::ParseStamp(name);
+      given.push_back(time.has_value()
+                          ? std::to_string(std::chrono::round<seconds>(*time - begin_).count())
+                          : name);
+      on_given_();
+    }
+    EXPECT_EQ(dispatcher.EndOf(pass), PassEnd::kComplete);
+    return given;
   }
 
   const WallTime begin_ = std::chrono::floor<seconds>(std::chrono::system_clock::now());
   std::unique_ptr<SyncContext> context_;
-  Channel<Job> channel_;
-  std::function<void()> on_taken_ = [] {};
+  std::function<void()> on_given_ = [] {};
 };
 
 TEST_F(PassTest, ABacklogThatDoesNotFitGoesOldestFirstAllTheSame) {
@@ -69,41 +67,37 @@ TEST_F(PassTest, ABacklogThatDoesNotFitGoesOldestFirstAllTheSame) {
     CaptureAt("c" + std::to_string(i % 3), (i * 7) % 50);
     expected.push_back(std::to_string(i));
   }
-  EXPECT_EQ(Join(Offered({.files = 8})), Join(expected));
+  EXPECT_EQ(Join(Given({.files = 8})), Join(expected));
 }
 
-TEST_F(PassTest, WhatNobodyTookBeforeTheStopKeepsItsTries) {
+TEST_F(PassTest, NothingIsClaimedBeforeItIsDrawn) {
   const FoundFile file = Found(captured_, CaptureAt("c", 0));
   context_->retries.Put({file, {.attempts = 3, .due = MonotonicTime::min()}});
-  Passes passes(*context_, config_, channel_);
-  std::stop_source stop;
-  std::thread pass([&] {
-    EXPECT_EQ(
-        passes.Run(
-            stop.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {}),
-        PassEnd::kStopped);
-  });
-  EXPECT_TRUE(WaitUntil([&] { return context_->tracker.IsClaimed(file.id); }));
-  stop.request_stop();
-  pass.join();
-  EXPECT_FALSE(context_->tracker.IsClaimed(file.id));
-  EXPECT_EQ(context_->retries.Take(file).attempts, 3);
+  Dispatcher dispatcher(*context_, config_);
+  const auto pass = dispatcher.BeginPass(Any);
+  EXPECT_EQ(context_->tracker.size(), 0U);
+  std::optional<Job> job;
+  EXPECT_TRUE(WaitUntil([&] { return dispatcher.Next(job) == Dispatcher::Drawn::kFile; }));
+  EXPECT_EQ(context_->tracker.size(), 1U);
+  EXPECT_EQ(job->state.attempts, 3);
+  dispatcher.EndPass(pass);
+  EXPECT_EQ(pass->state(), Pass::State::kOver);
 }
 
-TEST_F(PassTest, DirectoriesBeyondTheLimitAreOfferedInTheOrderOfTheWalk) {
+TEST_F(PassTest, DirectoriesBeyondTheLimitAreGivenInTheOrderOfTheWalk) {
   for (int i = 0; i < 20; ++i) CaptureAt("c" + std::to_string(i), i);
-  std::vector<std::string> offered = Offered({.directories = 4});
-  EXPECT_EQ(std::set<std::string>(offered.begin(), offered.end()).size(), 20U);
-  EXPECT_EQ(offered.size(), 20U);
+  std::vector<std::string> given = Given({.directories = 4});
+  EXPECT_EQ(std::set<std::string>(given.begin(), given.end()).size(), 20U);
+  EXPECT_EQ(given.size(), 20U);
 }
 
-TEST_F(PassTest, WhatTheBacklogHasNoRoomForIsOfferedAllTheSame) {
+TEST_F(PassTest, WhatTheBacklogHasNoRoomForIsGivenAllTheSame) {
   const std::string names[] = {
       "1900-01-01T00_00_00.000000Z.capture",      "2026-01-01T00_00_00.000000Z.capture",
       "2026-01-01T00_00_00.000000+01_00.capture", "2026-01-01T00_00_00.000000+02_00.capture",
       "2026-01-01T00_00_00.000000+03_00.capture", "9999-12-31T23_59_59.999999Z.capture"};
   for (const std::string& name : names) WriteFile(DirectoryOf("c") + "/" + name, "bytes");
-  EXPECT_EQ(Offered({.directories = 2}).size(), std::size(names));
+  EXPECT_EQ(Given({.directories = 2}).size(), std::size(names));
 }
 
 TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
@@ -112,7 +106,7 @@ TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
   context_ = std::make_unique<SyncContext>(options_);
   constexpr size_t kFiles = 40;
   for (size_t i = 0; i < kFiles; ++i) CaptureAt("c", static_cast<int>((i * 7) % kFiles));
-  Passes passes(*context_, config_, channel_, {.files = kFiles});
+  Dispatcher dispatcher(*context_, config_, {.files = kFiles});
   // What a pass looks at, in its order, and how often it reads in the directories for that.
   const auto look = [&](std::vector<std::string>& seen, const std::function<void()>& wait) {
     const int before = ops.Count(testing::FaultyFileOps::Call::kReadDirectory);
@@ -121,7 +115,13 @@ TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
       seen.push_back(file.path);
       return false;
     };
-    EXPECT_EQ(passes.Run({}, note, [] {}), PassEnd::kComplete);
+    const auto pass = dispatcher.BeginPass(note);
+    while (pass->state() == Pass::State::kUnderWay) {
+      std::optional<Job> job;
+      pass->Next(Pass::Row::kBacklog, job);
+      pass->Next(Pass::Row::kOther, job);
+    }
+    EXPECT_EQ(dispatcher.EndOf(pass), PassEnd::kComplete);
     return ops.Count(testing::FaultyFileOps::Call::kReadDirectory) - before;
   };
 
@@ -150,8 +150,8 @@ TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
 TEST_F(PassTest, WhatIsPublishedMeanwhileIsLeftToHintsAndTheNextPass) {
   for (int i = 0; i < 20; ++i) CaptureAt("c", i);
   int next = 100;
-  on_taken_ = [&] { CaptureAt("c", next++); };
-  EXPECT_EQ(Offered({.files = 4}).size(), 20U);
+  on_given_ = [&] { CaptureAt("c", next++); };
+  EXPECT_EQ(Given({.files = 4}).size(), 20U);
 }
 
 TEST_F(PassTest, WhatWaitsOrIsTakenIsPassedOver) {
@@ -160,7 +160,7 @@ TEST_F(PassTest, WhatWaitsOrIsTakenIsPassedOver) {
   const FoundFile waiting = Found(captured_, CaptureAt("c", 11));
   const auto claim = context_->tracker.TryClaim(taken.id);
   context_->retries.Put({waiting, {.attempts = 1, .due = MonotonicTime::max()}});
-  EXPECT_EQ(Join(Offered({})), "0 1 2 3");
+  EXPECT_EQ(Join(Given({})), "0 1 2 3");
 }
 
 }  // namespace

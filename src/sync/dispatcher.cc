@@ -1,0 +1,292 @@
+#include "sync/dispatcher.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/strings.h"
+#include "sync/directory_walker.h"
+
+namespace datamanager::sync {
+namespace {
+
+// How often a wait looks whether the connection is there, and what a disk does that hangs.
+constexpr std::chrono::seconds kPause{1};
+// Hints are only that: what does not fit is found by the next pass.
+constexpr size_t kHintLimit = 256;
+
+}  // namespace
+
+Dispatcher::Drawn Dispatcher::Next(std::optional<Job>& job) {
+  if (!Ready()) return Drawn::kNothing;
+  bool again = false;
+  const int first = turn_;
+  for (int i = 0; i < kTurns; ++i) {
+    const int turn = (first + i) % kTurns;
+    const Drawn drawn = Draw(static_cast<Turn>(turn), job);
+    if (drawn == Drawn::kFile) {
+      turn_ = (turn + 1) % kTurns;
+      return drawn;
+    }
+    again = again || drawn == Drawn::kAgain;
+  }
+  return again ? Drawn::kAgain : Drawn::kNothing;
+}
+
+Dispatcher::Drawn Dispatcher::Draw(Turn turn, std::optional<Job>& job) {
+  switch (turn) {
+    case Turn::kHint:
+      return DrawHint(job);
+    case Turn::kBacklog:
+      return DrawFromPass(Pass::Row::kBacklog, job);
+    case Turn::kOther:
+      return DrawFromPass(Pass::Row::kOther, job);
+    case Turn::kRetry:
+      return DrawRetry(job);
+    case Turn::kCaller:
+      return DrawWanted(job);
+  }
+  return Drawn::kNothing;
+}
+
+Dispatcher::Drawn Dispatcher::DrawHint(std::optional<Job>& job) {
+  const std::optional<std::string> hint = TakeHint();
+  const std::string& directory = config_.capture_directory;
+  if (!hint.has_value()) return Drawn::kNothing;
+  if (!hint->starts_with(directory + "/") || stuck_.IsStuck(directory)) return Drawn::kAgain;
+  const StuckRoots::Work work(stuck_, directory);
+  FileOps& ops = *context_.options.ops;
+  const absl::StatusOr<Root> root = FindRoot(ops, directory, DirectorySummary::Role::kCapture);
+  if (!root.ok()) return Drawn::kAgain;
+  FoundFile file{.root = root->path, .path = root->path + hint->substr(directory.size())};
+  if (check_.LookAt(file).ready && check_.IsFree(file)) job = check_.Claim(std::move(file));
+  return job.has_value() ? Drawn::kFile : Drawn::kAgain;
+}
+
+Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, std::optional<Job>& job) {
+  size_t turn = 0;
+  std::vector<std::shared_ptr<Pass>> passes;
+  {
+    MutexLock lock(mutex_);
+    passes = passes_;
+    turn = pass_turn_;
+  }
+  bool again = false;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const size_t index = (turn + i) % passes.size();
+    const std::shared_ptr<Pass>& pass = passes[index];
+    const Pass::Result result = pass->Next(row, job);
+    again = again || result == Pass::Result::kNotYet;
+    if (result != Pass::Result::kNothing) {
+      if (pass->state() == Pass::State::kOver) TellOfEnd();
+    }
+    if (result == Pass::Result::kFile) {
+      MutexLock lock(mutex_);
+      pass_turn_ = index + 1;
+      return Drawn::kFile;
+    }
+  }
+  return again ? Drawn::kAgain : Drawn::kNothing;
+}
+
+Dispatcher::Drawn Dispatcher::DrawRetry(std::optional<Job>& job) {
+  if (context_.retries.size() == 0) return Drawn::kNothing;  // The usual case, after each file.
+  // One that somebody has, or whose disk hangs, does not hold up those after it.
+  const std::optional<FoundFile> due =
+      context_.retries.NextDue(Now(), [this](const FoundFile& file) {
+        return !context_.tracker.IsClaimed(file.id) && !stuck_.IsStuck(file.root);
+      });
+  if (!due.has_value()) return Drawn::kNothing;
+  FoundFile file = *due;
+  const StuckRoots::Work work(stuck_, file.root);
+  if (check_.LookAt(file).ready && file.id == due->id) {
+    job = check_.Claim(std::move(file));
+    return job.has_value() ? Drawn::kFile : Drawn::kAgain;
+  }
+  context_.retries.Take(*due);  // If it is still there, the next pass meets it.
+  return Drawn::kAgain;
+}
+
+Dispatcher::Drawn Dispatcher::DrawWanted(std::optional<Job>& job) {
+  if (wanted_count_ == 0) return Drawn::kNothing;
+  MutexLock lock(mutex_);
+  for (Wanted& wanted : wanted_) {
+    if (wanted.taken || stuck_.IsStuck(wanted.file.root)) continue;
+    job = check_.Claim(wanted.file, wanted.direct);
+    if (!job.has_value()) continue;
+    wanted.taken = true;
+    changed_.NotifyAll();
+    return Drawn::kFile;
+  }
+  return Drawn::kNothing;
+}
+
+void Dispatcher::AddWorker(std::function<void()> wake) {
+  MutexLock lock(mutex_);
+  wakes_.push_back(std::move(wake));
+}
+
+void Dispatcher::WakeWorkers() {
+  std::vector<std::function<void()>> wakes;
+  {
+    MutexLock lock(mutex_);
+    wakes = wakes_;
+  }
+  for (const std::function<void()>& wake : wakes) wake();
+}
+
+void Dispatcher::Notify() {
+  {
+    MutexLock lock(mutex_);
+    ++changes_;
+    changed_.NotifyAll();
+  }
+  WakeWorkers();
+}
+
+void Dispatcher::TellOfEnd() {
+  {
+    MutexLock lock(mutex_);
+    ++changes_;
+    changed_.NotifyAll();
+  }
+  context_.Wake();
+}
+
+std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter) {
+  std::shared_ptr<Pass> pass;
+  {
+    MutexLock lock(mutex_);
+    pass = std::make_shared<Pass>(context_, config_, check_, complaints_, stuck_, std::move(filter),
+                                  limits_, largest_ == nullptr);
+    if (largest_ == nullptr) largest_ = pass.get();
+    passes_.push_back(pass);
+  }
+  WakeWorkers();
+  return pass;
+}
+
+std::optional<PassEnd> Dispatcher::EndOf(const std::shared_ptr<Pass>& pass) {
+  const Pass::State state = pass->state();
+  if (state == Pass::State::kUnderWay) return std::nullopt;
+  pass->Settle();
+  EndPass(pass);
+  ++context_.passes;
+  return state == Pass::State::kStuck ? PassEnd::kStuck : PassEnd::kComplete;
+}
+
+void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
+  pass->Cancel();
+  MutexLock lock(mutex_);
+  std::erase(passes_, pass);
+  if (largest_ == pass.get()) largest_ = nullptr;
+  if (!passes_.empty()) return;
+  hints_.clear();
+  hinted_ = false;
+}
+
+PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter,
+                            std::string& stuck_path) {
+  const std::shared_ptr<Pass> pass = BeginPass(std::move(filter));
+  uint64_t changes = 0;
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      changes = changes_;
+    }
+    if (const std::optional<PassEnd> end = EndOf(pass)) {
+      if (*end == PassEnd::kStuck) stuck_path = pass->StuckPath();
+      return *end;
+    }
+    const bool stopped = stop.stop_requested();
+    if (stopped || !Ready()) {
+      EndPass(pass);
+      return stopped ? PassEnd::kStopped : PassEnd::kOffline;
+    }
+    MutexLock lock(mutex_);
+    changed_.WaitUntil(mutex_, stop, Clock::System().MonotonicNow() + kPause, [this, changes] {
+      mutex_.AssertHeld();
+      return changes_ != changes;
+    });
+  }
+}
+
+Dispatcher::OfferEnd Dispatcher::Offer(FoundFile file, std::shared_ptr<const DirectUpload> direct,
+                                       MonotonicTime deadline, const std::stop_token& stop) {
+  std::list<Wanted> own;
+  own.push_back({.file = std::move(file), .direct = std::move(direct)});
+  const auto wanted = own.begin();
+  {
+    MutexLock lock(mutex_);
+    wanted_.splice(wanted_.end(), own);
+    wanted_count_ = wanted_.size();
+  }
+  const FileId id = wanted->file.id;
+  OfferEnd end = OfferEnd::kTimedOut;
+  while (true) {
+    context_.tracker.WaitUntilFree(id, std::min(Now() + kPause, deadline), stop);
+    WakeWorkers();
+    const bool ready = Ready();
+    MutexLock lock(mutex_);
+    if (ready) {
+      changed_.WaitUntil(mutex_, stop, std::min(Now() + kPause, deadline), [this, wanted] {
+        mutex_.AssertHeld();
+        return wanted->taken;
+      });
+    }
+    if (wanted->taken) {
+      end = OfferEnd::kTaken;
+    } else if (!ready) {
+      end = OfferEnd::kOffline;
+    } else if (stop.stop_requested()) {
+      end = OfferEnd::kStopped;
+    } else if (Now() < deadline) {
+      continue;
+    }
+    wanted_.erase(wanted);
+    wanted_count_ = wanted_.size();
+    return end;
+  }
+}
+
+bool Dispatcher::AnyReady(const FileFilter& filter, const std::stop_token& stop) const {
+  const Complain silently = [](const absl::Status&) {};  // A pass complains.
+  FileOps& ops = *context_.options.ops;
+  const std::vector<Root> roots = RootsOf(ops, config_, context_.former_roots, silently);
+  const uid_t user = ::geteuid();
+  DirectoryWalker walker(ops, roots, silently, stop);
+  FoundFile file;
+  while (const DirectoryWalker::Entry* entry = walker.Next()) {
+    file.root = entry->root->path;
+    entry->PutPath(file.path);
+    file.kind = entry->kind;
+    const FileCheck::Look look =
+        check_.LookAt({.fd = entry->parent, .info = entry->directory_info, .user = user}, file);
+    if (look.ready && filter(file, look.info)) return true;
+  }
+  return false;
+}
+
+void Dispatcher::Hint(const std::string& path) {
+  {
+    MutexLock lock(mutex_);
+    if (passes_.empty() || hints_.size() >= kHintLimit) return;
+    hints_.push_back(path);
+    hinted_ = true;
+  }
+  WakeWorkers();
+}
+
+std::optional<std::string> Dispatcher::TakeHint() {
+  if (!hinted_) return std::nullopt;
+  MutexLock lock(mutex_);
+  if (hints_.empty()) return std::nullopt;
+  std::string path = std::move(hints_.front());
+  hints_.pop_front();
+  hinted_ = !hints_.empty();
+  return path;
+}
+
+}  // namespace datamanager::sync

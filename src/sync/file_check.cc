@@ -1,0 +1,79 @@
+#include "sync/file_check.h"
+
+#include <fcntl.h>
+
+#include <string_view>
+#include <utility>
+
+#include "base/strings.h"
+#include "base/unique_fd.h"
+#include "capture_file/sequence.h"
+
+namespace datamanager::sync {
+
+FileCheck::Look FileCheck::LookAt(const OpenedDirectory& directory, FoundFile& file) const {
+  FileOps& ops = *context_.options.ops;
+  const char* const name = file.path.c_str() + file.path.rfind('/') + 1;
+  Look look;
+  if (ops.LstatAt(directory.fd, name, &look.info) != 0 || !S_ISREG(look.info.st_mode)) return look;
+  file.id = FileId::Of(look.info);
+  file.version = FileVersion::Of(look.info);
+  look.blocked = CheckFile(ops, directory, file.path, look.info);
+  look.ready = look.blocked.ok() && IsReady(file.kind, look.info);
+  if (look.ready && file.kind == FileKind::kSequence) {
+    look.ready = !IsHeld(directory.fd, name, look.info, file);
+  }
+  return look;
+}
+
+FileCheck::Look FileCheck::LookAt(FoundFile& file) const {
+  FileOps& ops = *context_.options.ops;
+  const std::string directory = ParentPath(file.path);
+  const absl::StatusOr<UniqueFd> fd = OpenDirectoryWithoutLinks(ops, directory, O_PATH);
+  struct stat info {};
+  if (!fd.ok() || ops.Fstat(fd->get(), &info) != 0) return {};
+  if (absl::Status status = CheckDirectory(ops, fd->get(), directory); !status.ok()) {
+    return {.blocked = status};
+  }
+  return LookAt({.fd = fd->get(), .info = &info}, file);
+}
+
+bool FileCheck::IsReady(FileKind kind, const struct stat& info) const {
+  if (!FileAges::HasAge(kind)) return true;  // Without a look at the clocks.
+  const Clock& clock = *context_.options.clock;
+  return context_.ages.IsReady(kind, info, config_.min_file_age, clock.WallNow(),
+                               clock.MonotonicNow());
+}
+
+bool FileCheck::IsHeld(int directory, const std::string& name, const struct stat& info,
+                       const FoundFile& file) const {
+  FileOps& ops = *context_.options.ops;
+  const UniqueFd fd(
+      ops.OpenAt(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  const auto sequence =
+      capture_file::ReadSequence(ops, fd.get(), static_cast<uint64_t>(info.st_size));
+  // One that cannot be read is the upload's to judge.
+  const bool data_waits = sequence.ok() && DataWaits(ops, file.root, *sequence);
+  return context_.sequence_holds.Holds(file.id, data_waits, Now());
+}
+
+bool FileCheck::IsFree(const FoundFile& file) const {
+  // In this order: whoever has it puts it into the table before it lets go.
+  if (context_.tracker.IsClaimed(file.id)) return false;
+  // As a rule there is nothing to wait for, and no need of the time.
+  if (context_.retries.size() == 0 && context_.refusals.pauses() == 0) return true;
+  const MonotonicTime now = Now();
+  return !context_.retries.IsWaiting(file, now) &&
+         !context_.refusals.Rests(std::string_view(file.path).substr(0, file.path.rfind('/')), now);
+}
+
+std::optional<Job> FileCheck::Claim(FoundFile file,
+                                    std::shared_ptr<const DirectUpload> direct) const {
+  std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
+  if (!claim.has_value()) return std::nullopt;
+  Job job{.file = std::move(file), .claim = *std::move(claim), .direct = std::move(direct)};
+  if (job.direct == nullptr) job.state = context_.retries.Take(job.file);
+  return job;
+}
+
+}  // namespace datamanager::sync

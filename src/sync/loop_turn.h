@@ -1,0 +1,68 @@
+// Which of several threads runs a loop.
+#ifndef DATAMANAGER_SRC_SYNC_LOOP_TURN_H_
+#define DATAMANAGER_SRC_SYNC_LOOP_TURN_H_
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "base/mutex.h"
+#include "datamanager/clock.h"
+
+namespace datamanager::sync {
+
+// One thread has the turn, and with it the loop and all that belongs to it. What the loop does in
+// steps may hang in the disk: then the turn is taken from the thread, and another one runs the loop
+// on. The first one asks for the turn when its step comes back, before it touches the loop again,
+// and gets it next.
+//
+// Thread-safe. By the machine's own clock.
+class LoopTurn {
+ public:
+  // How long a step may take before the turn is taken.
+  static constexpr std::chrono::seconds kPatience{1};
+
+  // `wake` has the thread with the turn call Yield soon. Called on any thread, without a lock.
+  explicit LoopTurn(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+  // For a thread that would run the loop: waits until it has the turn. False: the loop has ended.
+  bool Acquire() DM_EXCLUDES(mutex_);
+  // Of the thread with the turn, between two steps: lets one that is back from its step go first,
+  // and waits for the turn again. False: the loop has ended.
+  bool Yield() DM_EXCLUDES(mutex_);
+  // The loop is over. Of the thread with the turn, which loses it.
+  void End() DM_EXCLUDES(mutex_);
+
+  // A step begins, of the thread with the turn.
+  void BeginStep() DM_EXCLUDES(mutex_);
+  // In a step, before it touches the loop: the thread has the turn when this returns. Does not end
+  // the step.
+  void Own() DM_EXCLUDES(mutex_);
+  // The step has come back: the thread has the turn when this returns.
+  void EndStep() DM_EXCLUDES(mutex_);
+
+  // For whoever watches. Takes the turn from a thread whose step takes too long. True: no other
+  // thread waits for the turn, so that the loop needs one more.
+  bool TakeFromStuck(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Threads whose step has not come back since the turn was taken from them.
+  size_t stuck() const DM_EXCLUDES(mutex_);
+  // Other threads that wait for the turn.
+  int spare() const DM_EXCLUDES(mutex_);
+
+ private:
+  const std::function<void()> wake_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::thread::id owner_ DM_GUARDED_BY(mutex_);
+  std::optional<MonotonicTime> step_since_ DM_GUARDED_BY(mutex_);  // Of the owner's step.
+  std::set<std::thread::id> stuck_ DM_GUARDED_BY(mutex_);
+  int back_ DM_GUARDED_BY(mutex_) = 0;   // Of the stuck, those that wait for the turn.
+  int spare_ DM_GUARDED_BY(mutex_) = 0;
+  bool ended_ DM_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace datamanager::sync
+
+#endif  // DATAMANAGER_SRC_SYNC_LOOP_TURN_H_

@@ -1,0 +1,209 @@
+#include "sync/upload_loop.h"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/caught.h"
+#include "sync/stuck_roots.h"
+
+namespace datamanager::sync {
+namespace {
+
+// What one request of an upload keeps in memory at most, as a rule, and what all may together
+// before no other begins.
+constexpr uint64_t kMostRequestBytes = 4 << 20;
+constexpr uint64_t kMostBytesUnderWay = 8 << 20;
+constexpr uint64_t kStreamBytes = 256 << 10;
+
+// Somebody wakes it long before.
+constexpr std::chrono::hours kLongestWait{1};
+
+uint64_t MemoryOf(const FoundFile& file) {
+  const auto size = static_cast<uint64_t>(std::max<int64_t>(file.version.size, 0));
+  return std::min(size, file.kind == FileKind::kCapture ? kMostRequestBytes : kStreamBytes);
+}
+
+}  // namespace
+
+// The queue as one upload sees it: whatever resumes the upload is a step of the loop, and whatever
+// the upload asks of the queue is asked by the thread with the turn.
+class UploadLoop::UploadCalls final : public CallQueue {
+ public:
+  UploadCalls(UploadLoop& loop, const std::string& root) : loop_(loop), root_(root) {}
+
+  void Unary(UploadMethod method, std::string request, CallOptions options,
+             std::function<void(CallResult)> done) override {
+    loop_.turn_.Own();
+    loop_.calls_->Unary(method, std::move(request), std::move(options),
+                        AsStep<CallResult>(std::move(done)));
+  }
+  std::unique_ptr<UploadStream> OpenStream(UploadMethod method, CallOptions options) override;
+  bool RunOne(MonotonicTime deadline) override { return loop_.calls_->RunOne(deadline); }
+  void Wake() override { loop_.calls_->Wake(); }
+
+  // Runs `function` as a step of the loop.
+  template <typename Function>
+  void RunStep(const Function& function) {
+    loop_.turn_.BeginStep();
+    in_step_ = true;
+    {
+      const StuckRoots::Work work(loop_.dispatcher_.stuck(), root_);
+      function();
+    }
+    loop_.turn_.EndStep();
+    in_step_ = false;
+  }
+  template <typename Result>
+  std::function<void(Result)> AsStep(std::function<void(Result)> done) {
+    return [this, done = std::move(done)](Result result) {
+      RunStep([&] { done(std::move(result)); });
+    };
+  }
+  bool in_step() const { return in_step_; }
+  void Own() { loop_.turn_.Own(); }
+
+ private:
+  UploadLoop& loop_;
+  const std::string& root_;
+  bool in_step_ = false;
+};
+
+class UploadLoop::UploadStreamOf final : public UploadStream {
+ public:
+  UploadStreamOf(UploadCalls& calls, std::unique_ptr<UploadStream> stream)
+      : calls_(calls), stream_(std::move(stream)) {}
+  ~UploadStreamOf() override {
+    calls_.Own();
+    stream_.reset();
+  }
+
+  void Write(std::string message, std::function<void(bool)> done) override {
+    calls_.Own();
+    stream_->Write(std::move(message), calls_.AsStep<bool>(std::move(done)));
+  }
+  void Finish(std::function<void(CallResult)> done) override {
+    calls_.Own();
+    stream_->Finish(calls_.AsStep<CallResult>(std::move(done)));
+  }
+
+ private:
+  UploadCalls& calls_;
+  std::unique_ptr<UploadStream> stream_;
+};
+
+std::unique_ptr<UploadStream> UploadLoop::UploadCalls::OpenStream(UploadMethod method,
+                                                                  CallOptions options) {
+  loop_.turn_.Own();
+  return std::make_unique<UploadStreamOf>(*this,
+                                          loop_.calls_->OpenStream(method, std::move(options)));
+}
+
+// One file on its way.
+class UploadLoop::Upload {
+ public:
+  Upload(UploadLoop& loop, Job job)
+      : job_(std::move(job)),
+        bytes_(MemoryOf(job_.file)),
+        calls_(loop, job_.file.root),
+        task_(loop.worker_.Process(job_, calls_, loop.stop_)) {}
+
+  void Start() {
+    calls_.RunStep([this] { task_.Start(); });
+  }
+  // Not while another thread is in it.
+  bool done() const { return !calls_.in_step() && task_.done(); }
+  bool in_step() const { return calls_.in_step(); }
+  UploadWindow::Outcome TakeResult() { return task_.TakeResult(); }
+  const Job& job() const { return job_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  const Job job_;
+  const uint64_t bytes_;
+  UploadCalls calls_;
+  Task<UploadWindow::Outcome> task_;
+};
+
+UploadLoop::UploadLoop(SyncContext& context, const config::SyncConfig& config,
+                       Dispatcher& dispatcher, UploadWindow& window, int most_uploads,
+                       std::stop_token stop)
+    : context_(context),
+      dispatcher_(dispatcher),
+      window_(window),
+      most_uploads_(most_uploads),
+      stop_(std::move(stop)),
+      worker_(context, config),
+      calls_(context.options.uploader->NewQueue()),
+      turn_([this] { calls_->Wake(); }),
+      on_stop_(stop_, [this] { calls_->Wake(); }) {
+  dispatcher_.AddWorker([this] { calls_->Wake(); });
+}
+
+UploadLoop::~UploadLoop() { assert(uploads_.empty()); }
+
+void UploadLoop::Run() {
+  if (!turn_.Acquire()) return;
+  while (turn_.Yield()) {
+    Reap();
+    const bool stopped = stop_.stop_requested();
+    if (stopped && std::all_of(uploads_.begin(), uploads_.end(),
+                               [](const auto& upload) { return upload->in_step(); })) {
+      // A thread that comes back from its step sees to what is left.
+      turn_.End();
+      return;
+    }
+    // What can go on goes on before another file is drawn.
+    if (calls_->RunOne(MonotonicTime())) continue;
+    if (!stopped && HasRoom() && Draw()) continue;
+    calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
+  }
+}
+
+void UploadLoop::Reap() {
+  for (auto upload = uploads_.begin(); upload != uploads_.end();) {
+    if (!(*upload)->done()) {
+      ++upload;
+      continue;
+    }
+    UploadWindow::Outcome end = UploadWindow::Outcome::kOther;
+    try {
+      end = (*upload)->TakeResult();
+    } catch (...) {
+      // The next pass meets the file.
+      context_.options.logger->Error(absl::StrCat("upload of ", (*upload)->job().file.path, ": ",
+                                                  CaughtStatus("the upload").ToString()));
+    }
+    bytes_under_way_ -= (*upload)->bytes();
+    upload = uploads_.erase(upload);
+    --context_.uploads_under_way;
+    if (window_.End(end)) dispatcher_.Notify();
+  }
+}
+
+bool UploadLoop::HasRoom() const {
+  return static_cast<int>(uploads_.size()) < most_uploads_ && bytes_under_way_ < kMostBytesUnderWay;
+}
+
+bool UploadLoop::Draw() {
+  if (!window_.Begin()) return false;
+  // Counted before it is claimed, so that never more files are claimed than uploads counted.
+  ++context_.uploads_under_way;
+  std::optional<Job> job;
+  turn_.BeginStep();
+  const Dispatcher::Drawn drawn = dispatcher_.Next(job);
+  turn_.EndStep();
+  if (drawn != Dispatcher::Drawn::kFile) {
+    window_.End(UploadWindow::Outcome::kOther);
+    --context_.uploads_under_way;
+    return drawn == Dispatcher::Drawn::kAgain;
+  }
+  uploads_.push_back(std::make_unique<Upload>(*this, *std::move(job)));
+  bytes_under_way_ += uploads_.back()->bytes();
+  uploads_.back()->Start();
+  return true;
+}
+
+}  // namespace datamanager::sync
