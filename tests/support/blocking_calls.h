@@ -9,13 +9,11 @@
 #include <utility>
 
 #include "base/task.h"
+#include "tests/support/wait_until.h"
 #include "uploader/uploader.h"
 
 namespace datamanager::testing {
 
-inline MonotonicTime In(std::chrono::nanoseconds wait) {
-  return Clock::System().MonotonicNow() + wait;
-}
 
 // Runs a task to its end, with the calls that it makes by `queue`.
 template <typename T>
