@@ -4,11 +4,13 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "base/strings.h"
 
 namespace datamanager::cloud {
@@ -82,6 +84,14 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
+gpr_timespec DeadlineAt(MonotonicTime time) {
+  if (time == MonotonicTime::max()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  const auto left = time - Clock::System().MonotonicNow();
+  // Rounded up, so that it is not called for before.
+  return DeadlineAfter(
+      std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0)));
+}
+
 std::string Format(std::chrono::milliseconds duration) {
   return absl::FormatDuration(absl::FromChrono(duration));
 }
@@ -99,6 +109,51 @@ grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::
   bool ok = false;
   queue.Next(&tag, &ok);  // Comes by the deadline.
   return status;
+}
+
+grpc::CompletionQueue& QueueOfThisThread() { return ReplyQueue::OfThisThread(); }
+
+bool Await(grpc::CompletionQueue& queue, grpc::ClientContext& context, LinkWatch& link,
+           CallWatch& watch, CallWatch::Verdict& verdict) {
+  void* tag = nullptr;
+  bool ok = false;
+  verdict = CallWatch::Verdict::kGoOn;
+  MonotonicTime next = watch.NextLook(Clock::System().MonotonicNow());
+  while (queue.AsyncNext(&tag, &ok, DeadlineAt(next)) != grpc::CompletionQueue::GOT_EVENT) {
+    const MonotonicTime now = Clock::System().MonotonicNow();
+    link.Refresh(now);
+    verdict = watch.Look(now);
+    if (verdict != CallWatch::Verdict::kGoOn) {
+      context.TryCancel();
+      queue.Next(&tag, &ok);  // A cancelled operation ends at once.
+      break;
+    }
+    next = watch.NextLook(now);
+  }
+  return ok;
+}
+
+std::string Explain(CallWatch::Verdict verdict, std::chrono::milliseconds limit) {
+  if (verdict == CallWatch::Verdict::kTooSlow) {
+    return absl::StrCat("less than ", CallWatch::kLeastBytes, " bytes were acknowledged within ",
+                        Format(CallWatch::kLeastSpan));
+  }
+  return absl::StrCat("nothing moved for ", Format(limit));
+}
+
+void AwaitRoom(LinkWatch& link, uint64_t bytes, const std::stop_token& stop) {
+  if (link.progress().HasRoom(bytes)) return;
+  constexpr std::chrono::milliseconds kFirstWait(5);
+  constexpr std::chrono::milliseconds kLongestWait(50);
+  Mutex mutex;
+  CondVar stopped;
+  MutexLock lock(mutex);
+  for (std::chrono::milliseconds wait = kFirstWait; !stop.stop_requested();
+       wait = std::min(2 * wait, kLongestWait)) {
+    stopped.WaitUntil(mutex, stop, Clock::System().MonotonicNow() + wait, [] { return false; });
+    link.Refresh(Clock::System().MonotonicNow());
+    if (link.progress().HasRoom(bytes)) return;
+  }
 }
 
 void AddToken(const Token& token, grpc::ClientContext& context) {

@@ -5,6 +5,7 @@
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
@@ -17,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "cloud/authentication.h"
+#include "cloud/call_watch.h"
 #include "cloud/connectivity.h"
 #include "uploader/uploader.h"
 
@@ -34,6 +36,7 @@ absl::Status ToStatus(const grpc::Status& status);
 
 // Monotonic, so that a step of the wall clock neither ends nor prolongs a call.
 gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout);
+gpr_timespec DeadlineAt(MonotonicTime time);
 // "30s".
 std::string Format(std::chrono::milliseconds duration);
 
@@ -41,6 +44,18 @@ std::string Format(std::chrono::milliseconds duration);
 grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
                       const grpc::ByteBuffer& request, grpc::ClientContext& context,
                       grpc::ByteBuffer& reply);
+
+// Where this thread waits for its unary calls, one at a time.
+grpc::CompletionQueue& QueueOfThisThread();
+
+// Blocks until the one operation under way in `queue` has ended, and returns whether it succeeded.
+// Once `watch` gives the call up it cancels the call; `verdict` says why.
+bool Await(grpc::CompletionQueue& queue, grpc::ClientContext& context, LinkWatch& link,
+           CallWatch& watch, CallWatch::Verdict& verdict);
+// "nothing moved for 30s", for an error.
+std::string Explain(CallWatch::Verdict verdict, std::chrono::milliseconds limit);
+// Blocks while so many bytes more would make small requests wait too long, or until the stop.
+void AwaitRoom(LinkWatch& link, uint64_t bytes, const std::stop_token& stop);
 
 // Unless it is null.
 void AddToken(const Token& token, grpc::ClientContext& context);

@@ -119,6 +119,12 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
     const std::shared_ptr<Connection> connection = current();
     return connection == nullptr ? "" : connection->part_id;
   }
+  sync::UploadSizes Sizes() const override {
+    const std::shared_ptr<Connection> connection = current();
+    if (connection == nullptr) return {};
+    const cloud::LinkProgress& progress = connection->connectivity->link().progress();
+    return {.piece = progress.PieceBytes(), .request = progress.UnaryBytes()};
+  }
   // Both Cloud's and Uploader's.
   ConnectionStatus Status() const override {
     const std::shared_ptr<Connection> connection = current();

@@ -1,6 +1,7 @@
 #include "cloud/unary_call.h"
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <stop_token>
 #include <utility>
@@ -12,21 +13,37 @@
 namespace datamanager::cloud {
 namespace {
 
+grpc::Status ExchangeWatched(Connectivity& connectivity, const std::string& path,
+                             const grpc::ByteBuffer& request, grpc::ClientContext& context,
+                             CallWatch& watch, grpc::ByteBuffer& reply,
+                             CallWatch::Verdict& verdict) {
+  grpc::CompletionQueue& queue = QueueOfThisThread();
+  grpc::GenericStub stub(connectivity.channel());
+  const auto call = stub.PrepareUnaryCall(&context, path, request, &queue);
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&reply, &status, nullptr);
+  Await(queue, context, connectivity.link(), watch, verdict);
+  return status;
+}
+
 sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
                           const grpc::ByteBuffer& request, const sync::CallOptions& options,
                           bool is_repeat) {
   Beginning beginning = Begin(connectivity, options.stop);
   if (beginning.refusal.has_value()) return *std::move(beginning.refusal);
-  const gpr_timespec deadline = DeadlineAfter(options.timeout);
   grpc::ClientContext context;
-  context.set_deadline(deadline);
   AddToken(beginning.token, context);
   AddUploadKey(options.upload_key, context);
   const std::stop_callback cancel(options.stop, CancelCall{&context});
+  AwaitRoom(connectivity.link(), request.Length(), options.stop);
   grpc::ByteBuffer reply;
   CallsUnderWay::Call under_way(connectivity.calls());
+  CallWatch watch(connectivity.link().progress());
+  watch.HandOver(request.Length(), options.timeout, Clock::System().MonotonicNow());
+  CallWatch::Verdict verdict;
   const grpc::Status status =
-      Exchange(connectivity.channel(), MethodPath(method), request, context, reply);
+      ExchangeWatched(connectivity, MethodPath(method), request, context, watch, reply, verdict);
   under_way.End(status.ok());
 
   sync::CallResult result{.status = ToStatus(status), .sent = true};
@@ -34,12 +51,12 @@ sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
     result.response = ToString(reply);
   } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
     result.status = StoppedError();
-  } else if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-             gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), deadline) >= 0) {
-    // Ours, unless the server gave up earlier.
+  } else if (verdict != CallWatch::Verdict::kGoOn &&
+             status.error_code() == grpc::StatusCode::CANCELLED) {
     result.stalled = true;
-    result.status = absl::DeadlineExceededError(absl::StrCat(
-        "stalled: no reply to ", ToAbsl(MethodName(method)), " within ", Format(options.timeout)));
+    result.status = absl::DeadlineExceededError(absl::StrCat("stalled: no reply to ",
+                                                             ToAbsl(MethodName(method)), ": ",
+                                                             Explain(verdict, options.timeout)));
   }
   End(connectivity, beginning.token, is_repeat, result);
   return result;

@@ -15,7 +15,8 @@ GrpcUploadStream::GrpcUploadStream(std::shared_ptr<Connectivity> connectivity,
       reply_timeout_(options.reply_timeout),
       stop_(options.stop),
       is_repeat_(options.is_repeat),
-      beginning_(Begin(*connectivity_, options.stop)) {
+      beginning_(Begin(*connectivity_, options.stop)),
+      watch_(connectivity_->link().progress()) {
   if (beginning_.refusal.has_value()) return;
   AddToken(beginning_.token, context_);
   AddUploadKey(options.upload_key, context_);
@@ -40,9 +41,11 @@ GrpcUploadStream::~GrpcUploadStream() {
 
 bool GrpcUploadStream::Write(std::string message) {
   if (beginning_.refusal.has_value() || broken_) return false;
+  AwaitRoom(connectivity_->link(), message.size(), stop_);
   ++messages_;
+  watch_.HandOver(message.size(), timeout_, Clock::System().MonotonicNow());
   call_->Write(ToByteBuffer(std::move(message)), nullptr);
-  broken_ = !Await(absl::StrCat("take message ", messages_), timeout_, DeadlineAfter(timeout_));
+  broken_ = !AwaitStep(absl::StrCat("take message ", messages_), timeout_);
   return !broken_;
 }
 
@@ -58,22 +61,22 @@ sync::CallResult GrpcUploadStream::Finish() {
 }
 
 absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
-  const gpr_timespec deadline = DeadlineAfter(reply_timeout_);
+  watch_.AwaitAnswer(reply_timeout_, Clock::System().MonotonicNow());
   const std::string step = absl::StrCat("reply after ", messages_, " messages");
   // A step that fails here says only that the status is there already. Even a broken stream's reply
   // is read: gRPC gives no status while a message waits.
   if (!broken_) {
     call_->WritesDone(nullptr);
-    Await(step, reply_timeout_, deadline);
+    AwaitStep(step, reply_timeout_);
     if (!stall_.ok()) return stall_;
   }
   grpc::ByteBuffer reply;
   call_->Read(&reply, nullptr);
-  Await(step, reply_timeout_, deadline);
+  AwaitStep(step, reply_timeout_);
   if (!stall_.ok()) return stall_;
   grpc::Status status;
   call_->Finish(&status, nullptr);
-  Await(step, reply_timeout_, deadline);
+  AwaitStep(step, reply_timeout_);
   if (!stall_.ok()) return stall_;
 
   if (status.error_code() == grpc::StatusCode::CANCELLED && stop_.stop_requested()) {
@@ -88,16 +91,13 @@ absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
   return absl::OkStatus();
 }
 
-bool GrpcUploadStream::Await(std::string_view step, std::chrono::milliseconds limit,
-                             gpr_timespec deadline) {
-  void* tag = nullptr;
-  bool ok = false;
-  if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) return ok;
-  stall_ =
-      absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(method_), " waited ",
-                                               Format(limit), " for the server to ", ToAbsl(step)));
-  context_.TryCancel();
-  queue_.Next(&tag, &ok);  // A cancelled operation ends at once.
+bool GrpcUploadStream::AwaitStep(std::string_view step, std::chrono::milliseconds limit) {
+  CallWatch::Verdict verdict;
+  const bool ok = Await(queue_, context_, connectivity_->link(), watch_, verdict);
+  if (verdict == CallWatch::Verdict::kGoOn) return ok;
+  stall_ = absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(method_),
+                                                    " waited for the server to ", ToAbsl(step),
+                                                    ": ", Explain(verdict, limit)));
   return false;
 }
 

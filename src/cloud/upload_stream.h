@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "cloud/call.h"
+#include "cloud/call_watch.h"
 #include "cloud/connectivity.h"
 #include "uploader/uploader.h"
 
@@ -33,9 +34,10 @@ class GrpcUploadStream final : public sync::UploadStream {
   sync::CallResult Finish() override;
 
  private:
-  // Blocks for the one operation under way, and returns whether it succeeded. At the deadline it
-  // cancels the call, and stall_ says that the server did not `step` within `limit`.
-  bool Await(std::string_view step, std::chrono::milliseconds limit, gpr_timespec deadline);
+  // Blocks for the one operation under way, and returns whether it succeeded. Once the watch gives
+  // the call up it cancels the call, and stall_ says that the server did not `step`, which may last
+  // `limit` without progress.
+  bool AwaitStep(std::string_view step, std::chrono::milliseconds limit);
   absl::Status AwaitStatus(std::string& response);
 
   const std::shared_ptr<Connectivity> connectivity_;
@@ -46,6 +48,7 @@ class GrpcUploadStream final : public sync::UploadStream {
   const bool is_repeat_;
   const Beginning beginning_;  // If it is a refusal, the rest is unused.
   std::optional<CallsUnderWay::Call> under_way_;
+  CallWatch watch_;
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

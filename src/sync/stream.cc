@@ -42,7 +42,8 @@ absl::Status StreamedUpload::Write(UploadStream& stream, const std::string& firs
                                    capture_file::Extent extent, const FrameHead& frame_head) {
   if (!stream.Write(first)) return absl::OkStatus();
   for (uint64_t offset = extent.offset; offset < extent.end();) {
-    const uint64_t size = std::min(kPieceBytes, extent.end() - offset);
+    const uint64_t size =
+        std::min({kPieceBytes, context_.uploader.Sizes().piece, extent.end() - offset});
     std::string message;
     message.reserve(size + 16);
     frame_head(size, message);

@@ -229,8 +229,11 @@ bool CaptureFileUpload::SendNext(Reader& reader) {
   const uint64_t begin = reader.position();
   std::optional<Record> record = NextRecord(reader);
   if (!record.has_value()) return false;
+  // The key is the same for both ways.
   const bool streamed =
-      binary() && (record->payload.size > kUnaryPayloadBytes || record->frame.size > kRequestBytes);
+      binary() &&
+      (record->payload.size > std::min(kUnaryPayloadBytes, context_.uploader.Sizes().request) ||
+       record->frame.size > kRequestBytes);
   const Record first = *record;
   std::vector<uint32_t> frames;
   uint64_t end = begin;

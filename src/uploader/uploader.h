@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -62,6 +63,17 @@ class UploadStream {
   virtual CallResult Finish() = 0;
 };
 
+// How much to hand over at once so that small requests get their turn on a slow link. They change
+// while uploads are under way.
+struct UploadSizes {
+  static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
+  // A piece of a stream: a fraction of a second of the link.
+  uint64_t piece = kUnlimited;
+  // Contents that may be sent as a request or as a stream are better streamed beyond this: a few
+  // seconds of the link.
+  uint64_t request = kUnlimited;
+};
+
 // Messages are handed over serialized. Thread-safe.
 class Uploader {
  public:
@@ -77,6 +89,8 @@ class Uploader {
 
   // What uploads are filed under. It may change between calls.
   virtual std::string part_id() const = 0;
+  // Does not block.
+  virtual UploadSizes Sizes() const { return {}; }
   // Does not block.
   virtual ConnectionStatus Status() const = 0;
   // Whether the channel is READY, and the server gives a token if one is needed. Does not block.

@@ -12,6 +12,7 @@
 #   frozen KBIT                 the server stops without a word (SIGSTOP) and goes on later
 # --bin: where robot and ingest_server are (build/release/examples); --programs: where delay_link and
 # upload_files are (build/release/tests/links). LIMIT: seconds after which a run is given up (900).
+# WORKERS: of the scenario readings (the default number).
 # Needs root, because it makes network namespaces; where they are not allowed it says so and ends
 # with status 77.
 set -euo pipefail
@@ -21,7 +22,7 @@ while [[ ${1:-} == --* ]]; do
   case "$1" in
     --bin) bin=$2 ;;
     --programs) programs=$2 ;;
-    *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,20s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
   shift 2
 done
@@ -66,6 +67,7 @@ start_server() {
 
 # start_robot COMPONENTS WORKERS: WORKERS 0 is the default number.
 start_robot() {
+  : > "$work/robot.log"
   cat > "$work/robot.json" << JSON
 {"cloud": {"id": "part", "app_address": "http://$server_host:7000"},
  "components": [$1],
@@ -96,7 +98,7 @@ report() {
   bytes=$(($(link_bytes) - bytes_before)) sent=$(($(robot_bytes) - sent_before)) left=$(files_left)
   printf '%-40s %8s s  ideal %7s s  x%-5s wire %9d B x%-5s sent x%-5s files %9d B left %d stalled %s\n' "$1" \
     "$seconds" "$ideal" "$(calculate "$seconds / $ideal")" "$bytes" "$(calculate "$bytes / $3")" \
-    "$(calculate "$sent / $3")" "$3" "$left" "$(grep -ci "stalled" "$work/robot.log" || true)"
+    "$(calculate "$sent / $3")" "$3" "$left" "$(grep -ci "stalled" "$work/robot.log" 2> /dev/null || true)"
 }
 begin_now() { begin=$(now) bytes_before=$(link_bytes) sent_before=$(robot_bytes); }
 bytes_below() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -132,7 +134,7 @@ case "$scenario" in
   readings)
     link_up "$programs/delay_link" "$1" 20
     start_server
-    start_robot "$sensor" 0
+    start_robot "$sensor" "${WORKERS:-0}"
     connected
     ((${2} == 0)) || "$programs/upload_files" file "$work/new" "$2"
     begin_now
