@@ -133,12 +133,14 @@ bool Await(grpc::CompletionQueue& queue, grpc::ClientContext& context, LinkWatch
   return ok;
 }
 
-std::string Explain(CallWatch::Verdict verdict, std::chrono::milliseconds limit) {
+absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
+                          std::string_view waited) {
   if (verdict == CallWatch::Verdict::kTooSlow) {
-    return absl::StrCat("less than ", CallWatch::kLeastBytes, " bytes were acknowledged within ",
-                        Format(CallWatch::kLeastSpan));
+    return absl::DeadlineExceededError(
+        absl::StrCat("stalled: ", ToAbsl(method), ": the server acknowledged fewer than ",
+                     CallWatch::kLeastBytes, " bytes within ", Format(CallWatch::kLeastSpan)));
   }
-  return absl::StrCat("nothing moved for ", Format(limit));
+  return absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(waited)));
 }
 
 void AwaitRoom(LinkWatch& link, uint64_t bytes, const std::stop_token& stop) {

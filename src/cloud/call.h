@@ -52,8 +52,9 @@ grpc::CompletionQueue& QueueOfThisThread();
 // Once `watch` gives the call up it cancels the call; `verdict` says why.
 bool Await(grpc::CompletionQueue& queue, grpc::ClientContext& context, LinkWatch& link,
            CallWatch& watch, CallWatch::Verdict& verdict);
-// "nothing moved for 30s", for an error.
-std::string Explain(CallWatch::Verdict verdict, std::chrono::milliseconds limit);
+// Why a call was given up: "stalled: `waited`", or that too few bytes were acknowledged.
+absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
+                          std::string_view waited);
 // Blocks while so many bytes more would make small requests wait too long, or until the stop.
 void AwaitRoom(LinkWatch& link, uint64_t bytes, const std::stop_token& stop);
 

@@ -17,14 +17,15 @@ constexpr int kRoundTripsOfSilence = 4;
 constexpr std::chrono::milliseconds kFullDelay = 50ms;
 
 // In seconds of the link. A small request waits behind what has been handed over, and behind one
-// request that is larger than the room: 7 s in all, where it may be 10.
+// request that is larger than the room: 6 s in all, where it may be 10. A second is more than a
+// round trip takes, so the room leaves no link idle.
 constexpr double kPieceSeconds = 0.25;
 constexpr double kUnarySeconds = 5;
-constexpr double kRoomSeconds = 2;
-// Smaller pieces would be more overhead than contents, and smaller requests wait for no room.
-constexpr uint64_t kSmallestPiece = 2 << 10;
+constexpr double kRoomSeconds = 1;
+// With its frame heads such a piece fills a packet. Smaller requests wait for no room.
+constexpr uint64_t kSmallestPiece = 1400;
 constexpr uint64_t kSmallestUnary = 8 << 10;
-constexpr uint64_t kSmallestRoom = 4 << 10;
+constexpr uint64_t kSmallestRoom = 2 * kSmallestPiece;
 // Above, the link empties any queue within a moment.
 constexpr double kFastRate = 1 << 20;
 

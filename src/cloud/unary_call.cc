@@ -54,9 +54,9 @@ sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
   } else if (verdict != CallWatch::Verdict::kGoOn &&
              status.error_code() == grpc::StatusCode::CANCELLED) {
     result.stalled = true;
-    result.status = absl::DeadlineExceededError(absl::StrCat("stalled: no reply to ",
-                                                             ToAbsl(MethodName(method)), ": ",
-                                                             Explain(verdict, options.timeout)));
+    result.status = StalledError(verdict, MethodName(method),
+                                 absl::StrCat("no reply to ", ToAbsl(MethodName(method)),
+                                              " within ", Format(options.timeout)));
   }
   End(connectivity, beginning.token, is_repeat, result);
   return result;

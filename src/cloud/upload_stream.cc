@@ -95,9 +95,9 @@ bool GrpcUploadStream::AwaitStep(std::string_view step, std::chrono::millisecond
   CallWatch::Verdict verdict;
   const bool ok = Await(queue_, context_, connectivity_->link(), watch_, verdict);
   if (verdict == CallWatch::Verdict::kGoOn) return ok;
-  stall_ = absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(method_),
-                                                    " waited for the server to ", ToAbsl(step),
-                                                    ": ", Explain(verdict, limit)));
+  stall_ = StalledError(verdict, method_,
+                        absl::StrCat(ToAbsl(method_), " waited ", Format(limit),
+                                     " for the server to ", ToAbsl(step)));
   return false;
 }
 

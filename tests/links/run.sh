@@ -98,7 +98,7 @@ report() {
   bytes=$(($(link_bytes) - bytes_before)) sent=$(($(robot_bytes) - sent_before)) left=$(files_left)
   printf '%-40s %8s s  ideal %7s s  x%-5s wire %9d B x%-5s sent x%-5s files %9d B left %d stalled %s\n' "$1" \
     "$seconds" "$ideal" "$(calculate "$seconds / $ideal")" "$bytes" "$(calculate "$bytes / $3")" \
-    "$(calculate "$sent / $3")" "$3" "$left" "$(grep -ci "stalled" "$work/robot.log" 2> /dev/null || true)"
+    "$(calculate "$sent / $3")" "$3" "$left" "$(grep -c "stalled: " "$work/robot.log" 2> /dev/null || true)"
 }
 begin_now() { begin=$(now) bytes_before=$(link_bytes) sent_before=$(robot_bytes); }
 bytes_below() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }'; }
@@ -145,7 +145,8 @@ case "$scenario" in
       sleep 0.1
     done
     gone=$(now)
-    size=$(($2 + $(query "select coalesce(sum(length(json)), 0) from received where kind != 'file'")))
+    size=$(sed -n 's/^status.* uploaded_bytes=\([0-9]*\).*/\1/p' "$work/robot.out" | tail -n 1)
+    ((size > $2)) || size=$(($2 + size))
     report "readings beside $2 B at $1 kbit/s" "$1" "$size"
     query "select 'readings: ' || count(*) || ', waited on average '
         || round(avg(wait), 1) || ' s, at most ' || round(max(wait), 1) || ' s'
