@@ -6,6 +6,7 @@ namespace datamanager::cloud {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""min;
 
 // A ping and what TLS adds to it: as acknowledgement of nothing else it is no progress.
@@ -15,6 +16,9 @@ constexpr std::chrono::minutes kLongestSilence = 5min;
 constexpr int kRoundTripsOfSilence = 4;
 // The round trip of a full link grows with what waits before the bytes.
 constexpr std::chrono::milliseconds kFullDelay = 50ms;
+
+// While the process was stopped, the peer had no ping to answer.
+constexpr std::chrono::seconds kLongestGap = 15s;
 
 // In seconds of the link. A small request waits behind what has been handed over, and behind one
 // request that is larger than the room: 6 s in all, where it may be 10. A second is more than a
@@ -49,6 +53,7 @@ bool IsSilent(const LinkState& state, const SilenceLimits& limits, MonotonicTime
 void LinkProgress::Begin(MonotonicTime now) {
   MutexLock lock(mutex_);
   state_ = {.connection = ++connections_, .moved = now, .heard = now};
+  looked_ = now;
   received_ = 0;
   moved_at_ = 0;
   was_empty_ = false;
@@ -66,6 +71,8 @@ void LinkProgress::End() {
 void LinkProgress::Add(const LinkSample& sample, MonotonicTime now) {
   MutexLock lock(mutex_);
   if (state_.connection == 0) return;
+  if (now - looked_ > kLongestGap) state_.moved = state_.heard = now;
+  looked_ = now;
   const uint64_t acked = std::max(sample.acked, state_.acked);
   state_.outstanding -= std::min(state_.outstanding, acked - state_.acked);
   state_.acked = acked;

@@ -51,7 +51,8 @@ class LinkProgress {
   // Another connection begins; or there is none whose socket is known.
   void Begin(MonotonicTime now) DM_EXCLUDES(mutex_);
   void End() DM_EXCLUDES(mutex_);
-  // A look at the connection's socket.
+  // A look at the connection's socket. If the last one was long ago, the process itself did not
+  // run: that time is no silence of the peer's.
   void Add(const LinkSample& sample, MonotonicTime now) DM_EXCLUDES(mutex_);
 
   LinkState State() const DM_EXCLUDES(mutex_);
@@ -75,6 +76,7 @@ class LinkProgress {
   mutable Mutex mutex_;
   uint64_t connections_ DM_GUARDED_BY(mutex_) = 0;
   LinkState state_ DM_GUARDED_BY(mutex_);
+  MonotonicTime looked_ DM_GUARDED_BY(mutex_){};
   uint64_t received_ DM_GUARDED_BY(mutex_) = 0;
   uint64_t moved_at_ DM_GUARDED_BY(mutex_) = 0;  // state_.acked at state_.moved.
   bool was_empty_ DM_GUARDED_BY(mutex_) = false;

@@ -40,7 +40,11 @@ void LinkWatch::Follow(bool ready, MonotonicTime now) {
   if (!ready || !channel_.has_value()) {
     searches_ = 0;
     next_follow_ = MonotonicTime::max();
-    if (channel_.has_value()) Forget();
+    if (channel_.has_value()) {
+      Forget();
+    } else if (ready) {
+      TellUnknown();
+    }
     return;
   }
   if (now < next_follow_ && progress_.State().connection != 0) return;
@@ -102,12 +106,15 @@ bool LinkWatch::FindConnection(MonotonicTime now) {
     return false;
   }
   next_follow_ = MonotonicTime::max();
-  if (!std::exchange(told_, true)) {
-    log_(LogLevel::kDebug,
-         "the socket of the connection is not known: an upload counts as stalled when its time is "
-         "over, whatever moves");
-  }
+  TellUnknown();
   return false;
+}
+
+void LinkWatch::TellUnknown() {
+  if (std::exchange(told_, true)) return;
+  log_(
+      LogLevel::kDebug,
+      "its socket is not known: an upload counts as stalled when its time is over, whatever moves");
 }
 
 void LinkWatch::Forget() {

@@ -50,6 +50,7 @@ class LinkWatch {
 
  private:
   bool FindConnection(MonotonicTime now);
+  void TellUnknown();
   void Forget();
   // With looking_ set. False: the connection is gone.
   bool Look(MonotonicTime now);

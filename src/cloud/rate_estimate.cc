@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 
-constexpr std::chrono::milliseconds kClosestLooks = 50ms;
+constexpr std::chrono::milliseconds kClosestLooks = 100ms;
 // A token bucket lets a few kilobytes pass at once: less than this proves no rate.
 constexpr uint64_t kProofBytes = 16 << 10;
 constexpr std::chrono::milliseconds kShortestProof = 100ms;

@@ -25,7 +25,7 @@ class RateEstimate {
   // The counts of another connection follow.
   void Restart() { size_ = 0; }
   // One look: how many bytes of the connection are acknowledged in all, and whether bytes waited
-  // for the link. Looks may come at any pace; of those within 50 ms only the first is kept.
+  // for the link. Looks may come at any pace; of those within 100 ms only the first is kept.
   void Add(uint64_t acked, bool full, MonotonicTime now);
 
  private:
