@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -82,6 +83,14 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
+gpr_timespec DeadlineAt(MonotonicTime time) {
+  if (time == MonotonicTime::max()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  const auto left = time - Clock::System().MonotonicNow();
+  // Rounded up, so that it is not called for before.
+  return DeadlineAfter(
+      std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0)));
+}
+
 std::string Format(std::chrono::milliseconds duration) {
   return absl::FormatDuration(absl::FromChrono(duration));
 }
@@ -99,6 +108,16 @@ grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::
   bool ok = false;
   queue.Next(&tag, &ok);  // Comes by the deadline.
   return status;
+}
+
+absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
+                          std::string_view waited) {
+  if (verdict == CallWatch::Verdict::kTooSlow) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("stalled: ", ToAbsl(method), ": the server acknowledged fewer than ",
+                     CallWatch::kLeastBytes, " bytes within ", Format(CallWatch::kLeastSpan)));
+  }
+  return absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(waited)));
 }
 
 void AddToken(const Token& token, grpc::ClientContext& context) {
@@ -130,9 +149,7 @@ std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::s
   return Beginning{.token = **std::move(token)};
 }
 
-MonotonicTime NextLookForToken() {
-  return Clock::System().MonotonicNow() + std::chrono::milliseconds(10);
-}
+MonotonicTime NextLook() { return Clock::System().MonotonicNow() + std::chrono::milliseconds(10); }
 
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result) {
   if (token != nullptr) {

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "cloud/authentication.h"
+#include "cloud/call_watch.h"
 #include "cloud/connectivity.h"
 #include "uploader/uploader.h"
 
@@ -34,6 +35,7 @@ absl::Status ToStatus(const grpc::Status& status);
 
 // Monotonic, so that a step of the wall clock neither ends nor prolongs a call.
 gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout);
+gpr_timespec DeadlineAt(MonotonicTime time);
 // "30s".
 std::string Format(std::chrono::milliseconds duration);
 
@@ -42,6 +44,9 @@ grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::
                       const grpc::ByteBuffer& request, grpc::ClientContext& context,
                       grpc::ByteBuffer& reply);
 
+// Why a call was given up: "stalled: `waited`", or that too few bytes were acknowledged.
+absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
+                          std::string_view waited);
 // Unless it is null.
 void AddToken(const Token& token, grpc::ClientContext& context);
 // Unless the key is empty.
@@ -54,9 +59,10 @@ struct Beginning {
   Token token;
   std::optional<sync::CallResult> refusal;
 };
-// nullopt: a token is on its way; look again at NextLookForToken(). Does not block.
+// nullopt: a token is on its way; look again at NextLook(). Does not block.
 std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop);
-MonotonicTime NextLookForToken();
+// When to look again for a token, or for room on a slow link.
+MonotonicTime NextLook();
 // Fills in what is to be known of the connection as the call ends with `result.status`, and takes
 // secrets out of it.
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result);

@@ -56,4 +56,11 @@ std::unique_ptr<sync::UploadStream> GrpcCallQueue::OpenStream(sync::UploadMethod
                                             std::move(options));
 }
 
+sync::UploadSizes GrpcCallQueue::Sizes() const {
+  const std::shared_ptr<Connectivity> connectivity = current_();
+  if (connectivity == nullptr) return {};
+  const LinkProgress& progress = connectivity->link().progress();
+  return {.piece = progress.PieceBytes(), .request = progress.UnaryBytes()};
+}
+
 }  // namespace datamanager::cloud

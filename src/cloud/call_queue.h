@@ -24,6 +24,7 @@ class GrpcCallQueue final : public sync::CallQueue {
              std::function<void(sync::CallResult)> done) override;
   std::unique_ptr<sync::UploadStream> OpenStream(sync::UploadMethod method,
                                                  sync::CallOptions options) override;
+  sync::UploadSizes Sizes() const override;
   bool RunOne(MonotonicTime deadline) override { return events_.RunOne(deadline); }
   void Wake() override { events_.Wake(); }
 

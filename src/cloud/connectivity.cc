@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "cloud/call.h"
+#include "cloud/channel_sockets.h"
 #include "cloud/connect_failure.h"
 
 namespace datamanager::cloud {
@@ -64,6 +65,20 @@ class Probe {
   const std::stop_callback<CancelCall> cancel_;
 };
 
+// `number` is what LinkWatch follows it by. Where it cannot, gRPC's own pings have to do.
+std::shared_ptr<grpc::Channel> MakeFollowedChannel(
+    const Endpoint& endpoint, const ChannelLimits& limits,
+    const std::shared_ptr<std::atomic<bool>>& server_accepted, std::optional<int64_t>& number) {
+  if (!endpoint.address.host.empty()) {
+    ChannelLimits patient = limits;
+    patient.ping_timeout = LinkWatch::kPingTimeout;
+    std::shared_ptr<grpc::Channel> channel = MakeChannel(endpoint, patient, server_accepted);
+    number = NewestChannel(endpoint.address.target);
+    if (number.has_value()) return channel;
+  }
+  return MakeChannel(endpoint, limits, server_accepted);
+}
+
 }  // namespace
 
 ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel,
@@ -89,6 +104,7 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 // pending notification, and with it the queue.
 struct Connectivity::Watch {
   Watch(const Endpoint& leads_to, const std::shared_ptr<grpc::Channel>& watched,
+        std::optional<int64_t> number, const ChannelLimits& limits,
         std::shared_ptr<std::atomic<bool>> accepted, std::shared_ptr<Logger> log,
         std::shared_ptr<ReadyListener> told)
       : endpoint(leads_to),
@@ -97,6 +113,10 @@ struct Connectivity::Watch {
         server_accepted(std::move(accepted)),
         logger(std::move(log)),
         listener(std::move(told)),
+        link(number, {limits.ping_interval, limits.ping_timeout},
+             [this](LogLevel level, const std::string& message) {
+               Log(level, absl::StrCat("Connection to app at ", name, ": ", message));
+             }),
         status({.state = ConnectionState::kConnecting,
                 .since = Clock::System().WallNow(),
                 .address = name}) {}
@@ -138,6 +158,7 @@ struct Connectivity::Watch {
   CallsUnderWay calls{
       [this] { calls_alarm.Set(&queue, gpr_now(GPR_CLOCK_MONOTONIC), &calls_alarm); }};
   // The thread's alone.
+  LinkWatch link;  // Others look into its account.
   std::unique_ptr<Probe> probe;
   bool connected_before = false;
   bool loss_logged = false;  // Since the last time it was healthy.
@@ -156,8 +177,9 @@ struct Connectivity::Watch {
 void Connectivity::Watch::Run() {
   void* tag = nullptr;
   while (NextEvent(&tag)) {
-    if (tag == nullptr) continue;
-    if (tag == this) {
+    if (tag == nullptr) {
+      // Nothing but time has passed.
+    } else if (tag == this) {
       Observe();
     } else if (tag == &calls_alarm) {
       calls.Woken();
@@ -166,15 +188,16 @@ void Connectivity::Watch::Run() {
     } else {
       FinishProbe();
     }
+    link.Follow(channel_state == GRPC_CHANNEL_READY, Clock::System().MonotonicNow());
   }
 }
 
 bool Connectivity::Watch::NextEvent(void** tag) {
   bool ok = false;
-  if (calls.MayWaitForEvents(channel_state == GRPC_CHANNEL_READY, closing.get_token())) {
-    return queue.Next(tag, &ok);
-  }
-  switch (queue.AsyncNext(tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC))) {
+  const bool wait =
+      calls.MayWaitForEvents(channel_state == GRPC_CHANNEL_READY, closing.get_token());
+  switch (queue.AsyncNext(tag, &ok,
+                          wait ? DeadlineAt(link.NextFollow()) : gpr_time_0(GPR_CLOCK_MONOTONIC))) {
     case grpc::CompletionQueue::SHUTDOWN:
       return false;
     case grpc::CompletionQueue::TIMEOUT:
@@ -317,9 +340,11 @@ absl::StatusOr<std::unique_ptr<Connectivity>> Connectivity::Create(
     const Endpoint& endpoint, std::shared_ptr<Logger> logger,
     std::shared_ptr<ReadyListener> listener, const ChannelLimits& limits) {
   auto server_accepted = std::make_shared<std::atomic<bool>>(false);
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(endpoint, limits, server_accepted);
-  auto watch = std::make_shared<Watch>(endpoint, channel, std::move(server_accepted), logger,
-                                       std::move(listener));
+  std::optional<int64_t> number;
+  std::shared_ptr<grpc::Channel> channel =
+      MakeFollowedChannel(endpoint, limits, server_accepted, number);
+  auto watch = std::make_shared<Watch>(endpoint, channel, number, limits,
+                                       std::move(server_accepted), logger, std::move(listener));
   if (endpoint.credentials.has_value()) {
     watch->authentication = std::make_shared<Authentication>(
         *endpoint.credentials, channel, std::move(logger),
@@ -383,6 +408,8 @@ ConnectionStatus Connectivity::Status() const {
 Authentication* Connectivity::authentication() const { return watch_->authentication.get(); }
 
 CallsUnderWay& Connectivity::calls() const { return watch_->calls; }
+
+LinkWatch& Connectivity::link() const { return watch_->link; }
 
 bool Connectivity::ChannelReady() const {
   return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;

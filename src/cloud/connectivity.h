@@ -14,6 +14,7 @@
 #include "cloud/authentication.h"
 #include "cloud/calls_under_way.h"
 #include "cloud/channel.h"
+#include "cloud/link_watch.h"
 #include "cloud/ready_listener.h"
 #include "datamanager/cloud.h"
 
@@ -57,6 +58,8 @@ class Connectivity {
   Authentication* authentication() const;
   // Where each call over the channel says that it is under way.
   CallsUnderWay& calls() const;
+  // What the peer has acknowledged.
+  LinkWatch& link() const;
 
   // See sync::Uploader.
   ConnectionStatus Status() const;

@@ -22,15 +22,17 @@ UnaryCall::UnaryCall(EventQueue& events, std::shared_ptr<Connectivity> connectiv
 
 void UnaryCall::Begin() {
   std::optional<Beginning> beginning = TryBegin(*connectivity_, options_.stop);
-  if (!beginning.has_value()) {
-    events_.SetDeadline(this, NextLookForToken());
+  const bool refused = beginning.has_value() && beginning->refusal.has_value();
+  LinkProgress& link = connectivity_->link().progress();
+  if (!beginning.has_value() || (!refused && !link.HasRoom(request_.Length()))) {
+    events_.SetDeadline(this, NextLook());
     return;
   }
-  if (beginning->refusal.has_value()) {
+  if (refused) {
     events_.Post([this, refusal = *std::move(beginning->refusal)] { ended_(this, refusal); });
     return;
   }
-  try_ = std::make_unique<Try>();
+  try_ = std::make_unique<Try>(link);
   try_->token = std::move(beginning->token);
   AddToken(try_->token, try_->context);
   AddUploadKey(options_.upload_key, try_->context);
@@ -41,16 +43,24 @@ void UnaryCall::Begin() {
   try_->reader->StartCall();
   try_->reader->Finish(&try_->reply, &try_->status, this);
   try_->cancel.emplace(options_.stop, CancelCall{&try_->context});
-  events_.SetDeadline(this, Clock::System().MonotonicNow() + options_.timeout);
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  try_->watch.HandOver(request_.Length(), options_.timeout, now);
+  events_.SetDeadline(this, try_->watch.NextLook(now));
 }
 
 void UnaryCall::OnDeadline() {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  connectivity_->link().Refresh(now);
   if (try_ == nullptr) {
     Begin();
     return;
   }
-  stalled_ = true;
-  try_->context.TryCancel();
+  try_->verdict = try_->watch.Look(now);
+  if (try_->verdict == CallWatch::Verdict::kGoOn) {
+    events_.SetDeadline(this, try_->watch.NextLook(now));
+  } else {
+    try_->context.TryCancel();
+  }
 }
 
 void UnaryCall::OnEvent(bool /*ok*/) {

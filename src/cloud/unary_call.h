@@ -11,6 +11,7 @@
 #include <string>
 
 #include "cloud/call.h"
+#include "cloud/call_watch.h"
 #include "cloud/connectivity.h"
 #include "cloud/event_queue.h"
 #include "uploader/uploader.h"
@@ -32,7 +33,11 @@ class UnaryCall final : public Operation {
  private:
   // gRPC's side of one try.
   struct Try {
+    explicit Try(LinkProgress& link) : watch(link) {}
+
     Token token;
+    CallWatch watch;
+    CallWatch::Verdict verdict = CallWatch::Verdict::kGoOn;
     grpc::ClientContext context;
     grpc::ByteBuffer reply;
     grpc::Status status;
@@ -51,8 +56,7 @@ class UnaryCall final : public Operation {
   const sync::CallOptions options_;
   const Ended ended_;
   bool is_repeat_;
-  bool stalled_ = false;
-  std::unique_ptr<Try> try_;  // Null while a token is on its way.
+  std::unique_ptr<Try> try_;  // Null while a token is on its way, or the link has no room.
 };
 
 }  // namespace datamanager::cloud

@@ -17,13 +17,15 @@ GrpcUploadStream::GrpcUploadStream(EventQueue& events, std::shared_ptr<Connectiv
     : events_(events),
       connectivity_(std::move(connectivity)),
       method_(method),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      watch_(connectivity_->link().progress()) {}
 
 GrpcUploadStream::~GrpcUploadStream() {
   cancel_.reset();
   context_.TryCancel();
   events_.ClearDeadline(this);
-  if (step_ != Step::kNothing && step_ != Step::kToken) events_.AwaitEventOf(this);
+  const bool in_grpc = step_ != Step::kNothing && step_ != Step::kToken && step_ != Step::kRoom;
+  if (in_grpc) events_.AwaitEventOf(this);
 }
 
 void GrpcUploadStream::Write(std::string message, std::function<void(bool)> done) {
@@ -59,7 +61,8 @@ void GrpcUploadStream::GoOn() {
 void GrpcUploadStream::Begin() {
   beginning_ = TryBegin(*connectivity_, options_.stop);
   if (!beginning_.has_value()) {
-    Await(Step::kToken, NextLookForToken());
+    step_ = Step::kToken;
+    events_.SetDeadline(this, NextLook());
     return;
   }
   if (refused()) {
@@ -79,47 +82,67 @@ void GrpcUploadStream::Begin() {
   GoOn();
 }
 
-void GrpcUploadStream::Await(Step step, MonotonicTime deadline) {
+void GrpcUploadStream::Await(Step step) {
   step_ = step;
-  events_.SetDeadline(this, deadline);
+  events_.SetDeadline(this, watch_.NextLook(Now()));
 }
 
 void GrpcUploadStream::StartWrite() {
-  Await(Step::kWrite, Now() + options_.timeout);
+  if (!connectivity_->link().progress().HasRoom(message_.size())) {
+    step_ = Step::kRoom;
+    events_.SetDeadline(this, NextLook());
+    return;
+  }
+  watch_.HandOver(message_.size(), options_.timeout, Now());
+  Await(Step::kWrite);
   call_->Write(ToByteBuffer(std::move(message_)), static_cast<Operation*>(this));
 }
 
 void GrpcUploadStream::StartFinish() {
-  reply_deadline_ = Now() + options_.reply_timeout;
+  watch_.AwaitAnswer(options_.reply_timeout, Now());
   // Even a broken stream's reply is read: gRPC gives no status while a message waits.
   if (broken_) {
     StartReading();
     return;
   }
-  Await(Step::kWritesDone, reply_deadline_);
+  Await(Step::kWritesDone);
   call_->WritesDone(static_cast<Operation*>(this));
 }
 
 void GrpcUploadStream::StartReading() {
-  Await(Step::kReply, reply_deadline_);
+  Await(Step::kReply);
   call_->Read(&reply_, static_cast<Operation*>(this));
 }
 
 void GrpcUploadStream::OnDeadline() {
-  std::chrono::milliseconds limit = options_.reply_timeout;
-  std::string awaited = absl::StrCat("reply after ", messages_, " messages");
-  if (step_ == Step::kToken) {
-    step_ = Step::kNothing;
-    Begin();
+  const MonotonicTime now = Now();
+  connectivity_->link().Refresh(now);
+  if (step_ == Step::kToken || step_ == Step::kRoom) {
+    // A stop ends also the wait for room.
+    const bool stopped = step_ == Step::kRoom && options_.stop.stop_requested();
+    const Step step = std::exchange(step_, Step::kNothing);
+    if (stopped) {
+      broken_ = true;
+      Post([this] { Written(false); });
+    } else if (step == Step::kRoom) {
+      StartWrite();
+    } else {
+      Begin();
+    }
     return;
   }
-  if (step_ == Step::kWrite) {
-    limit = options_.timeout;
-    awaited = absl::StrCat("take message ", messages_);
+  const CallWatch::Verdict verdict = watch_.Look(now);
+  if (verdict == CallWatch::Verdict::kGoOn) {
+    events_.SetDeadline(this, watch_.NextLook(now));
+    return;
   }
-  stall_ =
-      absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(MethodName(method_)), " waited ",
-                                               Format(limit), " for the server to ", awaited));
+  const bool writing = step_ == Step::kWrite;
+  const std::string awaited = writing ? absl::StrCat("take message ", messages_)
+                                      : absl::StrCat("reply after ", messages_, " messages");
+  stall_ = StalledError(verdict, MethodName(method_),
+                        absl::StrCat(ToAbsl(MethodName(method_)), " waited ",
+                                     Format(writing ? options_.timeout : options_.reply_timeout),
+                                     " for the server to ", awaited));
   context_.TryCancel();  // It ends what is under way at once.
 }
 
@@ -138,7 +161,7 @@ void GrpcUploadStream::OnEvent(bool ok) {
   if (step == Step::kWritesDone) {
     StartReading();
   } else if (step == Step::kReply) {
-    Await(Step::kStatus, reply_deadline_);
+    Await(Step::kStatus);
     call_->Finish(&status_, static_cast<Operation*>(this));
   } else {
     Ended();

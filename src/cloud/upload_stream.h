@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "cloud/call.h"
+#include "cloud/call_watch.h"
 #include "cloud/connectivity.h"
 #include "cloud/event_queue.h"
 #include "uploader/uploader.h"
@@ -34,7 +35,7 @@ class GrpcUploadStream final : public sync::UploadStream, private Operation {
 
  private:
   // What it waits for.
-  enum class Step : uint8_t { kNothing, kToken, kWrite, kWritesDone, kReply, kStatus };
+  enum class Step : uint8_t { kNothing, kToken, kRoom, kWrite, kWritesDone, kReply, kStatus };
 
   void OnEvent(bool ok) override;
   void OnDeadline() override;
@@ -45,7 +46,8 @@ class GrpcUploadStream final : public sync::UploadStream, private Operation {
   void StartWrite();
   void StartFinish();
   void StartReading();
-  void Await(Step step, MonotonicTime deadline);
+  // Waits for gRPC's event, as long as the watch lets it.
+  void Await(Step step);
   // Has `function` called by RunOne, if the stream is still there.
   void Post(std::function<void()> function);
   void Written(bool ok);
@@ -68,9 +70,9 @@ class GrpcUploadStream final : public sync::UploadStream, private Operation {
   std::string message_;
   std::function<void(bool)> written_;
   std::function<void(sync::CallResult)> finished_;
-  MonotonicTime reply_deadline_;
   grpc::ByteBuffer reply_;
   grpc::Status status_;
+  CallWatch watch_;
 
   absl::Status stall_;    // Why a watchdog ended it.
   bool broken_ = false;   // A Write failed.

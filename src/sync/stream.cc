@@ -45,7 +45,8 @@ Task<absl::Status> StreamedUpload::Write(UploadStream& stream, const std::string
                                          capture_file::Extent extent, const FrameHead& frame_head) {
   if (!co_await AwaitWrite(stream, first)) co_return absl::OkStatus();
   for (uint64_t offset = extent.offset; offset < extent.end();) {
-    const uint64_t size = std::min(kPieceBytes, extent.end() - offset);
+    const uint64_t size =
+        std::min({kPieceBytes, context_.calls.Sizes().piece, extent.end() - offset});
     std::string message;
     message.reserve(size + 16);
     frame_head(size, message);

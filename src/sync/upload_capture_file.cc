@@ -230,8 +230,11 @@ Task<bool> CaptureFileUpload::SendNext(Reader& reader) {
   const uint64_t begin = reader.position();
   std::optional<Record> record = NextRecord(reader);
   if (!record.has_value()) co_return false;
+  // The key is the same for both ways.
   const bool streamed =
-      binary() && (record->payload.size > kUnaryPayloadBytes || record->frame.size > kRequestBytes);
+      binary() &&
+      (record->payload.size > std::min(kUnaryPayloadBytes, context_.calls.Sizes().request) ||
+       record->frame.size > kRequestBytes);
   const Record first = *record;
   std::vector<uint32_t> frames;
   uint64_t end = begin;
@@ -250,8 +253,12 @@ Task<bool> CaptureFileUpload::SendNext(Reader& reader) {
   }
   if (!result_.error.status.ok()) co_return false;
   if (absl::Status status = file_.CheckContents(); !status.ok()) co_return FailFile(status, "read");
-  const bool sent =
-      streamed ? co_await SendStream(first) : co_await SendUnary(reader, begin, frames);
+  bool sent = false;
+  if (streamed) {
+    sent = co_await SendStream(first);
+  } else {
+    sent = co_await SendUnary(reader, begin, frames);
+  }
   if (sent) co_return true;
   if (!FoundDamage(reader, begin, reader.position())) co_return false;
   result_.error = {};

@@ -41,6 +41,7 @@ class UploadLoop::UploadCalls final : public CallQueue {
                         AsStep<CallResult>(std::move(done)));
   }
   std::unique_ptr<UploadStream> OpenStream(UploadMethod method, CallOptions options) override;
+  UploadSizes Sizes() const override { return loop_.calls_->Sizes(); }
   bool RunOne(MonotonicTime deadline) override { return loop_.calls_->RunOne(deadline); }
   void Wake() override { loop_.calls_->Wake(); }
 

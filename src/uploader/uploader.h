@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -63,6 +64,17 @@ class UploadStream {
   virtual void Finish(std::function<void(CallResult)> done) = 0;
 };
 
+// How much to hand over at once so that small requests get their turn on a slow link. They change
+// while uploads are under way.
+struct UploadSizes {
+  static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
+  // A piece of a stream: a fraction of a second of the link.
+  uint64_t piece = kUnlimited;
+  // Contents that may be sent as a request or as a stream are better streamed beyond this: a few
+  // seconds of the link.
+  uint64_t request = kUnlimited;
+};
+
 // The calls that one thread has under way, and where it waits for them. Messages are handed over
 // serialized. All but Wake is for that thread.
 //
@@ -78,6 +90,8 @@ class CallQueue {
                      std::function<void(CallResult)> done) = 0;
   // The first Write waits for a token, if need be. On a channel that is not READY it fails.
   virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method, CallOptions options) = 0;
+
+  virtual UploadSizes Sizes() const { return {}; }
 
   // Waits for an operation to end, and calls its `done`. False: none has by the deadline, or before
   // a Wake.

@@ -88,10 +88,10 @@ TEST_F(HalfOpenTest, EndsAStreamThatWritesAsOffline) {
   EXPECT_TRUE(testing::WaitUntil([&] { return !connectivity_->Ready(); }));
 }
 
-// A server that is only slow answers the pings.
+// A server that is only slow answers the pings, of which gRPC sends one a second.
 TEST_F(HalfOpenTest, ASlowServerIsNotTakenForADeadConnection) {
   const CallResult result =
-      testing::Unary(queue_, UploadMethod::kDataCaptureUpload, "", {.timeout = 800ms});
+      testing::Unary(queue_, UploadMethod::kDataCaptureUpload, "", {.timeout = 2500ms});
   EXPECT_EQ(result.status.code(), absl::StatusCode::kDeadlineExceeded) << result.status;
   EXPECT_TRUE(result.channel_ready);
   EXPECT_TRUE(result.stalled);
