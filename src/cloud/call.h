@@ -61,8 +61,10 @@ struct Beginning {
 };
 // nullopt: a token is on its way; look again at NextLook(). Does not block.
 std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop);
-// When to look again for a token, or for room on a slow link.
+// When to look again for a token.
 MonotonicTime NextLook();
+// When to look again whether a slow link has room.
+MonotonicTime NextLookForRoom();
 // Fills in what is to be known of the connection as the call ends with `result.status`, and takes
 // secrets out of it.
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result);

@@ -24,8 +24,12 @@ void UnaryCall::Begin() {
   std::optional<Beginning> beginning = TryBegin(*connectivity_, options_.stop);
   const bool refused = beginning.has_value() && beginning->refusal.has_value();
   LinkProgress& link = connectivity_->link().progress();
-  if (!beginning.has_value() || (!refused && !link.HasRoom(request_.Length()))) {
+  if (!beginning.has_value()) {
     events_.SetDeadline(this, NextLook());
+    return;
+  }
+  if (!refused && !link.HasRoom(request_.Length())) {
+    events_.SetDeadline(this, NextLookForRoom());
     return;
   }
   if (refused) {

@@ -90,7 +90,7 @@ void GrpcUploadStream::Await(Step step) {
 void GrpcUploadStream::StartWrite() {
   if (!connectivity_->link().progress().HasRoom(message_.size())) {
     step_ = Step::kRoom;
-    events_.SetDeadline(this, NextLook());
+    events_.SetDeadline(this, NextLookForRoom());
     return;
   }
   watch_.HandOver(message_.size(), options_.timeout, Now());
