@@ -87,11 +87,12 @@ sync::CallResult UnaryCall::ResultOf(Try& attempt) {
   } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED &&
              options_.stop.stop_requested()) {
     result.status = StoppedError();
-  } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED && stalled_) {
+  } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED &&
+             attempt.verdict != CallWatch::Verdict::kGoOn) {
     result.stalled = true;
-    result.status = absl::DeadlineExceededError(absl::StrCat("stalled: no reply to ",
-                                                             ToAbsl(MethodName(method_)),
-                                                             " within ", Format(options_.timeout)));
+    result.status = StalledError(attempt.verdict, MethodName(method_),
+                                 absl::StrCat("no reply to ", ToAbsl(MethodName(method_)),
+                                              " within ", Format(options_.timeout)));
   }
   End(*connectivity_, attempt.token, is_repeat_, result);
   return result;
