@@ -19,8 +19,10 @@
 #include <utility>
 #include <vector>
 
+#include "robot/sources/regular_file.h"
 #include "robot/sources/rotated_files.h"
 #include "robot/sources/tail_position.h"
+#include "robot/sources/tailed_file.h"
 #include "tests/robot/robot_fixture.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/files.h"
@@ -1082,6 +1084,45 @@ int Stories() {
   return stories == nullptr ? 12 : std::atoi(stories);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, FileTailStoryTest, ::testing::Range(0, Stories()));
+
+// A file may be emptied and written again after its mark was found and before it is opened to be
+// read: the bytes at the mark's offset are then not those that follow it.
+TEST_F(FileTailTest, AFileThatNoLongerHasItsMarkAsksForARestartFromThatMark) {
+  Append("first\nsecond\n");
+  const auto open = [&](auto from) {
+    Fd fd;
+    struct stat info = {};
+    EXPECT_TRUE(OpenRegularFile(path_, fd, info).ok());
+    const FileId id = IdOf(fd.get(), info);
+    return TailedFile(fd, info, id, from, clock_.MonotonicNow());
+  };
+  const auto read_on = [&](TailedFile& file, Lines& lines) {
+    TailBudget budget;
+    TailedLines read;
+    auto change = TailedFile::Change::kNone;
+    EXPECT_TRUE(file.Read(clock_.MonotonicNow(), budget, read, change).ok());
+    lines = read.lines;
+    return change;
+  };
+  Lines lines;
+  TailedFile file = open(int64_t{0});
+  EXPECT_EQ(read_on(file, lines), TailedFile::Change::kNone);
+  EXPECT_EQ(lines, (Lines{"first", "second"}));
+  const TailMark mark = file.mark();
+
+  Append("third\n");
+  TailedFile same = open(mark);
+  EXPECT_EQ(read_on(same, lines), TailedFile::Change::kNone);
+  EXPECT_EQ(lines, Lines{"third"});
+
+  for (const char* const now : {"other\nlines!\nfourth\n", "short\n", ""}) {
+    WriteFile(path_, now);
+    TailedFile other = open(mark);
+    EXPECT_EQ(read_on(other, lines), TailedFile::Change::kRestart) << now;
+    EXPECT_EQ(lines, Lines{});
+    EXPECT_EQ(other.mark(), mark) << now;
+  }
+}
 
 // A rotation may come between any two steps of a look: no step may treat as known a file that only
 // a later step has seen.

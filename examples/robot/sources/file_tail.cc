@@ -302,7 +302,12 @@ absl::Status FileTail::Resume(const TailPosition& position, Named* named, Monoto
     }
   }
   for (Tailed& tailed : files_) tailed.replaced = named != nullptr || &tailed != &files_.back();
-  if (named != nullptr) AddCurrent(*named, current == nullptr ? 0 : current->offset, now);
+  if (named != nullptr && current != nullptr) {
+    files_.push_back(
+        {.file = std::make_unique<TailedFile>(named->fd, named->info, named->id, *current, now)});
+  } else if (named != nullptr) {
+    AddCurrent(*named, 0, now);
+  }
   gap_ += gone;
   // Otherwise the copies stay unknown: one is needed if the file, which is still written, is
   // emptied next.
@@ -334,10 +339,10 @@ absl::Status FileTail::Add(const RotatedFile& file, const TailMark* mark, Monoto
   if (mark != nullptr && !HasMark(fd.get(), *mark)) {
     return absl::NotFoundError(file.path + " does not have what was read");
   }
-  const int64_t offset = mark == nullptr ? 0 : mark->offset;
-  files_.insert(
-      files_.begin() + static_cast<std::ptrdiff_t>(index),
-      {.file = std::make_unique<TailedFile>(fd, info, id, offset, now), .replaced = true});
+  auto tailed = mark == nullptr ? std::make_unique<TailedFile>(fd, info, id, 0, now)
+                                : std::make_unique<TailedFile>(fd, info, id, *mark, now);
+  files_.insert(files_.begin() + static_cast<std::ptrdiff_t>(index),
+                {.file = std::move(tailed), .replaced = true});
   return absl::OkStatus();
 }
 

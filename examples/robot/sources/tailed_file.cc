@@ -36,8 +36,23 @@ TailedFile::TailedFile(Fd& fd, const struct stat& info, FileId id, int64_t offse
     : info_(info), id_(id), offset_(offset), last_growth_(now), last_change_(now) {
   fd_.Reset(fd.Release());
   const int64_t size = std::min(offset, kMarkBytes);
-  replaced_at_once_ = !ReadExactly(fd_.get(), 0, size, head_) ||
-                      !ReadExactly(fd_.get(), offset - size, size, before_);
+  if (!ReadExactly(fd_.get(), 0, size, head_) ||
+      !ReadExactly(fd_.get(), offset - size, size, before_)) {
+    gone_ = TailMark{.offset = offset, .size = info.st_size};
+  }
+}
+
+TailedFile::TailedFile(Fd& fd, const struct stat& info, FileId id, const TailMark& mark,
+                       MonotonicTime now)
+    : info_(info), id_(id), offset_(mark.offset), last_growth_(now), last_change_(now) {
+  fd_.Reset(fd.Release());
+  // Compared here, with the bytes that are kept: the file may be emptied and written again between
+  // any two reads.
+  if (!ReadExactly(fd_.get(), 0, mark.head_size, head_) || HashOf(head_) != mark.head_hash ||
+      !ReadExactly(fd_.get(), mark.offset - mark.tail_size, mark.tail_size, before_) ||
+      HashOf(before_) != mark.tail_hash) {
+    gone_ = mark;
+  }
 }
 
 absl::Status TailedFile::Read(MonotonicTime now, TailBudget& budget, TailedLines& out,
@@ -51,7 +66,7 @@ absl::Status TailedFile::Read(MonotonicTime now, TailBudget& budget, TailedLines
     SplitLines(budget, out);
     return absl::OkStatus();
   }
-  if (replaced_at_once_ || info.st_size < offset_ + static_cast<int64_t>(buffer_.size())) {
+  if (gone_ || info.st_size < offset_ + static_cast<int64_t>(buffer_.size())) {
     change = Change::kRestart;
     return absl::OkStatus();
   }
@@ -217,12 +232,17 @@ int64_t TailedFile::Restart() {
   head_.clear();
   before_.clear();
   looked_at_ = false;
-  replaced_at_once_ = false;
+  gone_.reset();
   info_.st_size = 0;
   return lost;
 }
 
 TailMark TailedFile::mark() const {
+  if (gone_) {
+    TailMark mark = *gone_;
+    mark.id = id_;
+    return mark;
+  }
   return {.id = id_,
           .offset = offset_,
           .size = info_.st_size,

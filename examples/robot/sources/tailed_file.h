@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +38,12 @@ class TailedFile {
  public:
   static constexpr size_t kLongestLine = 64 << 10;
 
-  // Takes over `fd`, whose facts are `info` and `id`. Reads from `offset` on, which must be 0, the
-  // file's size or the offset of a mark that it has.
+  // Takes over `fd`, whose facts are `info` and `id`. Reads from `offset` on, which must be 0 or
+  // the file's size.
   TailedFile(Fd& fd, const struct stat& info, FileId id, int64_t offset,
+             datamanager::MonotonicTime now);
+  // Reads from `mark` on. The first Read asks for a Restart if the file no longer has the mark.
+  TailedFile(Fd& fd, const struct stat& info, FileId id, const TailMark& mark,
              datamanager::MonotonicTime now);
 
   enum class Change : uint8_t {
@@ -101,7 +105,8 @@ class TailedFile {
   datamanager::MonotonicTime last_growth_;
   datamanager::MonotonicTime last_change_;  // When its size or times last changed, as seen here.
   bool looked_at_ = false;
-  bool replaced_at_once_ = false;  // The bytes read are gone since the mark was compared.
+  // The mark to read on from, if the file did not have it any more when it was opened.
+  std::optional<TailMark> gone_;
 };
 
 }  // namespace robot
