@@ -15,6 +15,16 @@ inline constexpr bool kNeedsMemoryAndDescriptors =
 inline constexpr bool kNeedsMemoryAndDescriptors = false;
 #endif
 
+// ThreadSanitizer puts a signal off while its thread is in a write, so that no handler ends a
+// process whose output nobody reads.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kPutsSignalsOff = true;
+#elif defined(__has_feature)
+inline constexpr bool kPutsSignalsOff = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kPutsSignalsOff = false;
+#endif
+
 }  // namespace datamanager::testing
 
 #endif  // DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
