@@ -384,6 +384,30 @@ std::string_view CollectorStateName(CollectorState state) {
   return "unknown";
 }
 
+std::string_view PauseStateName(PauseState state) {
+  switch (state) {
+    case PauseState::kPaused:
+      return "paused";
+    case PauseState::kProbeDue:
+      return "probe due";
+    case PauseState::kProbing:
+      return "probing";
+  }
+  return "unknown";
+}
+
+std::string_view PauseReasonName(PauseReason reason) {
+  switch (reason) {
+    case PauseReason::kRefused:
+      return "refused";
+    case PauseReason::kFailed:
+      return "failed";
+    case PauseReason::kAsked:
+      return "asked";
+  }
+  return "unknown";
+}
+
 absl::StatusOr<std::unique_ptr<DataManager>> DataManager::Create(DataManagerOptions options) {
   return Guarded("Create",
                  [&] { return CreateDataManager(std::move(options), FileOps::System()); });

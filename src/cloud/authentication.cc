@@ -243,9 +243,9 @@ void Authentication::Grant(Token token, MonotonicTime begin) {
   const std::optional<JwtTimes> times = ReadJwtTimes(*token);
   {
     MutexLock lock(mutex_);
-    state_ =
-        AfterGrant(state_, begin,
-                   times.has_value() ? Lifetime(*times, options_.clock->WallNow()) : std::nullopt);
+    state_ = AfterGrant(
+        state_, begin,
+        times.has_value() ? Lifetime(*times, options_.clock->WallNow()) : std::nullopt, Random());
     token_ = std::move(token);
     admission_ = {.state = Admission::State::kGranted};
     renewal_failed_ = false;

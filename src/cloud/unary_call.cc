@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "cloud/call.h"
+#include "cloud/pushback.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -30,6 +31,7 @@ sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
   under_way.End(status.ok());
 
   sync::CallResult result{.status = ToStatus(status), .sent = true};
+  if (!status.ok()) result.pushback = PushbackOf(context);
   if (status.ok()) {
     result.response = ToString(reply);
   } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "cloud/pushback.h"
 
 namespace datamanager::cloud {
 
@@ -52,6 +53,7 @@ sync::CallResult GrpcUploadStream::Finish() {
   result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
   result.sent = true;
   result.stalled = !stall_.ok();
+  if (stall_.ok() && !result.status.ok()) result.pushback = PushbackOf(context_);
   under_way_->End(result.status.ok());
   End(*connectivity_, beginning_.token, is_repeat_, result);
   return result;

@@ -21,10 +21,15 @@
 
 namespace datamanager::sync {
 
-// The wait after the n-th failed try in a row: 200 ms, doubled, at most 1 h (the reference's
+// The longest wait; for an answer that the same bytes get again, see hopeless.h, the longer one.
+inline constexpr std::chrono::hours kLongestDelay{1};
+inline constexpr std::chrono::hours kLongestHopelessDelay{24};
+
+// The wait after the n-th failed try in a row: 200 ms, doubled, at most `longest` (the reference's
 // figures), times `random` of [0, 1): full jitter, so that what failed together is not tried
 // together. Pure.
-std::chrono::milliseconds RetryDelay(int attempt, double random);
+std::chrono::milliseconds RetryDelay(int attempt, double random,
+                                     std::chrono::milliseconds longest = kLongestDelay);
 
 // How long a try waits for the server's answer when all is sent: `stall_timeout`, doubled for each
 // earlier try that a watchdog ended, at most eightfold. A server that is slow with one file gets
@@ -45,22 +50,50 @@ struct ResumePoint {
 // What is known of a file that failed before.
 struct RetryState {
   int attempts = 0;
+  int waits = 0;             // Failed tries since the wait was last reset: its length.
   int stalls = 0;            // Tries that a watchdog ended.
   int busy_looks = 0;        // How often in a row somebody else was at work on it.
   bool was_offline = false;  // Whether any try ended offline.
   bool offline = false;      // Whether the wait ends when the connection is back.
+  bool resting = false;      // Whether it waits for the end of a pause, and not for its own.
   bool sent = false;         // Whether the last try sent a request that was not acknowledged.
   ResumePoint resume;
   MonotonicTime first_failed;
   MonotonicTime due;
+  // When a call of Sync last made it due.
+  std::optional<MonotonicTime> made_due;
   std::string error;  // Of the last try, cut to a bounded length.
+  // Not empty: the server gives the same answer to the same bytes, and this is what to do; cut,
+  // too.
+  std::string advice;
+  MonotonicTime not_before;  // With advice: no wait ends earlier on the same address.
+};
+
+// A try that failed.
+struct FailedTry {
+  Verdict verdict = Verdict::kTransient;
+  bool hopeless = false;
+  MonotonicTime::duration took{0};
+  // The wait that the server asks for.
+  std::optional<std::chrono::milliseconds> pushback = std::nullopt;
 };
 
 // How a failed try changes the state. Only the first offline verdict on a file has its wait cut
 // short by the next connection; any later one counts as transient, whatever lies between them: the
-// file itself may be what breaks the connection. Pure.
-RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
+// file itself may be what breaks the connection. A hopeless try is followed by a wait of at least
+// 50 times its own length, so that the link is there for the other files. The wait that the server
+// asks for takes the place of the file's own. Pure.
+RetryState AfterFailure(const RetryState& before, const FailedTry& failed, MonotonicTime now,
                         double random);
+
+// How a connection that has come, to another address than the one before if `new_address`, changes
+// the state: it ends waits that began offline and the resting of what a pause put off, and begins
+// those anew that were hopeless. Pure.
+RetryState AfterConnection(const RetryState& before, bool new_address, MonotonicTime now);
+
+// How a call of Sync changes the state: it ends the wait, unless a call did so a short while ago.
+// Otherwise calls in a loop would undo every wait. Pure.
+RetryState AfterCall(const RetryState& before, MonotonicTime now);
 
 // How finding the file in use by another process changes the state: no try, and a short wait that
 // grows from 200 ms to a minute. Pure.
@@ -82,7 +115,7 @@ class RetryTable {
 
   // False if the table is full.
   bool Put(Entry entry) DM_EXCLUDES(mutex_);
-  // Whether `file` waits and is not due.
+  // Whether `file` waits and is not due. A hopeless one whose bytes have changed does not wait.
   bool IsWaiting(const FoundFile& file, MonotonicTime now) const DM_EXCLUDES(mutex_);
   // Removes and returns what is known of `file`: nothing, if it never failed.
   RetryState Take(const FoundFile& file) DM_EXCLUDES(mutex_);
@@ -90,11 +123,18 @@ class RetryTable {
   std::optional<FoundFile> NextDue(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // When the next file becomes due.
   std::optional<MonotonicTime> NextDueTime() const DM_EXCLUDES(mutex_);
+  // Ends every wait.
   void MakeAllDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // See AfterCall.
+  void MakeDueForCall(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Forgets everything: the next pass meets the files anew.
   void Clear() DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Ends the waits of what rests.
+  void MakeRestingDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // See AfterConnection.
+  void OnConnection(bool new_address, MonotonicTime now) DM_EXCLUDES(mutex_);
   size_t size() const { return size_; }
   // What waits, with the few files that were tried most often.
   WaitingRetries Summary(MonotonicTime now) const DM_EXCLUDES(mutex_);
@@ -105,8 +145,9 @@ class RetryTable {
   // An inode is used again, and may have several names, so the name is part of the key.
   using Key = std::tuple<dev_t, ino_t, size_t>;
   static Key KeyOf(const FoundFile& file);
-  template <typename Condition>
-  void MakeDue(MonotonicTime now, Condition condition) DM_REQUIRES(mutex_);
+  // Replaces each state by what `after` makes of it.
+  template <typename After>
+  void ChangeAll(After after) DM_REQUIRES(mutex_);
   void Erase(std::map<Key, Entry>::iterator entry) DM_REQUIRES(mutex_);
 
   const size_t limit_;

@@ -19,6 +19,10 @@ constexpr std::chrono::seconds kFlushLimit{2};
 constexpr std::chrono::seconds kSelectiveLimit{1};
 // The distance of passes after the retry table was full.
 constexpr std::chrono::minutes kFullTableInterval{1};
+// A pass only to find a file for the breaker to try: at least so long after the last pass, and so
+// many times as long as that took.
+constexpr std::chrono::seconds kProbePassDistance{1};
+constexpr int kProbePassShare = 4;
 // The same news is told once in this time (the reference's figure).
 constexpr std::chrono::minutes kNewsInterval{1};
 
@@ -56,7 +60,9 @@ int Scheduler::Join(MonotonicTime deadline) {
 
 void Scheduler::Run() {
   const MonotonicTime begin = Now();
-  next_pass_ = begin + config_.interval;
+  // A fleet that starts together does not stay together.
+  next_pass_ = begin + std::chrono::duration_cast<MonotonicTime::duration>(
+                           config_.interval * context_->options.random());
   next_flush_ = next_pass_;
   next_statistics_ = begin + kNewsInterval;
   no_pass_said_ = begin - kNewsInterval;
@@ -69,7 +75,9 @@ void Scheduler::Run() {
   while (!stop.stop_requested()) {
     const bool ready = context_->options.uploader->Ready();
     MonotonicTime wake = next_statistics_;
+    if (context_->left_resting.exchange(false)) probe_pass_ = ProbePassTime();
     if (config_.scheduled) wake = std::min(wake, next_pass_);
+    if (config_.scheduled && ready) wake = std::min(wake, probe_pass_);
     if (ready) wake = std::min(wake, context_->retries.NextDueTime().value_or(wake));
     {
       MutexLock lock(context_->mutex);
@@ -82,7 +90,9 @@ void Scheduler::Run() {
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
     if (context_->table_was_full.exchange(false)) {
-      next_pass_ = std::max(next_pass_, pass_ended_ + kFullTableInterval);
+      earliest_pass_ = pass_ended_ + kFullTableInterval;
+      next_pass_ = std::max(next_pass_, earliest_pass_);
+      probe_pass_ = std::max(probe_pass_, earliest_pass_);
     }
     if (!context_->options.uploader->Ready()) {
       const bool pass_due = config_.scheduled && Now() >= next_pass_;
@@ -102,6 +112,10 @@ void Scheduler::Run() {
       }
     }
     OfferDueRetries(stop);
+    if (config_.scheduled && Now() >= probe_pass_) {
+      probe_pass_ = MonotonicTime::max();
+      if (ShouldSync()) RunPass();
+    }
   }
 }
 
@@ -144,12 +158,25 @@ PassEnd Scheduler::Tick() {
   no_pass_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
+  const PassEnd end = RunPass();
+  while (next_pass_ <= pass_ended_) next_pass_ += config_.interval;
+  return end;
+}
+
+PassEnd Scheduler::RunPass() {
+  pass_began_ = Now();
   const PassEnd end = passes_.Run(
       stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
       [this] { LookUp(); });
   pass_ended_ = Now();
-  while (next_pass_ <= pass_ended_) next_pass_ += config_.interval;
   return end;
+}
+
+MonotonicTime Scheduler::ProbePassTime() const {
+  const std::optional<MonotonicTime> next_try = context_->breaker.NextTry();
+  const auto least = std::max<MonotonicTime::duration>(
+      kProbePassDistance, (pass_ended_ - pass_began_) * kProbePassShare);
+  return std::max({next_try.value_or(pass_ended_), pass_ended_ + least, earliest_pass_});
 }
 
 void Scheduler::OfferDueRetries(const std::stop_token& stop) {

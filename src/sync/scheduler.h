@@ -46,6 +46,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // Whether the selective sensor, if there is one, lets a pass begin.
   bool ShouldSync();
   PassEnd Tick();
+  PassEnd RunPass();
+  // When a pass finds a file to be tried after a pause of the breaker: the interval may be long.
+  MonotonicTime ProbePassTime() const;
   void OfferDueRetries(const std::stop_token& stop);
   // What has a timer of its own, however long a pass takes.
   void LookUp();
@@ -66,7 +69,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
 
   // The scheduler thread's only.
   MonotonicTime next_pass_;
+  MonotonicTime pass_began_;
   MonotonicTime pass_ended_;
+  MonotonicTime earliest_pass_;  // After the retry table was full.
+  MonotonicTime probe_pass_ = MonotonicTime::max();
   MonotonicTime next_flush_;
   MonotonicTime next_statistics_;
   MonotonicTime no_pass_said_;

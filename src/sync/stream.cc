@@ -9,6 +9,9 @@ namespace {
 // With its frame heads a piece of 64 KiB no longer fits the transport's 64 KiB writes, and costs a
 // third to twice more CPU.
 constexpr uint64_t kPieceBytes = 65000;
+// What stands before a piece in its message takes no more.
+constexpr uint64_t kMostHead = 16;
+static_assert(MessageLimit::kSmallest > kMostHead);
 
 }  // namespace
 
@@ -19,7 +22,12 @@ StreamedUpload::StreamedUpload(const UploadContext& context, const LocalFile& fi
 UploadError StreamedUpload::Send(const std::string& first, capture_file::Extent extent,
                                  const FrameHead& frame_head) {
   CallResult call;
+  bool smaller = false;
+  int splits = 0;
   do {
+    if (absl::Status fits = context_.message_limit.Check(first.size()); !fits.ok()) {
+      return {.status = std::move(fits)};
+    }
     const std::unique_ptr<UploadStream> stream = context_.uploader.OpenStream(method_, options_);
     if (absl::Status status = Write(*stream, first, extent, frame_head); !status.ok()) {
       return {.status = std::move(status),
@@ -28,23 +36,26 @@ UploadError StreamedUpload::Send(const std::string& first, capture_file::Extent 
     }
     call = stream->Finish();
     options_.is_repeat = call.renewed;
-    if (call.renewed && context_.progress != nullptr) context_.progress->Restart();
-  } while (call.renewed);
+    smaller = context_.message_limit.Learn(call.status) && ++splits <= MessageLimit::kMostSplits;
+    if ((call.renewed || smaller) && context_.progress != nullptr) context_.progress->Restart();
+  } while (call.renewed || smaller);
   response_ = std::move(call.response);
   return {.status = std::move(call.status),
           .channel_ready = call.channel_ready,
           .stopped = context_.stop.stop_requested(),
           .sent = call.sent,
-          .stalled = call.stalled};
+          .stalled = call.stalled,
+          .pushback = call.pushback};
 }
 
 absl::Status StreamedUpload::Write(UploadStream& stream, const std::string& first,
                                    capture_file::Extent extent, const FrameHead& frame_head) {
   if (!stream.Write(first)) return absl::OkStatus();
+  const uint64_t piece = context_.message_limit.AtMost(kPieceBytes + kMostHead) - kMostHead;
   for (uint64_t offset = extent.offset; offset < extent.end();) {
-    const uint64_t size = std::min(kPieceBytes, extent.end() - offset);
+    const uint64_t size = std::min(piece, extent.end() - offset);
     std::string message;
-    message.reserve(size + 16);
+    message.reserve(size + kMostHead);
     frame_head(size, message);
     const size_t head = message.size();
     message.resize(head + size);

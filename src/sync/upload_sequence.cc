@@ -57,7 +57,8 @@ UploadResult UploadSequence(const UploadContext& context, const LocalFile& file)
                   .channel_ready = call.channel_ready,
                   .stopped = context.stop.stop_requested(),
                   .sent = call.sent,
-                  .stalled = call.stalled};
+                  .stalled = call.stalled,
+                  .pushback = call.pushback};
   return result;
 }
 

@@ -55,6 +55,8 @@ class UploadWorker {
     bool sent = false;  // The next try sends again what this one sent.
     bool stalled = false;
     std::string what;
+    FailedTry failed_try = {};  // Beside the verdict.
+    std::string advice = "";
   };
 
   void UploadDirectly(const Job& job, const std::stop_token& stop);
@@ -69,7 +71,8 @@ class UploadWorker {
   void OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
                     const absl::Status& removed);
   void CountStored(const LocalFile& file, const UploadResult& result);
-  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
+  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result,
+                MonotonicTime::duration took);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
   // Another process is at work on the file.
   void WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why);
@@ -78,7 +81,8 @@ class UploadWorker {
   void Rest(const Job& job, MonotonicTime until);
   // Tells those who wait for an upload to datasets how the try ended, if it did.
   void Tell(const Job& job, const UploadError& error, const UploadResult& result);
-  void Report(const RefusalBreaker::Permit& permit, const UploadError& answer);
+  // Tells the breaker what the server said of a file, and logs the pause that begins with it.
+  void Report(const CircuitBreaker::Permit& permit, const UploadError& answer);
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;

@@ -32,6 +32,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
     EXPECT_TRUE(file.ok()) << file.status();
     info_ = file->info();
     return UploadArbitraryFile({.uploader = server_,
+                                .message_limit = limit_,
                                 .stall_timeout = std::chrono::seconds(30),
                                 .reply_timeout = std::chrono::seconds(60),
                                 .tags = tags_,
@@ -47,6 +48,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
   testing::TempDir dir_;
   std::vector<std::string> tags_;
   FakeUploader server_;
+  MessageLimit limit_;
   std::stop_source stop_;
   struct stat info_ {};
 };
@@ -196,6 +198,20 @@ TEST_F(UploadArbitraryFileTest, ANameThatIsNotUtf8IsRefusedWithAReason) {
 TEST_F(UploadArbitraryFileTest, AStopIsNoFailure) {
   stop_.request_stop();
   EXPECT_EQ(Judge(Upload(Write("data.bin", Noise(200000))).error), Verdict::kStopped);
+}
+
+TEST_F(UploadArbitraryFileTest, PiecesStayBelowTheLimitThatTheServerTells) {
+  server_.OnCall([](const UploadCall& call) {
+    const size_t largest = *std::max_element(call.message_sizes.begin(), call.message_sizes.end());
+    if (largest <= 20000) return absl::OkStatus();
+    return absl::OutOfRangeError("Error, decoded message length too large: found " +
+                                 std::to_string(largest) + " bytes, the limit is: 20000 bytes");
+  });
+  const std::string bytes = Noise(200000);
+  const UploadResult result = Upload(Write("notes.bin", bytes));
+  EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+  EXPECT_EQ(server_.call_count(), 2U);
+  EXPECT_TRUE(server_.stored().at(0).contents == bytes);
 }
 
 }  // namespace
