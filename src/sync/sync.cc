@@ -105,6 +105,11 @@ Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::mo
         "datamanager can't sync as the robot is not cloud managed; it only captures");
     return;
   }
+  std::string address = context_->options.uploader->Status().address;
+  {
+    MutexLock lock(context_->mutex);
+    context_->address = std::move(address);
+  }
   context_->options.uploader->SetReadyListener([context = context_.get()](bool ready) {
     if (ready) {
       OnConnection(*context);

@@ -39,7 +39,7 @@ std::optional<std::chrono::milliseconds> WaitAskedFor(const UploadError& error) 
 }  // namespace
 
 UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
-    : context_(context), config_(config), random_(std::random_device()()) {}
+    : context_(context), config_(config) {}
 
 void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
   while (std::optional<Job> job = channel.Receive(stop)) Process(*job, stop);
@@ -394,10 +394,9 @@ void UploadWorker::WaitWhileBusy(const Job& job, const ResumePoint& resume, absl
 
 void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   const MonotonicTime now = Now();
-  const double random = std::uniform_real_distribution<double>(0, 1)(random_);
   FailedTry failed_try = failure.failed_try;
   failed_try.verdict = failure.verdict;
-  RetryState state = AfterFailure(job.state, failed_try, now, random);
+  RetryState state = AfterFailure(job.state, failed_try, now, context_.options.random());
   state.resume = failure.resume;
   state.sent = failure.sent;
   if (failure.stalled) ++state.stalls;

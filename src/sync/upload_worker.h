@@ -3,7 +3,6 @@
 #define DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 
 #include <memory>
-#include <random>
 #include <stop_token>
 #include <string>
 
@@ -87,7 +86,6 @@ class UploadWorker {
 
   SyncContext& context_;
   const config::SyncConfig& config_;
-  std::mt19937_64 random_;
 };
 
 }  // namespace datamanager::sync
