@@ -14,6 +14,8 @@ namespace {
 using datamanager::CollectorState;
 using datamanager::ConnectionState;
 using datamanager::ManagerStats;
+using datamanager::PauseReason;
+using datamanager::PauseState;
 using std::chrono::duration;
 
 ManagerStats SomeStats() {
