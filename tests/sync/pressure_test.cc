@@ -208,17 +208,45 @@ TEST_F(PressureTest, AServerWithoutTheService_IsNamedOnceAndTriedAgainWhenItConn
 
 TEST_F(PressureTest, AHopelessFileThatChanges_IsTriedAgain) {
   const std::string path = Drop("notes.txt", "hello");
-  server_->OnCall([](const UploadCall& call) {
-    return call.contents == "hello" ? absl::DataLossError("no") : absl::OkStatus();
-  });
+  AnswerAll(absl::DataLossError("no"));
   StartAndWait();
   FailTimes(20);
+  // The server takes nothing until the file has its final time: it would be removed before that.
   WriteFile(path, "other");
   SetAge(path, hours(1));
+  server_->OnCall(nullptr);
+  // Minutes are enough, while the same bytes would wait for hours.
+  int advances = 0;
+  EXPECT_TRUE(WaitAwake([&] {
+    if (++advances < 100) clock_.Advance(seconds(6));
+    return Waiting() == "";
+  }));
+}
+
+TEST_F(PressureTest, ANewConnection_ForgetsHowLargeAMessageMayBe) {
+  const std::string text(30000, 'x');
+  const auto publish = [&] {
+    Publish(TabularMetadata("arm"),
+            {Reading(1, text), Reading(2, text), Reading(3, text), Reading(4, text)});
+  };
+  server_->OnCall([](const UploadCall& call) {
+    if (call.request.size() <= 100000) return absl::OkStatus();
+    return absl::ResourceExhaustedError("Received message larger than max (120000 vs. 100000)");
+  });
+  publish();
+  StartAndWait();
+  clock_.Advance(seconds(6));
+  EXPECT_TRUE(WaitAwake([&] { return Waiting() == ""; }));
+  EXPECT_EQ(server_->stored_count(), 2U);
+  server_->OnCall(nullptr);
+  server_->SetReady(false);
+  server_->SetReady(true);
+  publish();
   EXPECT_TRUE(WaitAwake([&] {
     clock_.Advance(seconds(6));
     return Waiting() == "";
   }));
+  EXPECT_EQ(server_->stored_count(), 3U) << "it is one request again";
 }
 
 TEST_F(PressureTest, AnotherAddress_EndsEveryPause) {
