@@ -1,4 +1,4 @@
-// Chance, for what must not happen on many machines at the same moment.
+// Random numbers, for what must not happen on all machines of a fleet at once.
 #ifndef DATAMANAGER_SRC_BASE_RANDOM_H_
 #define DATAMANAGER_SRC_BASE_RANDOM_H_
 

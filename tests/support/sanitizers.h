@@ -4,8 +4,9 @@
 
 namespace datamanager::testing {
 
-// AddressSanitizer and ThreadSanitizer map memory and UndefinedBehaviorSanitizer opens pipes at any
-// time, and each ends the process when it cannot: a test must not take either away.
+// AddressSanitizer and ThreadSanitizer map memory at any time, and UndefinedBehaviorSanitizer opens
+// pipes. Each of them ends the process if it cannot, so a test must not take memory or descriptors
+// away.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kNeedsMemoryAndDescriptors = true;
 #elif defined(__has_feature)
@@ -15,8 +16,8 @@ inline constexpr bool kNeedsMemoryAndDescriptors =
 inline constexpr bool kNeedsMemoryAndDescriptors = false;
 #endif
 
-// ThreadSanitizer puts a signal off while its thread is in a write, so that no handler ends a
-// process whose output nobody reads.
+// ThreadSanitizer runs a signal's handler only when the write under way has ended. If nobody reads
+// the output, the write never ends, and neither does the process.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kPutsSignalsOff = true;
 #elif defined(__has_feature)
