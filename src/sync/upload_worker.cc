@@ -136,9 +136,17 @@ void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
                              .dataset_ids = job.direct->labels.dataset_ids,
                              .stop = either.get_token(),
                              .progress = &progress};
+  MonotonicTime rests_until;
+  const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
+      CircuitBreaker::Candidate::Of(job.file.path, /*tried=*/false), Now(), &rests_until);
   const UploadResult result = UploadArbitraryFile(upload, *file);
   outcome.status = result.error.status;
   outcome.verdict = Judge(result.error);
+  // A caller's file stays in its place if it is refused, so it is no reason for a long pause.
+  if (permit.has_value()) {
+    Report(*permit, outcome.verdict == Verdict::kRefused ? UploadError{.origin = ErrorOrigin::kFile}
+                                                         : result.error);
+  }
   if (result.error.stalled) ++context_.stalled;
   if (outcome.status.ok()) {
     outcome.binary_data_id = result.binary_data_id;
