@@ -38,11 +38,12 @@ CircuitBreaker::Outcome OutcomeOf(const UploadError& answer) {
   if (answer.origin != ErrorOrigin::kServer) return Outcome::kUndecided;
   switch (Judge(answer)) {
     case Verdict::kStored:
-      return Outcome::kStored;
+      // Of a file that was stored by an earlier try, and is only to be removed, nothing is sent.
+      return answer.sent ? Outcome::kStored : Outcome::kUndecided;
     case Verdict::kRefused:
       return answer.pushback.has_value() ? Outcome::kUndecided : Outcome::kRefused;
     case Verdict::kTransient:
-      // What was never sent is no answer, and one with a wait in it is obeyed by itself.
+      // A failure with a wait in it begins a pause by itself: see PushBack.
       return answer.sent && !answer.pushback.has_value() ? Outcome::kFailed : Outcome::kUndecided;
     case Verdict::kOffline:
     case Verdict::kGone:

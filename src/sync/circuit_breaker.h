@@ -17,29 +17,31 @@
 #include "base/mutex.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
+#include "sync/retry.h"
 #include "sync/upload_error.h"
 
 namespace datamanager::sync {
 
-// kRefused: the file went to failed/, so that another one costs a file of the backlog. kFailed: any
-// other answer that is not OK, and a call that a watchdog ended.
+// kRefused: the server refused the file, which is under failed/ now. kFailed: any other answer that
+// is not OK, and a call that a watchdog ended.
 enum class FailureKind : uint8_t { kRefused, kFailed };
 
 // The length of the n-th pause in a row of one kind. Refusals: 1 min, doubled, at most 1 h.
-// Failures: 1 s, doubled, at most 5 min, of which `random` of [0, 1) takes up to a half away, so
-// that a fleet does not come back as one. Pure.
+// Failures: 1 s, doubled, at most 5 min, shortened by up to a half by `random` of [0, 1), so that
+// the robots of a fleet do not try again at the same moment. Pure.
 std::chrono::milliseconds PauseLength(FailureKind kind, int pause, double random);
 
-// The wait of one file grows from try to try, but there may be any number of files, and those that
-// find the retry table full have no wait at all. So the requests that a failing server gets are
-// bounded here: kLimit failures in a row in one directory (a collector has one, and other files
-// that lie together are alike) pause its uploads; kLimit from several directories, with nothing
-// stored in between, pause all uploads. A lone file pauses nothing: its own wait bounds it.
+// Each file has a wait of its own, but there may be any number of files, and a file that finds the
+// retry table full has no wait. So the breaker bounds the requests that a failing server gets.
+// After kLimit failures in a row in one directory, it pauses the uploads of that directory (a
+// collector has one, and other files that lie together are alike). After kLimit failures in several
+// directories, with nothing stored in between, it pauses all uploads. A single file pauses nothing,
+// because its own wait bounds it.
 //
-// After a pause one file is tried, the probe: stored, it ends the pause; failed, it begins a longer
-// one. A file that was never tried, or one of another directory than the last failure, may be the
-// probe at once; any other file only if none such comes within the grace. An upload that was under
-// way when a pause began neither prolongs it nor begins another.
+// After a pause one file is tried, the probe. If it is stored, the pause ends; if it fails, a
+// longer pause begins. The probe is a file that was never tried, or one of another directory than
+// the last failure; if none comes within the grace (kLongestGrace), any file may be the probe. An
+// upload that was under way when a pause began does not prolong it and does not begin another.
 //
 // The server may also ask for a pause of all uploads (see PushBack).
 //
@@ -49,14 +51,13 @@ class CircuitBreaker {
  public:
   static constexpr uint64_t kLimit = 20;
   static constexpr size_t kDirectories = 1024;
-  // How long a probe that may tell something new is waited for, if the pause is not shorter.
+  // How long only such a file may be the probe, or as long as the pause, if that is shorter.
   static constexpr std::chrono::minutes kLongestGrace{1};
-  // A call of Sync cuts a pause short unless one did so within this time.
-  static constexpr std::chrono::seconds kCallInterval{30};
-  // A connection to the same address ends pauses unless one did so within this time: a server that
-  // closes the connection after each error must not be sent more for it.
+  // A connection to the same address ends pauses at most once in this time, because a server may
+  // close the connection after each error.
   static constexpr std::chrono::minutes kConnectionInterval{1};
-  // What a server may ask for at most, and, from the kLimit-th time in a row on, at least.
+  // The longest wait that a server may ask for, and the shortest from the kLimit-th time in a row
+  // on.
   static constexpr std::chrono::minutes kLongestPushback{5};
   static constexpr std::chrono::seconds kShortestPushback{1};
 
@@ -102,12 +103,12 @@ class CircuitBreaker {
   // `error` is why it failed.
   Effect End(const Permit& permit, Outcome outcome, const std::string& error, MonotonicTime now,
              double random) DM_EXCLUDES(mutex_);
-  // The server has failed a call and asks for `wait` until the next one: the connection rests, and
-  // the failure does not count. The pause that begins with this, unless uploads rest already.
+  // The server has failed a call and asks for a wait: all uploads pause for so long, and the
+  // failure does not count. Returns the pause, unless one that the server asked for is under way.
   std::optional<Pause> PushBack(std::chrono::milliseconds wait, const std::string& error,
                                 MonotonicTime now) DM_EXCLUDES(mutex_);
 
-  // Ends the waiting for failures, once: the next file is tried, whichever it is.
+  // Ends pauses for one file, whichever it is: that is the probe.
   void MakeDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   // The same for a call of Sync, of which there may be many: see kCallInterval.
   void MakeDueForCall(MonotonicTime now) DM_EXCLUDES(mutex_);
@@ -117,7 +118,7 @@ class CircuitBreaker {
 
   // When a file may be tried next, if something rests.
   std::optional<MonotonicTime> NextTry() const DM_EXCLUDES(mutex_);
-  // What rests, that of all uploads first; a few.
+  // The pauses under way, at most 5; those of all uploads come first.
   std::vector<UploadPause> Paused(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // How many pauses have begun so far.
   uint64_t refusal_pauses() const { return refusal_pauses_; }
@@ -138,22 +139,23 @@ class CircuitBreaker {
     Place last;
     bool several_directories = false;
     bool several_files = false;
-    std::array<int, 2> pauses{};              // In a row, by FailureKind; none: nothing rests.
-    FailureKind kind = FailureKind::kFailed;  // Of the pause.
-    std::chrono::milliseconds length{0};      // Of the pause,
-    MonotonicTime until;                      // and its end: when the next file may be tried.
-    uint64_t probe = 0;                       // The one under way; 0: none.
-    std::optional<MonotonicTime> made_due;    // By a call of Sync.
+    std::array<int, 2> pauses{};  // Pauses in a row, by FailureKind; none: nothing rests.
+    // Of the pause under way.
+    FailureKind kind = FailureKind::kFailed;
+    std::chrono::milliseconds length{0};
+    MonotonicTime until;                    // When the next file may be tried.
+    uint64_t probe = 0;                     // The number of the probe under way; 0: none.
+    std::optional<MonotonicTime> made_due;  // When a call of Sync last ended it.
     std::string last_error;
 
     bool open() const { return pauses[0] + pauses[1] > 0; }
     // When the file at `place` may be tried; nullopt: now.
     std::optional<MonotonicTime> RestsUntil(const Place& place, bool tried,
                                             MonotonicTime now) const;
-    // Takes the turn of the probe, if there is a pause: 0 if there is none.
+    // If there is a pause, makes the file with this number the probe; otherwise returns 0.
     uint64_t Probe(uint64_t id, MonotonicTime now);
     bool IsProbe(uint64_t id) const { return id != 0 && id == probe; }
-    // True: a pause begins. `of_all`: it takes failures from several directories.
+    // True: a pause begins. `of_all`: only failures in several directories begin one.
     bool Fail(FailureKind failure, const Place& place, uint64_t probe_id, bool of_all,
               MonotonicTime now, double random);
     void MakeDue(MonotonicTime now);
@@ -169,9 +171,10 @@ class CircuitBreaker {
   mutable Mutex mutex_;
   std::map<std::string, Streak, std::less<>> directories_ DM_GUARDED_BY(mutex_);
   Streak all_ DM_GUARDED_BY(mutex_);
-  uint64_t probes_ DM_GUARDED_BY(mutex_) = 0;                     // By which they are told apart.
-  std::optional<MonotonicTime> connected_ DM_GUARDED_BY(mutex_);  // When that ended pauses.
-  uint64_t pushbacks_ DM_GUARDED_BY(mutex_) = 0;                  // In a row.
+  uint64_t probes_ DM_GUARDED_BY(mutex_) = 0;  // The number of the last one.
+  // When a connection to the same address last ended pauses.
+  std::optional<MonotonicTime> connected_ DM_GUARDED_BY(mutex_);
+  uint64_t pushbacks_ DM_GUARDED_BY(mutex_) = 0;  // In a row.
   std::optional<MonotonicTime> pushed_back_until_ DM_GUARDED_BY(mutex_);
   std::string pushback_error_ DM_GUARDED_BY(mutex_);
   // Changed under the lock only.
@@ -181,9 +184,9 @@ class CircuitBreaker {
   std::atomic<uint64_t> asked_pauses_ = 0;
 };
 
-// What an upload that ended so says of the server. An offline verdict says nothing: the
-// connection's own listener handles it. A stall counts: a server that never answers is sent no more
-// than one that fails. Pure.
+// What the end of an upload says of the server. It says nothing if no request was sent, and if the
+// connection was lost. A stall counts as a failure, because a server that never answers must not
+// get more requests than one that fails. Pure.
 CircuitBreaker::Outcome OutcomeOf(const UploadError& answer);
 
 }  // namespace datamanager::sync

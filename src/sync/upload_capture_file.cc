@@ -311,6 +311,7 @@ bool CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
       options.reply_timeout + std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
   CallResult call =
       context_.uploader.Unary(UploadMethod::kDataCaptureUpload, std::move(request), options);
+  result_.error.sent = call.sent;
   if (call.status.ok()) return true;
   return Fail({.status = std::move(call.status),
                .channel_ready = call.channel_ready,
@@ -341,6 +342,7 @@ bool CaptureFileUpload::SendStream(const Record& record) {
   UploadError error = upload.Send(first, record.payload, [](uint64_t size, std::string& message) {
     AppendFieldHead(kPacketData, size, message);
   });
+  result_.error.sent = error.sent;
   if (error.status.ok()) return true;
   return Fail(std::move(error), "StreamingDataCaptureUpload");
 }

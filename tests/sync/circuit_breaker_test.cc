@@ -50,7 +50,8 @@ TEST(OutcomeOfTest, CountsEveryAnswerThatIsNotOk) {
     // The file's own error.
     EXPECT_EQ(OutcomeOf({.status = status, .origin = ErrorOrigin::kFile}), Outcome::kUndecided);
   }
-  EXPECT_EQ(OutcomeOf({}), Outcome::kStored);
+  EXPECT_EQ(OutcomeOf({.sent = true}), Outcome::kStored);
+  EXPECT_EQ(OutcomeOf({}), Outcome::kUndecided) << "the server was not asked";
 }
 
 TEST(OutcomeOfTest, OfflineVerdictsAndCallsThatWereNotSent_SayNothing) {
