@@ -89,7 +89,7 @@ struct WaitingRetry {
   std::chrono::milliseconds failing_for{0};  // Since its first failed try.
   std::chrono::milliseconds next_due{0};     // From now on; 0: due.
   std::string last_error;
-  // Not empty: the server gives the same answer to the same bytes, and this is what to do.
+  // What to do, if the server will give the same answer to the same bytes again; otherwise empty.
   std::string advice;
 };
 
@@ -118,8 +118,8 @@ enum class PauseReason : uint8_t {
 std::string_view PauseStateName(PauseState state);
 std::string_view PauseReasonName(PauseReason reason);
 
-// Uploads that rest because the server refuses or fails one after another, or asked for it. After
-// the pause one file is tried; if it is stored, the others follow.
+// A pause of uploads: the server refuses or fails one after another, or has asked for a pause. Then
+// one file is tried; if it is stored, the others follow.
 struct UploadPause {
   std::string directory;  // Of the collector, or of other files; empty: all uploads.
   PauseState state = PauseState::kPaused;

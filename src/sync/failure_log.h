@@ -18,10 +18,9 @@ namespace datamanager::sync {
 // without words that have a digit in them (sizes, times, request ids). Bounded. Pure.
 std::string CauseOf(std::string_view error, std::string_view path);
 
-// A server that fails everything would otherwise write a line for each request. Of one cause one
-// line passes in an interval, whatever the number of files; and of different causes kLines, because
-// a server may word each of its errors differently. What was held back is counted in a later line.
-// Thread-safe.
+// Bounds the log lines about uploads that fail: one line for each cause in an interval, whatever
+// the number of files, and kLines lines in all, because a server may word each of its errors
+// differently. A later line counts those that were held back. Thread-safe.
 class FailureLog {
  public:
   static constexpr std::chrono::minutes kInterval{1};

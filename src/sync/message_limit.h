@@ -25,16 +25,16 @@ std::optional<TooLarge> ParseTooLarge(const absl::Status& status);
 // The limit that the server has told, which belongs to the connection. Thread-safe.
 class MessageLimit {
  public:
-  // A smaller one is not believed: no message would carry anything.
+  // A smaller limit is not believed, because no message would carry anything.
   static constexpr uint64_t kSmallest = 1024;
-  // How often one upload goes on at once with smaller messages: a server that lowers its limit with
-  // each answer must not be sent request after request.
+  // How many times one upload sends smaller messages without a wait, after an answer that the last
+  // one was too large. Bounded, because a server may lower its limit with each answer.
   static constexpr int kMostSplits = 3;
 
   // The largest message that may be sent, if `most` is what the caller would send.
   uint64_t AtMost(uint64_t most) const { return std::min<uint64_t>(most, limit_); }
-  // The server's answer to a message of `bytes`, worded as it words it, if that is beyond the
-  // limit: to send such a message would only cost the link. OK: it may be sent.
+  // OK if a message of `bytes` may be sent; beyond the limit, the error that the server would
+  // answer with.
   absl::Status Check(uint64_t bytes) const;
   // Learns from an answer. True: the limit is lower than it was, so that the same data may fit when
   // it is split.

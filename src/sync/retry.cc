@@ -13,8 +13,6 @@ constexpr std::chrono::milliseconds kLongestBusyDelay = std::chrono::minutes(1);
 constexpr int kMostDoublings = 3;
 // A hopeless try of a large file must leave the link to the others.
 constexpr int kHopelessTries = 50;
-// A call of Sync ends the wait of a file once in this time.
-constexpr std::chrono::seconds kCallInterval{30};
 // What is kept of an error's text, and how many files a summary names.
 constexpr size_t kErrorBytes = 200;
 constexpr size_t kNamedRetries = 5;
@@ -140,15 +138,6 @@ void RetryTable::Clear() {
   entries_.clear();
   by_due_.clear();
   size_ = 0;
-}
-
-void RetryTable::MakeAllDue(MonotonicTime now) {
-  MutexLock lock(mutex_);
-  ChangeAll([now](const RetryState& before) {
-    RetryState after = before;
-    after.due = std::min(after.due, now);
-    return after;
-  });
 }
 
 void RetryTable::MakeDueForCall(MonotonicTime now) {

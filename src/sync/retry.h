@@ -24,6 +24,8 @@ namespace datamanager::sync {
 // The longest wait; for an answer that the same bytes get again, see hopeless.h, the longer one.
 inline constexpr std::chrono::hours kLongestDelay{1};
 inline constexpr std::chrono::hours kLongestHopelessDelay{24};
+// A call of Sync ends a wait only if no call has ended it within this time.
+inline constexpr std::chrono::seconds kCallInterval{30};
 
 // The wait after the n-th failed try in a row: 200 ms, doubled, at most `longest` (the reference's
 // figures), times `random` of [0, 1): full jitter, so that what failed together is not tried
@@ -55,7 +57,7 @@ struct RetryState {
   int busy_looks = 0;        // How often in a row somebody else was at work on it.
   bool was_offline = false;  // Whether any try ended offline.
   bool offline = false;      // Whether the wait ends when the connection is back.
-  bool resting = false;      // Whether it waits for the end of a pause, and not for its own.
+  bool resting = false;      // Whether it waits until a pause of the breaker ends.
   bool sent = false;         // Whether the last try sent a request that was not acknowledged.
   ResumePoint resume;
   MonotonicTime first_failed;
@@ -63,10 +65,9 @@ struct RetryState {
   // When a call of Sync last made it due.
   std::optional<MonotonicTime> made_due;
   std::string error;  // Of the last try, cut to a bounded length.
-  // Not empty: the server gives the same answer to the same bytes, and this is what to do; cut,
-  // too.
+  // What a person can do about a hopeless answer, cut to a bounded length; empty for others.
   std::string advice;
-  MonotonicTime not_before;  // With advice: no wait ends earlier on the same address.
+  MonotonicTime not_before;  // With advice: when the wait may end at the earliest, on this address.
 };
 
 // A try that failed.
@@ -80,19 +81,19 @@ struct FailedTry {
 
 // How a failed try changes the state. Only the first offline verdict on a file has its wait cut
 // short by the next connection; any later one counts as transient, whatever lies between them: the
-// file itself may be what breaks the connection. A hopeless try is followed by a wait of at least
-// 50 times its own length, so that the link is there for the other files. The wait that the server
-// asks for takes the place of the file's own. Pure.
+// file itself may be what breaks the connection. The wait after a hopeless try is at least 50 times
+// as long as the try, so that other files get the link. If the server asks for a wait, the file
+// waits that long instead. Pure.
 RetryState AfterFailure(const RetryState& before, const FailedTry& failed, MonotonicTime now,
                         double random);
 
-// How a connection that has come, to another address than the one before if `new_address`, changes
-// the state: it ends waits that began offline and the resting of what a pause put off, and begins
-// those anew that were hopeless. Pure.
+// How a new connection changes the state; `new_address`: it leads to another address than the one
+// before. It ends waits that began offline and waits for the end of a pause. A file with a hopeless
+// answer waits from 200 ms on again. Pure.
 RetryState AfterConnection(const RetryState& before, bool new_address, MonotonicTime now);
 
-// How a call of Sync changes the state: it ends the wait, unless a call did so a short while ago.
-// Otherwise calls in a loop would undo every wait. Pure.
+// How a call of Sync changes the state: it ends the wait, but only once in kCallInterval, because
+// calls in a loop would undo every wait. A wait that began offline always ends. Pure.
 RetryState AfterCall(const RetryState& before, MonotonicTime now);
 
 // How finding the file in use by another process changes the state: no try, and a short wait that
@@ -123,15 +124,13 @@ class RetryTable {
   std::optional<FoundFile> NextDue(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // When the next file becomes due.
   std::optional<MonotonicTime> NextDueTime() const DM_EXCLUDES(mutex_);
-  // Ends every wait.
-  void MakeAllDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   // See AfterCall.
   void MakeDueForCall(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Forgets everything: the next pass meets the files anew.
   void Clear() DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
-  // Ends the waits of what rests.
+  // Ends the waits of files that are `resting`.
   void MakeRestingDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   // See AfterConnection.
   void OnConnection(bool new_address, MonotonicTime now) DM_EXCLUDES(mutex_);

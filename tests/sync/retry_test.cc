@@ -284,15 +284,6 @@ TEST_F(RetryTableTest, IsBounded) {
   EXPECT_TRUE(Put(File(RetryTable::kLimit + 1), milliseconds(1)));
 }
 
-TEST_F(RetryTableTest, MakeAllDueCutsEveryWaitShort) {
-  Put(File(1), hours(1), false);
-  Put(File(2), hours(1), true);
-  Put(File(3), milliseconds(-100));
-  table_.MakeAllDue(kNow);
-  EXPECT_EQ(table_.NextDueTime(), kNow - milliseconds(100));  // What is due stays as it is.
-  EXPECT_EQ(TakeDue(kNow), "/data/3 /data/1 /data/2 ");
-}
-
 TEST_F(RetryTableTest, MakeOfflineDueCutsOnlyWaitsShortThatBeganOffline) {
   Put(File(1), hours(1), false);
   Put(File(2), hours(1), true);
