@@ -5,6 +5,7 @@
 #include <memory>
 #include <stop_token>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,7 +87,7 @@ class Implementation final : public DataManager {
   absl::Status CloseParts();
   // Runs `work` as a call that Close ends and waits for, unless it must not begin.
   template <typename Work>
-  auto Call(const char* name, const Work& work) -> decltype(work()) DM_EXCLUDES(mutex_);
+  std::invoke_result_t<Work> Call(const char* name, const Work& work) DM_EXCLUDES(mutex_);
   absl::Status BeginCall(const char* name) DM_EXCLUDES(mutex_);
   void EndCall() DM_EXCLUDES(mutex_);
   bool Closing() const DM_EXCLUDES(mutex_) {
@@ -212,7 +213,7 @@ void Implementation::EndCall() {
 }
 
 template <typename Work>
-auto Implementation::Call(const char* name, const Work& work) -> decltype(work()) {
+std::invoke_result_t<Work> Implementation::Call(const char* name, const Work& work) {
   if (absl::Status status = BeginCall(name); !status.ok()) return status;
   auto result = Guarded(name, work);
   EndCall();
@@ -380,6 +381,30 @@ std::string_view CollectorStateName(CollectorState state) {
       return "refused";
     case CollectorState::kStopping:
       return "stopping";
+  }
+  return "unknown";
+}
+
+std::string_view PauseStateName(PauseState state) {
+  switch (state) {
+    case PauseState::kPaused:
+      return "paused";
+    case PauseState::kProbeDue:
+      return "probe due";
+    case PauseState::kProbing:
+      return "probing";
+  }
+  return "unknown";
+}
+
+std::string_view PauseReasonName(PauseReason reason) {
+  switch (reason) {
+    case PauseReason::kRefused:
+      return "refused";
+    case PauseReason::kFailed:
+      return "failed";
+    case PauseReason::kAsked:
+      return "asked";
   }
   return "unknown";
 }

@@ -178,16 +178,23 @@ std::string Holdups(const SyncStats& sync) {
   };
   std::string lines = absl::StrFormat(
       "sync waiting_retries=%d waiting_busy=%d oldest_retry_s=%.1f resent=%d stalled=%d "
-      "offline_pauses=%d refusal_pauses=%d\n",
+      "offline_pauses=%d refusal_pauses=%d failure_pauses=%d asked_pauses=%d hopeless=%d\n",
       sync.waiting_retries, sync.waiting_busy, seconds(sync.retries.oldest), sync.resent,
-      sync.stalled, sync.offline_pauses, sync.refusal_pauses);
+      sync.stalled, sync.offline_pauses, sync.refusal_pauses, sync.failure_pauses,
+      sync.asked_pauses, sync.retries.hopeless);
   for (const datamanager::WaitingRetry& retry : sync.retries.most_tried) {
     absl::StrAppendFormat(&lines, "retry tries=%d failing_s=%.1f next_s=%.1f path=%s error=%s\n",
                           retry.tries, seconds(retry.failing_for), seconds(retry.next_due),
                           Quoted(retry.path), Quoted(retry.last_error));
+    if (retry.advice.empty()) continue;
+    lines.insert(lines.size() - 1, " advice=" + Quoted(retry.advice));
   }
-  for (const datamanager::RefusalPause& pause : sync.paused) {
-    absl::StrAppendFormat(&lines, "paused refused=%d next_s=%.1f directory=%s error=%s\n",
+  for (const datamanager::UploadPause& pause : sync.paused) {
+    absl::StrAppendFormat(&lines,
+                          "paused reason=%s state=%s failures=%d refused=%d next_s=%.1f "
+                          "directory=%s error=%s\n",
+                          std::string(datamanager::PauseReasonName(pause.reason)),
+                          OneWord(datamanager::PauseStateName(pause.state)), pause.failures,
                           pause.refused, seconds(pause.next_try),
                           pause.directory.empty() ? "all" : Quoted(pause.directory),
                           Quoted(pause.last_error));

@@ -189,8 +189,10 @@ class DataManager {
   //
   // Blocks for the uploads. INVALID_ARGUMENT: nothing that can be uploaded is at `path`.
   // FAILED_PRECONDITION: there is no cloud, or no config yet. UNAVAILABLE: `not connected to the
-  // cloud`, at first or meanwhile. CANCELLED and DEADLINE_EXCEEDED as `options` say, CANCELLED also
-  // on Close and on a Reconfigure that changes sync; the upload under way ends, and its file stays.
+  // cloud`, at first or meanwhile; also while uploads rest, because the server fails one after
+  // another or has asked for a pause. CANCELLED and DEADLINE_EXCEEDED as `options` say, CANCELLED
+  // also on Close and on a Reconfigure that changes sync; the upload under way ends, and its file
+  // stays.
   virtual UploadedFiles UploadDataFromPath(const std::string& path, const UploadLabels& labels = {},
                                            UploadOptions options = {}) = 0;
 

@@ -89,21 +89,44 @@ struct WaitingRetry {
   std::chrono::milliseconds failing_for{0};  // Since its first failed try.
   std::chrono::milliseconds next_due{0};     // From now on; 0: due.
   std::string last_error;
+  // What to do, if the server will give the same answer to the same bytes again; otherwise empty.
+  std::string advice;
 };
 
 // What waits for its next try, at this moment.
 struct WaitingRetries {
   uint64_t offline = 0;                   // Files that are tried as soon as the connection is back.
+  uint64_t hopeless = 0;                  // Files that have advice; they wait up to a day.
   std::chrono::milliseconds oldest{0};    // Since the first failed try of any of them.
   std::chrono::milliseconds next_due{0};  // From now on until the first of them is due; 0: due.
-  std::vector<WaitingRetry> most_tried;   // At most 5.
+  std::vector<WaitingRetry> most_tried;   // At most 5, those with advice first.
 };
 
-// Uploads that rest because the server refuses them all.
-struct RefusalPause {
+enum class PauseState : uint8_t {
+  kPaused,    // Until `next_try`.
+  kProbeDue,  // The next file that comes is tried.
+  kProbing,   // That file is under way.
+};
+
+enum class PauseReason : uint8_t {
+  kRefused,  // The server refuses files: more would go to failed/.
+  kFailed,   // It fails uploads otherwise, or does not answer.
+  kAsked,    // It has asked for the pause (`grpc-retry-pushback-ms`).
+};
+
+// "paused", "probe due" or "probing"; "refused", "failed" or "asked".
+std::string_view PauseStateName(PauseState state);
+std::string_view PauseReasonName(PauseReason reason);
+
+// A pause of uploads: the server refuses or fails one after another, or has asked for a pause. Then
+// one file is tried; if it is stored, the others follow.
+struct UploadPause {
   std::string directory;  // Of the collector, or of other files; empty: all uploads.
-  uint64_t refused = 0;   // In a row.
-  std::chrono::milliseconds next_try{0};  // From now on, with one file; 0: it is under way, or due.
+  PauseState state = PauseState::kPaused;
+  PauseReason reason = PauseReason::kFailed;
+  uint64_t failures = 0;                  // In a row, refusals included.
+  uint64_t refused = 0;                   // Of these, files that are under failed/.
+  std::chrono::milliseconds next_try{0};  // From now on; 0: it is under way, or due.
   std::string last_error;
 };
 
@@ -112,18 +135,20 @@ struct SyncStats {
   UploadStats binary;
   UploadStats arbitrary;
   UploadStats sequences;
-  uint64_t unreadable = 0;           // Capture files moved to failed/ because they are none.
-  uint64_t passes = 0;               // Walks that came to their end.
-  uint64_t unselected = 0;           // Walks that the selective sensor did not let begin.
-  uint64_t uploading = 0;            // Uploads under way at this moment.
-  uint64_t resent = 0;               // Requests sent again because no OK came for them.
-  uint64_t stalled = 0;              // Calls ended because nothing moved for upload_stall_timeout.
-  uint64_t offline_pauses = 0;       // How often uploads rested because the connection was lost.
-  uint64_t refusal_pauses = 0;       // How often they rested because the server refused everything.
-  uint64_t waiting_retries = 0;      // Files in the retry table at this moment.
-  uint64_t waiting_busy = 0;         // Of these, files that another process works on.
-  WaitingRetries retries;            // More of them.
-  std::vector<RefusalPause> paused;  // What rests at this moment; at most 5.
+  uint64_t unreadable = 0;          // Capture files moved to failed/ because they are none.
+  uint64_t passes = 0;              // Walks that came to their end.
+  uint64_t unselected = 0;          // Walks that the selective sensor did not let begin.
+  uint64_t uploading = 0;           // Uploads under way at this moment.
+  uint64_t resent = 0;              // Requests sent again because no OK came for them.
+  uint64_t stalled = 0;             // Calls ended because nothing moved for upload_stall_timeout.
+  uint64_t offline_pauses = 0;      // How often uploads rested because the connection was lost.
+  uint64_t refusal_pauses = 0;      // How often they rested because the server refused everything.
+  uint64_t failure_pauses = 0;      // How often because it failed one upload after another,
+  uint64_t asked_pauses = 0;        // and how often because it asked for a pause.
+  uint64_t waiting_retries = 0;     // Files in the retry table at this moment.
+  uint64_t waiting_busy = 0;        // Of these, files that another process works on.
+  WaitingRetries retries;           // More of them.
+  std::vector<UploadPause> paused;  // What rests at this moment; at most 5.
   // What the last pass that came to its end left alone, for a reason that the log tells once: files
   // that could not be removed after their upload, cannot be read, or are another user's; and the
   // directories from which nothing can be removed.

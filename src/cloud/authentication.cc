@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/random.h"
 #include "base/strings.h"
 #include "cloud/call.h"
 #include "cloud/jwt.h"
@@ -102,8 +103,7 @@ Authentication::Authentication(Credentials credentials,
       channel_(channel),
       logger_(std::move(logger)),
       options_(options),
-      on_change_(std::move(on_change)),
-      random_(std::random_device()()) {}
+      on_change_(std::move(on_change)) {}
 
 void Authentication::Run(const std::stop_token& stop) {
   while (AwaitDue(stop)) Authenticate(stop);
@@ -151,7 +151,7 @@ bool Authentication::CallEnded(const Token& token, const absl::Status& status, b
     }
     const MonotonicTime now = options_.clock->MonotonicNow();
     const Reaction reaction = Judge(state_, status.code(), is_repeat, now);
-    state_ = AfterRejection(state_, status.code(), is_repeat, now, Random());
+    state_ = AfterRejection(state_, status.code(), is_repeat, now, RandomFraction());
     if (reaction == Reaction::kNone) return false;
     token_ = nullptr;
     Changed();
@@ -241,7 +241,8 @@ void Authentication::Grant(Token token, MonotonicTime begin) {
     MutexLock lock(mutex_);
     state_ =
         AfterGrant(state_, begin,
-                   times.has_value() ? Lifetime(*times, options_.clock->WallNow()) : std::nullopt);
+                   times.has_value() ? Lifetime(*times, options_.clock->WallNow()) : std::nullopt,
+                   RandomFraction());
     token_ = std::move(token);
     admission_ = {.state = Admission::State::kGranted};
     renewal_failed_ = false;
@@ -255,7 +256,7 @@ void Authentication::Fail(const absl::Status& status) {
   bool said;
   {
     MutexLock lock(mutex_);
-    state_ = AfterFailure(state_, options_.clock->MonotonicNow(), Random());
+    state_ = AfterFailure(state_, options_.clock->MonotonicNow(), RandomFraction());
     has_token = token_ != nullptr;
     said = std::exchange(renewal_failed_, has_token);
     if (!has_token) Deny(status);
@@ -279,8 +280,6 @@ void Authentication::Changed() {
   ++changes_;
   changed_.NotifyAll();
 }
-
-double Authentication::Random() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
 std::string Authentication::Explain(const absl::Status& status) const {
   return absl::StrCat("authenticating with the cloud as ", credentials_.type, " \"",

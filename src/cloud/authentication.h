@@ -11,7 +11,6 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
-#include <random>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -97,7 +96,6 @@ class Authentication {
   void Fail(const absl::Status& status) DM_EXCLUDES(mutex_);
   void Deny(const absl::Status& status) DM_REQUIRES(mutex_);
   void Changed() DM_REQUIRES(mutex_);
-  double Random() DM_REQUIRES(mutex_);
   std::string Explain(const absl::Status& status) const;
 
   const Credentials credentials_;
@@ -114,7 +112,6 @@ class Authentication {
   Token token_ DM_GUARDED_BY(mutex_);  // Null without one.
   Admission admission_ DM_GUARDED_BY(mutex_);
   bool renewal_failed_ DM_GUARDED_BY(mutex_) = false;  // Said since the last token.
-  std::mt19937_64 random_ DM_GUARDED_BY(mutex_);
 };
 
 }  // namespace datamanager::cloud

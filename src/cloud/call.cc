@@ -151,6 +151,21 @@ std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::s
 
 MonotonicTime NextLook() { return Clock::System().MonotonicNow() + std::chrono::milliseconds(10); }
 
+bool WaitForRoom::HasRoom(LinkWatch& link, uint64_t bytes) {
+  if (!link.progress().HasRoom(bytes)) {
+    link.Refresh(Clock::System().MonotonicNow());
+    if (!link.progress().HasRoom(bytes)) return false;
+  }
+  looks_ = 0;
+  return true;
+}
+
+MonotonicTime WaitForRoom::NextLook() {
+  constexpr int kMostDoublings = 5;
+  const int doublings = std::min(looks_++, kMostDoublings);
+  return Clock::System().MonotonicNow() + std::chrono::milliseconds(1 << doublings);
+}
+
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result) {
   if (token != nullptr) {
     Authentication& authentication = *connectivity.authentication();

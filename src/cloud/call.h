@@ -63,8 +63,17 @@ struct Beginning {
 std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop);
 // When to look again for a token.
 MonotonicTime NextLook();
-// When to look again whether a slow link has room.
-MonotonicTime NextLookForRoom();
+// A call's wait until the link has room for its bytes.
+class WaitForRoom {
+ public:
+  // Looks at the socket before it says no.
+  bool HasRoom(LinkWatch& link, uint64_t bytes);
+  // When to look again. Soon at first, since on a good link the acknowledgement is a moment away.
+  MonotonicTime NextLook();
+
+ private:
+  int looks_ = 0;
+};
 // Fills in what is to be known of the connection as the call ends with `result.status`, and takes
 // secrets out of it.
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result);

@@ -32,11 +32,7 @@ constexpr uint64_t kSmallestUnary = 8 << 10;
 constexpr uint64_t kSmallestRoom = 2 * kSmallestPiece;
 // Above, the link empties any queue within a moment.
 constexpr double kFastRate = 1 << 20;
-
-uint64_t Bytes(double rate, double seconds, uint64_t least) {
-  if (rate >= kFastRate) return LinkProgress::kUnlimited;
-  return std::max(least, static_cast<uint64_t>(rate * seconds));
-}
+constexpr uint64_t kLargestFirstRoom = 1 << 20;
 
 }  // namespace
 
@@ -56,6 +52,7 @@ void LinkProgress::Begin(MonotonicTime now) {
   looked_ = now;
   received_ = 0;
   moved_at_ = 0;
+  widened_at_ = 0;
   was_empty_ = false;
   rate_.Restart();
   PublishSizes();
@@ -95,7 +92,24 @@ void LinkProgress::Add(const LinkSample& sample, MonotonicTime now) {
       sample.unsent > 0 ||
       (sample.queued > 0 && sample.smoothed_round_trip > 2 * sample.least_round_trip + kFullDelay);
   rate_.Add(acked, full, now);
+  WidenFirstRoom(full);
   PublishSizes();
+}
+
+void LinkProgress::WidenFirstRoom(bool full) {
+  if (full || state_.acked - widened_at_ < first_room_) return;
+  widened_at_ = state_.acked;
+  first_room_ = std::min(2 * first_room_, kLargestFirstRoom);
+}
+
+uint64_t LinkProgress::Bytes(double seconds, uint64_t least) const {
+  const double rate = rate_.bytes_per_second();
+  if (rate >= kFastRate) return kUnlimited;
+  const auto bytes = std::max(least, static_cast<uint64_t>(rate * seconds));
+  if (rate_.has_been_full()) return bytes;
+  if (first_room_ == kLargestFirstRoom) return kUnlimited;
+  const double share = std::min(1.0, seconds / kRoomSeconds);
+  return std::max(bytes, static_cast<uint64_t>(static_cast<double>(first_room_) * share));
 }
 
 LinkState LinkProgress::State() const {
@@ -112,15 +126,14 @@ LinkState LinkProgress::HandOver(uint64_t bytes) {
 bool LinkProgress::HasRoom(uint64_t bytes) const {
   MutexLock lock(mutex_);
   if (state_.connection == 0 || bytes < kSmallestPiece) return true;
-  const uint64_t room = Bytes(rate_.bytes_per_second(), kRoomSeconds, kSmallestRoom);
+  const uint64_t room = Bytes(kRoomSeconds, kSmallestRoom);
   const uint64_t held = std::max(state_.outstanding, state_.queued);
   return held == 0 || held < room;
 }
 
 void LinkProgress::PublishSizes() {
-  const double rate = rate_.bytes_per_second();
-  piece_bytes_ = Bytes(rate, kPieceSeconds, kSmallestPiece);
-  unary_bytes_ = Bytes(rate, kUnarySeconds, kSmallestUnary);
+  piece_bytes_ = Bytes(kPieceSeconds, kSmallestPiece);
+  unary_bytes_ = Bytes(kUnarySeconds, kSmallestUnary);
 }
 
 }  // namespace datamanager::cloud

@@ -46,6 +46,7 @@ bool IsSilent(const LinkState& state, const SilenceLimits& limits, MonotonicTime
 // has stalled, and it says how large a piece is that leaves room for others. Thread-safe.
 class LinkProgress {
  public:
+  static constexpr uint64_t kFirstRoom = 8 << 10;
   static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 
   // Another connection begins; or there is none whose socket is known.
@@ -61,7 +62,9 @@ class LinkProgress {
   LinkState HandOver(uint64_t bytes) DM_EXCLUDES(mutex_);
 
   // Whether a call may hand over so many bytes now, so that a small request behind them waits a few
-  // seconds at most. Small requests may always. Any may where the socket is not known.
+  // seconds at most. Small requests may always. Any may where the socket is not known. As long as
+  // the link has not shown how fast it is at most, the room begins with kFirstRoom and doubles each
+  // time that the peer has acknowledged as much and nothing waits.
   bool HasRoom(uint64_t bytes) const DM_EXCLUDES(mutex_);
 
   // The largest piece of a stream, and the largest request beyond which a stream is better, so that
@@ -72,6 +75,9 @@ class LinkProgress {
 
  private:
   void PublishSizes() DM_REQUIRES(mutex_);
+  void WidenFirstRoom(bool full) DM_REQUIRES(mutex_);
+  // So many seconds of the link; in the beginning, that share of the first room.
+  uint64_t Bytes(double seconds, uint64_t least) const DM_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   uint64_t connections_ DM_GUARDED_BY(mutex_) = 0;
@@ -81,6 +87,8 @@ class LinkProgress {
   uint64_t moved_at_ DM_GUARDED_BY(mutex_) = 0;  // state_.acked at state_.moved.
   bool was_empty_ DM_GUARDED_BY(mutex_) = false;
   RateEstimate rate_ DM_GUARDED_BY(mutex_);
+  uint64_t first_room_ DM_GUARDED_BY(mutex_) = kFirstRoom;
+  uint64_t widened_at_ DM_GUARDED_BY(mutex_) = 0;  // state_.acked then.
   std::atomic<uint64_t> piece_bytes_{kUnlimited};
   std::atomic<uint64_t> unary_bytes_{kUnlimited};
 };

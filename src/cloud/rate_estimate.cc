@@ -48,6 +48,7 @@ void RateEstimate::Follow() {
   if (first < 2) return;
   const MonotonicTime::duration span = last.at - Back(first - 1).at;
   if (span < kShortestFullSpan) return;
+  has_been_full_ = true;
   rate_ += kWeight * (Rate(last.acked - Back(first - 1).acked, span) - rate_);
   // Something to begin with once the link is back.
   rate_ = std::max(rate_, 64.0);

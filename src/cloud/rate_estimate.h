@@ -22,6 +22,8 @@ class RateEstimate {
   static constexpr double kInitial = 3277;
 
   double bytes_per_second() const { return rate_; }
+  // Whether the link was ever full for long enough to show how fast it is at most.
+  bool has_been_full() const { return has_been_full_; }
   // The counts of another connection follow.
   void Restart() { size_ = 0; }
   // One look: how many bytes of the connection are acknowledged in all, and whether bytes waited
@@ -44,6 +46,7 @@ class RateEstimate {
   size_t end_ = 0;
   size_t size_ = 0;
   double rate_ = kInitial;
+  bool has_been_full_ = false;
 };
 
 }  // namespace datamanager::cloud

@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds kLongestDelay = 2min;
 // For how long a token that no call has succeeded with cannot be over yet.
 constexpr std::chrono::seconds kFresh = 10s;
 constexpr std::chrono::minutes kPermissionPause = 1min;
-constexpr std::chrono::milliseconds kMostMargin = 5min;
-constexpr int kMarginFraction = 10;
+// The part of a token's life after which it is renewed, at the earliest, and the spread of that.
+constexpr double kEarliestRenewal = 0.8;
+constexpr double kRenewalSpread = 0.1;
 
 // Without a token, from a moment on.
 TokenState Without(const TokenState& before, int failures, MonotonicTime not_before) {
@@ -43,7 +44,7 @@ std::chrono::milliseconds AuthenticateDelay(int failures, double random) {
 }
 
 TokenState AfterGrant(const TokenState& before, MonotonicTime begin,
-                      std::optional<std::chrono::milliseconds> lifetime) {
+                      std::optional<std::chrono::milliseconds> lifetime, double random) {
   TokenState state = before;
   state.has_token = true;
   state.proven = false;
@@ -51,7 +52,8 @@ TokenState AfterGrant(const TokenState& before, MonotonicTime begin,
   state.renewal = std::nullopt;
   state.not_before = begin;
   if (lifetime.has_value()) {
-    state.renewal = begin + *lifetime - std::min(*lifetime / kMarginFraction, kMostMargin);
+    state.renewal = begin + std::chrono::duration_cast<std::chrono::milliseconds>(
+                                *lifetime * (kEarliestRenewal + kRenewalSpread * random));
   }
   return state;
 }

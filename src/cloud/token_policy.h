@@ -31,9 +31,10 @@ std::optional<MonotonicTime> AuthenticateDue(const TokenState& state);
 std::chrono::milliseconds AuthenticateDelay(int failures, double random);
 
 // Authenticate, called at `begin`, has given a token that is good for `lifetime`. It is renewed
-// when nine tenths of that have passed, but no more than 5 min before its end.
+// when 80 to 90 % of that have passed, by `random` of [0, 1): a fleet that started together does
+// not renew its tokens together.
 TokenState AfterGrant(const TokenState& before, MonotonicTime begin,
-                      std::optional<std::chrono::milliseconds> lifetime);
+                      std::optional<std::chrono::milliseconds> lifetime, double random);
 
 // Authenticate has failed. A token that is there may still be good.
 TokenState AfterFailure(const TokenState& before, MonotonicTime now, double random);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "cloud/pushback.h"
 
 namespace datamanager::cloud {
 
@@ -23,20 +24,19 @@ UnaryCall::UnaryCall(EventQueue& events, std::shared_ptr<Connectivity> connectiv
 void UnaryCall::Begin() {
   std::optional<Beginning> beginning = TryBegin(*connectivity_, options_.stop);
   const bool refused = beginning.has_value() && beginning->refusal.has_value();
-  LinkProgress& link = connectivity_->link().progress();
   if (!beginning.has_value()) {
     events_.SetDeadline(this, NextLook());
     return;
   }
-  if (!refused && !link.HasRoom(request_.Length())) {
-    events_.SetDeadline(this, NextLookForRoom());
+  if (!refused && !room_.HasRoom(connectivity_->link(), request_.Length())) {
+    events_.SetDeadline(this, room_.NextLook());
     return;
   }
   if (refused) {
     events_.Post([this, refusal = *std::move(beginning->refusal)] { ended_(this, refusal); });
     return;
   }
-  try_ = std::make_unique<Try>(link);
+  try_ = std::make_unique<Try>(connectivity_->link().progress());
   try_->token = std::move(beginning->token);
   AddToken(try_->token, try_->context);
   AddUploadKey(options_.upload_key, try_->context);
@@ -82,6 +82,7 @@ void UnaryCall::OnEvent(bool /*ok*/) {
 sync::CallResult UnaryCall::ResultOf(Try& attempt) {
   attempt.under_way->End(attempt.status.ok());
   sync::CallResult result{.status = ToStatus(attempt.status), .sent = true};
+  if (!attempt.status.ok()) result.pushback = PushbackOf(attempt.context);
   if (attempt.status.ok()) {
     result.response = ToString(attempt.reply);
   } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED &&

@@ -56,6 +56,7 @@ class UnaryCall final : public Operation {
   const sync::CallOptions options_;
   const Ended ended_;
   bool is_repeat_;
+  WaitForRoom room_;
   std::unique_ptr<Try> try_;  // Null while a token is on its way, or the link has no room.
 };
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "cloud/pushback.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -88,9 +89,9 @@ void GrpcUploadStream::Await(Step step) {
 }
 
 void GrpcUploadStream::StartWrite() {
-  if (!connectivity_->link().progress().HasRoom(message_.size())) {
+  if (!room_.HasRoom(connectivity_->link(), message_.size())) {
     step_ = Step::kRoom;
-    events_.SetDeadline(this, NextLookForRoom());
+    events_.SetDeadline(this, room_.NextLook());
     return;
   }
   watch_.HandOver(message_.size(), options_.timeout, Now());
@@ -190,6 +191,7 @@ void GrpcUploadStream::Ended() {
     result.status = result.stalled ? stall_ : StatusOfCall();
     result.sent = true;
     if (result.status.ok()) result.response = ToString(reply_);
+    if (!result.stalled && !result.status.ok()) result.pushback = PushbackOf(context_);
     under_way_->End(result.status.ok());
     End(*connectivity_, beginning_->token, options_.is_repeat, result);
   }

@@ -66,6 +66,7 @@ class GrpcUploadStream final : public sync::UploadStream, private Operation {
   std::optional<std::stop_callback<CancelCall>> cancel_;
 
   Step step_ = Step::kNothing;
+  WaitForRoom room_;
   // What was asked for: one of the two.
   std::string message_;
   std::function<void(bool)> written_;

@@ -95,10 +95,14 @@ void Fill(const WaitingRetry& retry, ValueMap& out) {
   SetMillis(out, "failing_for_ms", retry.failing_for);
   SetMillis(out, "next_due_ms", retry.next_due);
   out.Set("last_error", retry.last_error);
+  out.Set("advice", retry.advice);
 }
 
-void Fill(const RefusalPause& pause, ValueMap& out) {
+void Fill(const UploadPause& pause, ValueMap& out) {
   out.Set("directory", pause.directory);
+  out.Set("state", PauseStateName(pause.state));
+  out.Set("reason", PauseReasonName(pause.reason));
+  out.Set("failures", pause.failures);
   out.Set("refused", pause.refused);
   SetMillis(out, "next_try_ms", pause.next_try);
   out.Set("last_error", pause.last_error);
@@ -153,10 +157,13 @@ void Fill(const SyncStats& stats, ValueMap& out) {
   out.Set("stalled", stats.stalled);
   out.Set("offline_pauses", stats.offline_pauses);
   out.Set("refusal_pauses", stats.refusal_pauses);
+  out.Set("failure_pauses", stats.failure_pauses);
+  out.Set("asked_pauses", stats.asked_pauses);
   out.Set("waiting_retries", stats.waiting_retries);
   out.Set("waiting_busy", stats.waiting_busy);
   ValueMap& retries = out.Add("retries").SetMap();
   retries.Set("offline", stats.retries.offline);
+  retries.Set("hopeless", stats.retries.hopeless);
   SetMillis(retries, "oldest_ms", stats.retries.oldest);
   SetMillis(retries, "next_due_ms", stats.retries.next_due);
   FillList(retries, "most_tried", stats.retries.most_tried);

@@ -203,6 +203,12 @@ absl::Status DirectUploads::UploadOne(const std::string& root, const std::string
       Fail(path, size, possible);
       return absl::OkStatus();
     }
+    const auto candidate = CircuitBreaker::Candidate::Of(path, /*tried=*/false);
+    if (context_.breaker.Rests(candidate, Now()) && !context_.breaker.IsRefused(candidate, Now())) {
+      return absl::UnavailableError(
+          "the server failed one upload after another, or asked for a pause, so uploads rest; "
+          "Stats().sync.paused says why and until when");
+    }
     UploadOutcomes::Expectation expectation(context_.outcomes, path, direct_.get());
     const OfferEnd end = scheduler_.dispatcher().Offer({.root = root,
                                                         .path = path,

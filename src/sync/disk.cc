@@ -501,7 +501,7 @@ absl::StatusOr<RetriedFiles> Disk::RetryFailed() {
   result.errors.insert(result.errors.begin(), unreachable.begin(), unreachable.end());
   if (stop.stop_requested()) return absl::CancelledError("the data manager is being closed");
   // Whoever asks for it has reason to believe that the server takes them.
-  if (result.moved > 0) context.refusals.MakeDue(context.options.clock->MonotonicNow());
+  if (result.moved > 0) context.breaker.MakeDue(context.options.clock->MonotonicNow());
   if (result.moved + result.left > 0) {
     context.options.logger->Info(absl::StrCat("put ", result.moved, " files back from failed/, ",
                                               result.left, " stay there"));

@@ -19,13 +19,13 @@ constexpr size_t kHintLimit = 256;
 
 }  // namespace
 
-Dispatcher::Drawn Dispatcher::Next(std::optional<Job>& job) {
+Dispatcher::Drawn Dispatcher::Next(size_t worker, std::optional<Job>& job) {
   if (!Ready()) return Drawn::kNothing;
   bool again = false;
   const int first = turn_;
   for (int i = 0; i < kTurns; ++i) {
     const int turn = (first + i) % kTurns;
-    const Drawn drawn = Draw(static_cast<Turn>(turn), job);
+    const Drawn drawn = Draw(static_cast<Turn>(turn), worker, job);
     if (drawn == Drawn::kFile) {
       turn_ = (turn + 1) % kTurns;
       return drawn;
@@ -35,14 +35,14 @@ Dispatcher::Drawn Dispatcher::Next(std::optional<Job>& job) {
   return again ? Drawn::kAgain : Drawn::kNothing;
 }
 
-Dispatcher::Drawn Dispatcher::Draw(Turn turn, std::optional<Job>& job) {
+Dispatcher::Drawn Dispatcher::Draw(Turn turn, size_t worker, std::optional<Job>& job) {
   switch (turn) {
     case Turn::kHint:
       return DrawHint(job);
     case Turn::kBacklog:
-      return DrawFromPass(Pass::Row::kBacklog, job);
+      return DrawFromPass(Pass::Row::kBacklog, worker, job);
     case Turn::kOther:
-      return DrawFromPass(Pass::Row::kOther, job);
+      return DrawFromPass(Pass::Row::kOther, worker, job);
     case Turn::kRetry:
       return DrawRetry(job);
     case Turn::kCaller:
@@ -65,7 +65,8 @@ Dispatcher::Drawn Dispatcher::DrawHint(std::optional<Job>& job) {
   return job.has_value() ? Drawn::kFile : Drawn::kAgain;
 }
 
-Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, std::optional<Job>& job) {
+Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, size_t worker,
+                                           std::optional<Job>& job) {
   size_t turn = 0;
   std::vector<std::shared_ptr<Pass>> passes;
   {
@@ -74,21 +75,70 @@ Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, std::optional<Job>& jo
     turn = pass_turn_;
   }
   bool again = false;
+  bool busy = false;
   for (size_t i = 0; i < passes.size(); ++i) {
     const size_t index = (turn + i) % passes.size();
     const std::shared_ptr<Pass>& pass = passes[index];
     const Pass::Result result = pass->Next(row, job);
-    again = again || result == Pass::Result::kNotYet;
-    if (result != Pass::Result::kNothing) {
-      if (pass->state() == Pass::State::kOver) TellOfEnd();
+    if (result == Pass::Result::kNothing) continue;
+    if (result == Pass::Result::kBusy) {
+      busy = true;
+      continue;
     }
+    again = again || result == Pass::Result::kNotYet;
+    if (pass->state() == Pass::State::kOver) TellOfEnd();
+    WakeTurnedAway(worker);
     if (result == Pass::Result::kFile) {
       MutexLock lock(mutex_);
       pass_turn_ = index + 1;
       return Drawn::kFile;
     }
   }
+  // The root may have been left before the worker was known to wait for that: it looks once more.
+  if (busy && AddTurnedAway(worker)) again = true;
   return again ? Drawn::kAgain : Drawn::kNothing;
+}
+
+bool Dispatcher::AddTurnedAway(size_t worker) {
+  MutexLock lock(mutex_);
+  if (std::find(turned_away_.begin(), turned_away_.end(), worker) != turned_away_.end()) {
+    return false;
+  }
+  turned_away_.push_back(worker);
+  turned_away_count_ = turned_away_.size();
+  return true;
+}
+
+void Dispatcher::WakeTurnedAway(size_t self) {
+  if (turned_away_count_ == 0) return;
+  std::function<void()> wake;
+  {
+    MutexLock lock(mutex_);
+    std::erase(turned_away_, self);
+    if (!turned_away_.empty()) {
+      wake = wakes_[turned_away_.front()];
+      turned_away_.pop_front();
+    }
+    turned_away_count_ = turned_away_.size();
+  }
+  if (wake) wake();
+}
+
+bool Dispatcher::LookAhead() {
+  std::vector<std::shared_ptr<Pass>> passes;
+  {
+    MutexLock lock(mutex_);
+    for (const std::shared_ptr<Pass>& pass : passes_) {
+      if (pass->awaited()) passes.push_back(pass);
+    }
+  }
+  bool again = false;
+  for (const std::shared_ptr<Pass>& pass : passes) {
+    if (!pass->LookAhead()) continue;
+    again = true;
+    if (pass->state() == Pass::State::kOver) TellOfEnd();
+  }
+  return again;
 }
 
 Dispatcher::Drawn Dispatcher::DrawRetry(std::optional<Job>& job) {
@@ -123,9 +173,10 @@ Dispatcher::Drawn Dispatcher::DrawWanted(std::optional<Job>& job) {
   return Drawn::kNothing;
 }
 
-void Dispatcher::AddWorker(std::function<void()> wake) {
+size_t Dispatcher::AddWorker(std::function<void()> wake) {
   MutexLock lock(mutex_);
   wakes_.push_back(std::move(wake));
+  return wakes_.size() - 1;
 }
 
 void Dispatcher::WakeWorkers() {
@@ -190,6 +241,7 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
 PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter,
                             std::string& stuck_path) {
   const std::shared_ptr<Pass> pass = BeginPass(std::move(filter));
+  pass->Await();
   uint64_t changes = 0;
   while (true) {
     {

@@ -51,12 +51,15 @@ class Dispatcher {
     kAgain,    // There may be one: ask again, but first see to what else there is to do.
     kNothing,  // Ask again when woken.
   };
-  // A bounded step towards the next file, on the caller's thread; blocks on the disk. kFile: `job`
-  // is filled. Offline there is nothing.
-  Drawn Next(std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // A bounded step towards the next file, on the caller's thread, which is that of `worker`; blocks
+  // on the disk. kFile: `job` is filled. Offline there is nothing.
+  Drawn Next(size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // For a thread without room for an upload: a bounded step towards the end of a pass that somebody
+  // waits for. Blocks on the disk. False: ask again when woken.
+  bool LookAhead() DM_EXCLUDES(mutex_);
   // `wake` is called, on any thread and without a lock, whenever there may be something new; it
-  // must not block. Once for each worker, before the first call of Next.
-  void AddWorker(std::function<void()> wake) DM_EXCLUDES(mutex_);
+  // must not block. Once for each worker, before the first call of Next. Returns its number.
+  size_t AddWorker(std::function<void()> wake) DM_EXCLUDES(mutex_);
 
   // --- For whoever starts passes.
 
@@ -96,9 +99,12 @@ class Dispatcher {
     bool taken = false;
   };
 
-  Drawn Draw(Turn turn, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  Drawn Draw(Turn turn, size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
   Drawn DrawHint(std::optional<Job>& job) DM_EXCLUDES(mutex_);
-  Drawn DrawFromPass(Pass::Row row, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  Drawn DrawFromPass(Pass::Row row, size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // Has the worker woken when a thread leaves a root. False: it is known already.
+  bool AddTurnedAway(size_t worker) DM_EXCLUDES(mutex_);
+  void WakeTurnedAway(size_t self) DM_EXCLUDES(mutex_);
   Drawn DrawRetry(std::optional<Job>& job) DM_EXCLUDES(mutex_);
   Drawn DrawWanted(std::optional<Job>& job) DM_EXCLUDES(mutex_);
   std::optional<std::string> TakeHint() DM_EXCLUDES(mutex_);
@@ -118,6 +124,8 @@ class Dispatcher {
   CondVar changed_;
   uint64_t changes_ DM_GUARDED_BY(mutex_) = 0;
   std::vector<std::function<void()>> wakes_ DM_GUARDED_BY(mutex_);
+  // Workers that found another one at work in each root that has files.
+  std::deque<size_t> turned_away_ DM_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Pass>> passes_ DM_GUARDED_BY(mutex_);
   // The pass whose backlog may be as large as the limit. Compared only.
   const Pass* largest_ DM_GUARDED_BY(mutex_) = nullptr;
@@ -128,6 +136,7 @@ class Dispatcher {
   // Changed under the lock only; asked for after each file.
   std::atomic<bool> hinted_ = false;
   std::atomic<size_t> wanted_count_ = 0;
+  std::atomic<size_t> turned_away_count_ = 0;
 };
 
 }  // namespace datamanager::sync

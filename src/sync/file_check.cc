@@ -61,10 +61,14 @@ bool FileCheck::IsFree(const FoundFile& file) const {
   // In this order: whoever has it puts it into the table before it lets go.
   if (context_.tracker.IsClaimed(file.id)) return false;
   // As a rule there is nothing to wait for, and no need of the time.
-  if (context_.retries.size() == 0 && context_.refusals.pauses() == 0) return true;
+  if (context_.retries.size() == 0 && !context_.breaker.MayRest()) return true;
   const MonotonicTime now = Now();
-  return !context_.retries.IsWaiting(file, now) &&
-         !context_.refusals.Rests(std::string_view(file.path).substr(0, file.path.rfind('/')), now);
+  if (context_.retries.IsWaiting(file, now)) return false;
+  if (!context_.breaker.Rests(CircuitBreaker::Candidate::Of(file.path, /*tried=*/false), now)) {
+    return true;
+  }
+  context_.left_resting = true;
+  return false;
 }
 
 std::optional<Job> FileCheck::Claim(FoundFile file,

@@ -42,11 +42,11 @@ void LoopTurn::BeginStep() {
   step_since_ = Clock::System().MonotonicNow();
 }
 
-void LoopTurn::Own() {
+bool LoopTurn::Own() {
   const std::thread::id self = std::this_thread::get_id();
   {
     MutexLock lock(mutex_);
-    if (owner_ == self) return;
+    if (owner_ == self) return false;
     ++back_;
   }
   wake_();
@@ -59,23 +59,25 @@ void LoopTurn::Own() {
   owner_ = self;
   stuck_.erase(self);
   step_since_ = Clock::System().MonotonicNow();
+  return true;
 }
 
-void LoopTurn::EndStep() {
-  Own();
+bool LoopTurn::EndStep() {
+  const bool taken = Own();
   MutexLock lock(mutex_);
   step_since_.reset();
+  return taken;
 }
 
-bool LoopTurn::TakeFromStuck(MonotonicTime now) {
+LoopTurn::Taken LoopTurn::TakeFromStuck(MonotonicTime now) {
   MutexLock lock(mutex_);
   const bool stuck = step_since_.has_value() && now - *step_since_ >= kPatience;
-  if (!stuck) return false;
+  if (!stuck) return Taken::kNo;
   stuck_.insert(owner_);
   owner_ = {};
   step_since_.reset();
   changed_.NotifyAll();
-  return spare_ == 0;
+  return spare_ == 0 ? Taken::kNobodyWaits : Taken::kYes;
 }
 
 int LoopTurn::spare() const {

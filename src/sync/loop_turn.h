@@ -3,6 +3,7 @@
 #define DATAMANAGER_SRC_SYNC_LOOP_TURN_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <set>
@@ -38,14 +39,18 @@ class LoopTurn {
   // A step begins, of the thread with the turn.
   void BeginStep() DM_EXCLUDES(mutex_);
   // In a step, before it touches the loop: the thread has the turn when this returns. Does not end
-  // the step.
-  void Own() DM_EXCLUDES(mutex_);
-  // The step has come back: the thread has the turn when this returns.
-  void EndStep() DM_EXCLUDES(mutex_);
+  // the step. True: the turn had been taken from it.
+  bool Own() DM_EXCLUDES(mutex_);
+  // The step has come back: the thread has the turn when this returns. True as with Own.
+  bool EndStep() DM_EXCLUDES(mutex_);
 
-  // For whoever watches. Takes the turn from a thread whose step takes too long. True: no other
-  // thread waits for the turn, so that the loop needs one more.
-  bool TakeFromStuck(MonotonicTime now) DM_EXCLUDES(mutex_);
+  enum class Taken : uint8_t {
+    kNo,
+    kYes,
+    kNobodyWaits,  // Yes, and the loop needs another thread.
+  };
+  // For whoever watches. Takes the turn from a thread whose step takes too long.
+  Taken TakeFromStuck(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Threads whose step has not come back since the turn was taken from them.
   size_t stuck() const DM_EXCLUDES(mutex_);
   // Other threads that wait for the turn.

@@ -42,7 +42,7 @@ const std::string& Pass::PathOf(const RootState& root) {
 }
 
 bool Pass::IsStuck(const RootState& root) const {
-  return root.busy && stuck_.IsStuck(PathOf(root));
+  return stuck_.IsStuck(PathOf(root));
 }
 
 bool Pass::MayWalk() const {
@@ -68,18 +68,26 @@ void Pass::BeginWalks() {
   for (const auto& [state, index] : walked) state->pass->Begin(all, index);
 }
 
-Pass::RootState* Pass::Take(Row row) {
+Pass::RootState* Pass::Take(Row row, bool ahead, bool& busy) {
   if (stop_.stop_requested()) return nullptr;
   if (!walks_begun_) {
     for (RootState& root : roots_) {
-      if (root.step == Step::kToResolve && !root.busy) return &root;
+      if (root.step == Step::kToResolve && !root.busy && !IsStuck(root)) return &root;
     }
     if (!MayWalk()) return nullptr;
     BeginWalks();
   }
   for (size_t i = 0; i < roots_.size(); ++i) {
     RootState& root = roots_[(turn_ + i) % roots_.size()];
-    if (root.busy || root.step != Step::kWalking || root.row_is_empty[IndexOf(row)]) continue;
+    if (root.step != Step::kWalking || root.row_is_empty[IndexOf(row)] || IsStuck(root)) continue;
+    if (root.busy) {
+      busy = true;
+      continue;
+    }
+    if (ahead) {
+      if (root.row_has_file[IndexOf(row)]) continue;
+      return &root;
+    }
     // The oldest go first among the roots' backlogs only if these take no turns: the capture
     // directory comes before the others.
     if (row == Row::kOther) turn_ = (turn_ + i + 1) % roots_.size();
@@ -88,14 +96,26 @@ Pass::RootState* Pass::Take(Row row) {
   return nullptr;
 }
 
-Pass::Result Pass::Next(Row row, std::optional<Job>& job) {
+Pass::Result Pass::Next(Row row, std::optional<Job>& job) { return DoStep(row, &job); }
+
+bool Pass::LookAhead() {
+  const auto steps = [this](Row row) {
+    const Result result = DoStep(row, nullptr);
+    // Whoever is at work there looks ahead next.
+    return result != Result::kNothing && result != Result::kBusy;
+  };
+  return steps(Row::kBacklog) || steps(Row::kOther);
+}
+
+Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
   RootState* root = nullptr;
   Step step;
   std::string path;
   {
     MutexLock lock(mutex_);
-    root = Take(row);
-    if (root == nullptr) return Result::kNothing;
+    bool busy = false;
+    root = Take(row, job == nullptr, busy);
+    if (root == nullptr) return busy ? Result::kBusy : Result::kNothing;
     root->busy = true;
     step = root->step;
     path = PathOf(*root);
@@ -107,7 +127,7 @@ Pass::Result Pass::Next(Row row, std::optional<Job>& job) {
     if (step == Step::kToResolve) {
       resolved = root->pass->Resolve();
     } else {
-      result = root->pass->Next(row, job);
+      result = job == nullptr ? root->pass->LookAhead(row) : root->pass->Next(row, *job);
     }
   }
   MutexLock lock(mutex_);
@@ -117,6 +137,7 @@ Pass::Result Pass::Next(Row row, std::optional<Job>& job) {
     root->root = std::move(resolved);
     return Result::kNotYet;
   }
+  root->row_has_file[IndexOf(row)] = job == nullptr && result == Result::kFile;
   if (result == Result::kNothing) {
     root->row_is_empty[IndexOf(row)] = true;
     if (root->row_is_empty[0] && root->row_is_empty[1]) root->step = Step::kOver;

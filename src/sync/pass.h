@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_PASS_H_
 #define DATAMANAGER_SRC_SYNC_PASS_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,7 +24,7 @@
 namespace datamanager::sync {
 
 // Gives what its roots have, by turns. A root whose disk hangs holds up only itself: the pass is
-// over for the others. Thread-safe; only Next blocks, on the disk.
+// over for the others. Thread-safe; only Next and LookAhead block, on the disk.
 class Pass {
  public:
   using Row = RootPass::Row;
@@ -39,6 +40,12 @@ class Pass {
 
   // A step of some root. kNothing: there is nothing to do for this thread at the moment.
   Result Next(Row row, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // A step towards knowing whether there is another file, without claiming it: so that the pass is
+  // over as soon as all its files are claimed. False: there is nothing to do for this thread.
+  bool LookAhead() DM_EXCLUDES(mutex_);
+  // Somebody waits for its end.
+  void Await() { awaited_ = true; }
+  bool awaited() const { return awaited_; }
   // Ends its walks. It is over then.
   void Cancel() { stop_.request_stop(); }
 
@@ -61,10 +68,13 @@ class Pass {
     bool busy = false;  // A thread is in it.
     std::optional<Root> root;
     bool row_is_empty[2] = {false, false};
+    bool row_has_file[2] = {false, false};  // By LookAhead.
   };
 
-  // A root that has something to do in the row, marked as busy; or null.
-  RootState* Take(Row row) DM_REQUIRES(mutex_);
+  // Without a `job` it looks ahead.
+  Result DoStep(Row row, std::optional<Job>* job) DM_EXCLUDES(mutex_);
+  // A root that has something to do in the row; or null. `busy`: another thread is in such a root.
+  RootState* Take(Row row, bool ahead, bool& busy) DM_REQUIRES(mutex_);
   // Whether all roots are resolved, or hang, so that walks may begin.
   bool MayWalk() const DM_REQUIRES(mutex_);
   void BeginWalks() DM_REQUIRES(mutex_);
@@ -76,6 +86,7 @@ class Pass {
   Complaints& complaints_;
   StuckRoots& stuck_;
   std::stop_source stop_;
+  std::atomic<bool> awaited_ = false;
   mutable Mutex mutex_;
   std::vector<RootState> roots_ DM_GUARDED_BY(mutex_);
   size_t turn_ DM_GUARDED_BY(mutex_) = 0;

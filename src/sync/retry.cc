@@ -9,9 +9,10 @@ namespace datamanager::sync {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstDelay{200};
-constexpr std::chrono::milliseconds kLongestDelay = std::chrono::hours(1);
 constexpr std::chrono::milliseconds kLongestBusyDelay = std::chrono::minutes(1);
 constexpr int kMostDoublings = 3;
+// A hopeless try of a large file must leave the link to the others.
+constexpr int kHopelessTries = 50;
 // What is kept of an error's text, and how many files a summary names.
 constexpr size_t kErrorBytes = 200;
 constexpr size_t kNamedRetries = 5;
@@ -23,10 +24,11 @@ std::chrono::milliseconds Between(MonotonicTime from, MonotonicTime to) {
 
 }  // namespace
 
-std::chrono::milliseconds RetryDelay(int attempt, double random) {
+std::chrono::milliseconds RetryDelay(int attempt, double random,
+                                     std::chrono::milliseconds longest) {
   std::chrono::milliseconds delay = kFirstDelay;
-  for (int i = 1; i < attempt && delay < kLongestDelay; ++i) delay *= 2;
-  delay = std::min(delay, kLongestDelay);
+  for (int i = 1; i < attempt && delay < longest; ++i) delay *= 2;
+  delay = std::min(delay, longest);
   return std::chrono::duration_cast<std::chrono::milliseconds>(delay * random);
 }
 
@@ -34,23 +36,52 @@ std::chrono::milliseconds ReplyTimeout(std::chrono::milliseconds stall_timeout, 
   return stall_timeout * (1 << std::min(stalls, kMostDoublings));
 }
 
-RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
+RetryState AfterFailure(const RetryState& before, const FailedTry& failed, MonotonicTime now,
                         double random) {
   RetryState after = before;
   if (before.attempts == 0) after.first_failed = now;
   after.attempts = before.attempts + 1;
   after.busy_looks = 0;
+  after.resting = false;
   after.settles.reset();
-  after.offline = verdict == Verdict::kOffline && !before.was_offline;
-  after.was_offline = before.was_offline || verdict == Verdict::kOffline;
-  after.due = now + RetryDelay(after.attempts, random);
+  after.offline = failed.verdict == Verdict::kOffline && !before.was_offline;
+  after.was_offline = before.was_offline || failed.verdict == Verdict::kOffline;
+  after.not_before = now;
+  after.advice.clear();
+  if (failed.pushback.has_value()) {
+    after.due = now + *failed.pushback;
+    return after;
+  }
+  after.waits = before.waits + 1;
+  if (failed.hopeless) after.not_before = now + failed.took * kHopelessTries;
+  const auto longest = failed.hopeless ? kLongestHopelessDelay : kLongestDelay;
+  after.due = std::max(now + RetryDelay(after.waits, random, longest), after.not_before);
+  return after;
+}
+
+RetryState AfterConnection(const RetryState& before, bool new_address, MonotonicTime now) {
+  RetryState after = before;
+  if (before.offline || before.resting) after.due = std::min(before.due, now);
+  after.resting = false;
+  if (before.advice.empty()) return after;
+  after.waits = 0;
+  after.due = std::min(before.due, new_address ? now : std::max(now, before.not_before));
+  return after;
+}
+
+RetryState AfterCall(const RetryState& before, MonotonicTime now) {
+  RetryState after = before;
+  const bool lately = before.made_due.has_value() && now - *before.made_due < kCallInterval;
+  if (before.due <= now || (lately && !before.offline)) return after;
+  after.due = now;
+  if (!before.offline) after.made_due = now;
   return after;
 }
 
 RetryState AfterBusy(const RetryState& before, MonotonicTime now) {
   RetryState after = before;
   after.busy_looks = before.busy_looks + 1;
-  after.due = now + std::min(RetryDelay(after.busy_looks, 1), kLongestBusyDelay);
+  after.due = now + RetryDelay(after.busy_looks, 1, kLongestBusyDelay);
   return after;
 }
 
@@ -59,7 +90,9 @@ RetryTable::Key RetryTable::KeyOf(const FoundFile& file) {
 }
 
 bool RetryTable::Put(Entry entry) {
-  entry.state.error.resize(std::min(entry.state.error.size(), kErrorBytes));
+  for (std::string* text : {&entry.state.error, &entry.state.advice}) {
+    text->resize(std::min(text->size(), kErrorBytes));
+  }
   const Key key = KeyOf(entry.file);
   MutexLock lock(mutex_);
   if (const auto old = entries_.find(key); old != entries_.end()) Erase(old);
@@ -73,7 +106,9 @@ bool RetryTable::Put(Entry entry) {
 bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
   MutexLock lock(mutex_);
   const auto found = entries_.find(KeyOf(file));
-  return found != entries_.end() && found->second.state.due > now;
+  if (found == entries_.end()) return false;
+  const RetryState& state = found->second.state;
+  return state.due > now && (state.advice.empty() || state.resume.version == file.version);
 }
 
 RetryState RetryTable::Take(const FoundFile& file) {
@@ -118,9 +153,24 @@ void RetryTable::Clear() {
   size_ = 0;
 }
 
-void RetryTable::MakeAllDue(MonotonicTime now) {
+void RetryTable::MakeDueForCall(MonotonicTime now) {
   MutexLock lock(mutex_);
-  MakeDue(now, [](const RetryState&) { return true; });
+  ChangeAll([now](const RetryState& before) { return AfterCall(before, now); });
+}
+
+void RetryTable::MakeRestingDue(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  ChangeAll([now](const RetryState& before) {
+    RetryState after = before;
+    if (before.resting) after.due = std::min(before.due, now);
+    after.resting = false;
+    return after;
+  });
+}
+
+void RetryTable::OnConnection(bool new_address, MonotonicTime now) {
+  MutexLock lock(mutex_);
+  ChangeAll([=](const RetryState& before) { return AfterConnection(before, new_address, now); });
 }
 
 void RetryTable::MarkOffline(MonotonicTime now) {
@@ -136,14 +186,18 @@ void RetryTable::MarkOffline(MonotonicTime now) {
 
 void RetryTable::MakeOfflineDue(MonotonicTime now) {
   MutexLock lock(mutex_);
-  MakeDue(now, [](const RetryState& state) { return state.offline; });
+  ChangeAll([now](const RetryState& before) {
+    RetryState after = before;
+    if (before.offline) after.due = std::min(after.due, now);
+    return after;
+  });
 }
 
-template <typename Condition>
-void RetryTable::MakeDue(MonotonicTime now, Condition condition) {
+template <typename After>
+void RetryTable::ChangeAll(After after) {
   by_due_.clear();
   for (auto& [key, entry] : entries_) {
-    if (condition(entry.state)) entry.state.due = std::min(entry.state.due, now);
+    entry.state = after(entry.state);
     by_due_.emplace(entry.state.due, key);
   }
 }
@@ -168,6 +222,7 @@ WaitingRetries RetryTable::Summary(MonotonicTime now) const {
   MonotonicTime oldest = now;
   for (const auto& [key, entry] : entries_) {
     summary.offline += entry.state.offline ? 1 : 0;
+    summary.hopeless += entry.state.advice.empty() ? 0 : 1;
     oldest = std::min(oldest, entry.state.first_failed);
     most.push_back(&entry);
   }
@@ -175,7 +230,8 @@ WaitingRetries RetryTable::Summary(MonotonicTime now) const {
   summary.next_due = Between(now, by_due_.begin()->first);
   const auto end = most.begin() + static_cast<ptrdiff_t>(std::min(most.size(), kNamedRetries));
   std::partial_sort(most.begin(), end, most.end(), [](const Entry* a, const Entry* b) {
-    return a->state.attempts > b->state.attempts;
+    return std::pair(!a->state.advice.empty(), a->state.attempts) >
+           std::pair(!b->state.advice.empty(), b->state.attempts);
   });
   for (auto entry = most.begin(); entry != end; ++entry) {
     const RetryState& state = (*entry)->state;
@@ -183,7 +239,8 @@ WaitingRetries RetryTable::Summary(MonotonicTime now) const {
                                   .tries = state.attempts,
                                   .failing_for = Between(state.first_failed, now),
                                   .next_due = Between(now, state.due),
-                                  .last_error = state.error});
+                                  .last_error = state.error,
+                                  .advice = state.advice});
   }
   return summary;
 }

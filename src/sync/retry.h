@@ -22,10 +22,17 @@
 
 namespace datamanager::sync {
 
-// The wait after the n-th failed try in a row: 200 ms, doubled, at most 1 h (the reference's
+// The longest wait; for an answer that the same bytes get again, see hopeless.h, the longer one.
+inline constexpr std::chrono::hours kLongestDelay{1};
+inline constexpr std::chrono::hours kLongestHopelessDelay{24};
+// A call of Sync ends a wait only if no call has ended it within this time.
+inline constexpr std::chrono::seconds kCallInterval{30};
+
+// The wait after the n-th failed try in a row: 200 ms, doubled, at most `longest` (the reference's
 // figures), times `random` of [0, 1): full jitter, so that what failed together is not tried
 // together. Pure.
-std::chrono::milliseconds RetryDelay(int attempt, double random);
+std::chrono::milliseconds RetryDelay(int attempt, double random,
+                                     std::chrono::milliseconds longest = kLongestDelay);
 
 // How long a try waits for the server's answer when all is sent: `stall_timeout`, doubled for each
 // earlier try that a watchdog ended, at most eightfold. A server that is slow with one file gets
@@ -46,17 +53,33 @@ struct ResumePoint {
 // What is known of a file that failed before.
 struct RetryState {
   int attempts = 0;
+  int waits = 0;             // Failed tries since the wait was last reset: its length.
   int stalls = 0;            // Tries that a watchdog ended.
   int busy_looks = 0;        // How often in a row somebody else was at work on it.
   bool was_offline = false;  // Whether any try ended offline.
   bool offline = false;      // Whether the wait ends when the connection is back.
+  bool resting = false;      // Whether it waits until a pause of the breaker ends.
   // Whether the connection may turn out to be lost until then: gRPC ends calls before it tells.
   std::optional<MonotonicTime> settles;
   bool sent = false;  // Whether the last try sent a request that was not acknowledged.
   ResumePoint resume;
   MonotonicTime first_failed;
   MonotonicTime due;
+  // When a call of Sync last made it due.
+  std::optional<MonotonicTime> made_due;
   std::string error;  // Of the last try, cut to a bounded length.
+  // What a person can do about a hopeless answer, cut to a bounded length; empty for others.
+  std::string advice;
+  MonotonicTime not_before;  // With advice: when the wait may end at the earliest, on this address.
+};
+
+// A try that failed.
+struct FailedTry {
+  Verdict verdict = Verdict::kTransient;
+  bool hopeless = false;
+  MonotonicTime::duration took{0};
+  // The wait that the server asks for.
+  std::optional<std::chrono::milliseconds> pushback = std::nullopt;
 };
 
 // How long after the end of its calls a connection may turn out to be lost.
@@ -64,9 +87,20 @@ inline constexpr std::chrono::milliseconds kStateLag{100};
 
 // How a failed try changes the state. Only the first offline verdict on a file has its wait cut
 // short by the next connection; any later one counts as transient, whatever lies between them: the
-// file itself may be what breaks the connection. Pure.
-RetryState AfterFailure(const RetryState& before, Verdict verdict, MonotonicTime now,
+// file itself may be what breaks the connection. The wait after a hopeless try is at least 50 times
+// as long as the try, so that other files get the link. If the server asks for a wait, the file
+// waits that long instead. Pure.
+RetryState AfterFailure(const RetryState& before, const FailedTry& failed, MonotonicTime now,
                         double random);
+
+// How a new connection changes the state; `new_address`: it leads to another address than the one
+// before. It ends waits that began offline and waits for the end of a pause. A file with a hopeless
+// answer waits from 200 ms on again. Pure.
+RetryState AfterConnection(const RetryState& before, bool new_address, MonotonicTime now);
+
+// How a call of Sync changes the state: it ends the wait, but only once in kCallInterval, because
+// calls in a loop would undo every wait. A wait that began offline always ends. Pure.
+RetryState AfterCall(const RetryState& before, MonotonicTime now);
 
 // How finding the file in use by another process changes the state: no try, and a short wait that
 // grows from 200 ms to a minute. Pure.
@@ -88,7 +122,7 @@ class RetryTable {
 
   // False if the table is full.
   bool Put(Entry entry) DM_EXCLUDES(mutex_);
-  // Whether `file` waits and is not due.
+  // Whether `file` waits and is not due. A hopeless one whose bytes have changed does not wait.
   bool IsWaiting(const FoundFile& file, MonotonicTime now) const DM_EXCLUDES(mutex_);
   // Removes and returns what is known of `file`: nothing, if it never failed.
   RetryState Take(const FoundFile& file) DM_EXCLUDES(mutex_);
@@ -101,13 +135,18 @@ class RetryTable {
   bool AnyDue(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // When the next file becomes due, of those that are not yet.
   std::optional<MonotonicTime> NextDueTime(MonotonicTime now) const DM_EXCLUDES(mutex_);
-  void MakeAllDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // See AfterCall.
+  void MakeDueForCall(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Forgets everything: the next pass meets the files anew.
   void Clear() DM_EXCLUDES(mutex_);
   // The connection is lost: tries that ended right before, as it seemed online, ended offline.
   void MarkOffline(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // Ends the waits of files that are `resting`.
+  void MakeRestingDue(MonotonicTime now) DM_EXCLUDES(mutex_);
+  // See AfterConnection.
+  void OnConnection(bool new_address, MonotonicTime now) DM_EXCLUDES(mutex_);
   size_t size() const { return size_; }
   // What waits, with the few files that were tried most often.
   WaitingRetries Summary(MonotonicTime now) const DM_EXCLUDES(mutex_);
@@ -118,8 +157,9 @@ class RetryTable {
   // An inode is used again, and may have several names, so the name is part of the key.
   using Key = std::tuple<dev_t, ino_t, size_t>;
   static Key KeyOf(const FoundFile& file);
-  template <typename Condition>
-  void MakeDue(MonotonicTime now, Condition condition) DM_REQUIRES(mutex_);
+  // Replaces each state by what `after` makes of it.
+  template <typename After>
+  void ChangeAll(After after) DM_REQUIRES(mutex_);
   void Erase(std::map<Key, Entry>::iterator entry) DM_REQUIRES(mutex_);
 
   const size_t limit_;

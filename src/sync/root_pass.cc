@@ -98,14 +98,19 @@ bool RootPass::CollectBacklog() {
   return false;
 }
 
-RootPass::Result RootPass::Next(Row row, std::optional<Job>& job) {
+RootPass::Result RootPass::Next(Row row, std::optional<Job>& job) { return Step(row, &job); }
+
+RootPass::Result RootPass::LookAhead(Row row) { return Step(row, nullptr); }
+
+RootPass::Result RootPass::Step(Row row, std::optional<Job>* job) {
   if (!CollectBacklog()) return Result::kNotYet;
   return row == Row::kBacklog ? NextOldest(job) : NextOther(job);
 }
 
-RootPass::Result RootPass::NextOldest(std::optional<Job>& job) {
+RootPass::Result RootPass::NextOldest(std::optional<Job>* job) {
   for (int i = 0; i < kStepEntries; ++i) {
-    const std::optional<Backlog::File> oldest = backlog_.Take();
+    const std::optional<Backlog::File> oldest =
+        left_oldest_.has_value() ? std::exchange(left_oldest_, std::nullopt) : backlog_.Take();
     if (!oldest.has_value()) {
       if (!backlog_.more()) return Result::kNothing;
       backlog_.GoOn();
@@ -117,15 +122,18 @@ RootPass::Result RootPass::NextOldest(std::optional<Job>& job) {
     file_.path.assign(directory.path).append("/").append(oldest->name);
     file_.kind = FileKind::kCapture;
     file_.id = {};
-    if (Claim(Open(oldest->directory), job)) return Result::kFile;
+    if (!Claim(Open(oldest->directory), job)) continue;
+    if (job == nullptr) left_oldest_ = oldest;
+    return Result::kFile;
   }
   return Result::kNotYet;
 }
 
-RootPass::Result RootPass::NextOther(std::optional<Job>& job) {
+RootPass::Result RootPass::NextOther(std::optional<Job>* job) {
   if (!other_walker_.has_value()) return Result::kNothing;
   for (int i = 0; i < kStepEntries; ++i) {
-    const DirectoryWalker::Entry* const entry = other_walker_->Next();
+    const DirectoryWalker::Entry* const left = std::exchange(left_other_, nullptr);
+    const DirectoryWalker::Entry* const entry = left != nullptr ? left : other_walker_->Next();
     if (entry == nullptr) {
       other_walker_.reset();
       return Result::kNothing;
@@ -137,13 +145,14 @@ RootPass::Result RootPass::NextOther(std::optional<Job>& job) {
     file_.kind = entry->kind;
     file_.id = entry->id;
     if (Claim({.fd = entry->parent, .info = entry->directory_info, .user = user_}, job)) {
+      if (job == nullptr) left_other_ = entry;
       return Result::kFile;
     }
   }
   return Result::kNotYet;
 }
 
-bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>& job) {
+bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>* job) {
   // Before it is looked at, if the directory has told which it is.
   if (directory.fd < 0 || (file_.id != FileId{} && !check_.IsFree(file_))) return false;
   const FileCheck::Look look = check_.LookAt(directory, file_);
@@ -152,8 +161,9 @@ bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>& job) 
     complain_(look.blocked);
   }
   if (!look.ready || !check_.IsFree(file_) || !options_.filter(file_, look.info)) return false;
-  job = check_.Claim(file_);
-  return job.has_value();
+  if (job == nullptr) return true;
+  *job = check_.Claim(file_);
+  return job->has_value();
 }
 
 OpenedDirectory RootPass::Open(int directory) {

@@ -46,6 +46,7 @@ class RootPass {
     kFile,
     kNotYet,   // The step was used up without a file.
     kNothing,  // The row is empty.
+    kBusy,     // Of a pass of several roots: other threads are at work in those that have files.
   };
 
   struct Options {
@@ -68,6 +69,8 @@ class RootPass {
   void Begin(std::shared_ptr<const std::vector<Root>> roots, size_t index);
   // Then, until both rows are empty. kFile: `job` is filled.
   Result Next(Row row, std::optional<Job>& job);
+  // Looks whether the row has another file, and leaves it for Next.
+  Result LookAhead(Row row);
 
   // Once both rows are empty.
   const Complaints::Heard& heard() const { return heard_; }
@@ -78,12 +81,15 @@ class RootPass {
   // Reads through the directories for what is oldest, and for whether there are others. False: not
   // to the end yet.
   bool CollectBacklog();
+  // Without a `job` it leaves the file that it finds.
+  Result Step(Row row, std::optional<Job>* job);
   // The stamp of a file that belongs to the backlog. `add`: of one that may come to.
   std::optional<capture_file::CompleteStamp> StampOf(const DirectoryWalker::Entry& entry, bool add);
-  Result NextOldest(std::optional<Job>& job);
-  Result NextOther(std::optional<Job>& job);
-  // Claims file_, which lies in the directory, if it is ready and free.
-  bool Claim(const OpenedDirectory& directory, std::optional<Job>& job);
+  Result NextOldest(std::optional<Job>* job);
+  Result NextOther(std::optional<Job>* job);
+  // Claims file_, which lies in the directory, if it is ready and free. Without a `job` it tells
+  // only whether it would.
+  bool Claim(const OpenedDirectory& directory, std::optional<Job>* job);
   // Of the backlog. Without a descriptor, if nothing can be taken from it.
   OpenedDirectory Open(int directory);
   DirectoryWalker NewWalker() const;
@@ -110,6 +116,9 @@ class RootPass {
   bool others_ = false;  // Whether there are files that are not the backlog's.
   std::optional<DirectoryWalker> backlog_walker_;
   std::optional<DirectoryWalker> other_walker_;
+  // What was found and left, by row. The walker stays at the entry.
+  std::optional<Backlog::File> left_oldest_;
+  const DirectoryWalker::Entry* left_other_ = nullptr;
   FoundFile file_;  // Whose turn it is; kept for the storage of its strings.
   uint64_t blocked_files_ = 0;
   uint64_t blocked_directories_ = 0;

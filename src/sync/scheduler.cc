@@ -19,6 +19,10 @@ constexpr std::chrono::seconds kFlushLimit{2};
 constexpr std::chrono::seconds kSelectiveLimit{1};
 // The distance of passes after the retry table was full.
 constexpr std::chrono::minutes kFullTableInterval{1};
+// A pass only to find a file for the breaker to try: at least so long after the last pass, and so
+// many times as long as that took.
+constexpr std::chrono::seconds kProbePassDistance{1};
+constexpr int kProbePassShare = 4;
 // The same news is told once in this time (the reference's figure).
 constexpr std::chrono::minutes kNewsInterval{1};
 // Uploads under way before it is known what the link carries: a large one, and a small one that
@@ -40,6 +44,13 @@ Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig co
 absl::Status Scheduler::Start() {
   context_->options.logger->Info(
       absl::StrCat("starting sync worker pool of size: ", config_.workers));
+  const MonotonicTime begin = Now();
+  // A fleet that starts together does not stay together.
+  next_pass_ = begin + std::chrono::duration_cast<MonotonicTime::duration>(
+                           config_.interval * context_->options.random());
+  next_flush_ = next_pass_;
+  next_statistics_ = begin + kNewsInterval;
+  no_pass_said_ = begin - kNewsInterval;
   for (int i = 0; i < config_.workers; ++i) {
     loops_.push_back(std::make_shared<UploadLoop>(*context_, config_, dispatcher_, window_,
                                                   config_.uploads_per_worker, stop_.get_token()));
@@ -81,11 +92,6 @@ int Scheduler::Join(MonotonicTime deadline) {
 }
 
 void Scheduler::Run() {
-  const MonotonicTime begin = Now();
-  next_pass_ = begin + config_.interval;
-  next_flush_ = next_pass_;
-  next_statistics_ = begin + kNewsInterval;
-  no_pass_said_ = begin - kNewsInterval;
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
@@ -108,7 +114,9 @@ void Scheduler::Run() {
     const bool ready = context_->options.uploader->Ready();
     LookAtPass(ready);
     if (context_->table_was_full.exchange(false)) {
-      next_pass_ = std::max(next_pass_, pass_ended_ + kFullTableInterval);
+      earliest_pass_ = pass_ended_ + kFullTableInterval;
+      next_pass_ = std::max(next_pass_, earliest_pass_);
+      probe_pass_ = std::max(probe_pass_, earliest_pass_);
     }
     const bool due = config_.scheduled && pass_ == nullptr && Now() >= next_pass_;
     if (!ready) {
@@ -117,21 +125,31 @@ void Scheduler::Run() {
       SayOffline();
       skipped_ = true;
       PostponePass();
-    } else if (due || (skipped_ && pass_ == nullptr)) {
+      continue;
+    }
+    if (due || (skipped_ && pass_ == nullptr)) {
       skipped_ = false;
       if (ShouldSync()) {
-        BeginPass();
+        BeginScheduledPass();
       } else {
         PostponePass();
       }
+    }
+    if (config_.scheduled && pass_ == nullptr && Now() >= probe_pass_) {
+      probe_pass_ = MonotonicTime::max();
+      if (ShouldSync()) BeginPass();
     }
   }
   if (pass_ != nullptr) dispatcher_.EndPass(pass_);
 }
 
-MonotonicTime Scheduler::NextWake(bool ready) const {
+MonotonicTime Scheduler::NextWake(bool ready) {
   MonotonicTime wake = next_statistics_;
-  if (config_.scheduled && pass_ == nullptr) wake = std::min(wake, next_pass_);
+  if (context_->left_resting.exchange(false)) probe_pass_ = ProbePassTime();
+  if (config_.scheduled && pass_ == nullptr) {
+    wake = std::min(wake, next_pass_);
+    if (ready) wake = std::min(wake, probe_pass_);
+  }
   if (pass_ != nullptr) wake = std::min(wake, next_flush_);
   if (ready) wake = std::min(wake, context_->retries.NextDueTime(Now()).value_or(wake));
   // While workers may be in the disk, they are watched.
@@ -141,11 +159,16 @@ MonotonicTime Scheduler::NextWake(bool ready) const {
   return wake;
 }
 
-void Scheduler::BeginPass() {
+void Scheduler::BeginScheduledPass() {
   const MonotonicTime begin = Now();
   no_pass_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
+  BeginPass();
+}
+
+void Scheduler::BeginPass() {
+  pass_began_ = Now();
   pass_ = dispatcher_.BeginPass([](const FoundFile&, const struct stat&) { return true; });
 }
 
@@ -169,10 +192,17 @@ void Scheduler::PostponePass() {
   while (next_pass_ <= Now()) next_pass_ += config_.interval;
 }
 
+MonotonicTime Scheduler::ProbePassTime() const {
+  const std::optional<MonotonicTime> next_try = context_->breaker.NextTry();
+  const auto least = std::max<MonotonicTime::duration>(
+      kProbePassDistance, (pass_ended_ - pass_began_) * kProbePassShare);
+  return std::max({next_try.value_or(pass_ended_), pass_ended_ + least, earliest_pass_});
+}
+
 void Scheduler::WatchWorkers() {
   const MonotonicTime now = Clock::System().MonotonicNow();
   for (const std::shared_ptr<UploadLoop>& loop : loops_) {
-    if (!loop->TakeFromStuck(now)) continue;
+    if (loop->TakeFromStuck(now) != LoopTurn::Taken::kNobodyWaits) continue;
     bool more = false;
     {
       MutexLock lock(mutex_);

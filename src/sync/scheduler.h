@@ -47,13 +47,17 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // What was half-written for uploads to datasets.
   void RemoveAbandoned(const std::stop_token& stop);
   // When there is something to do next.
-  MonotonicTime NextWake(bool ready) const;
+  MonotonicTime NextWake(bool ready);
   // Whether the selective sensor, if there is one, lets a pass begin.
   bool ShouldSync();
+  // A pass by the interval.
+  void BeginScheduledPass();
   void BeginPass();
   // Sees whether the pass is at its end, or ends it since there is no connection.
   void LookAtPass(bool ready);
   void PostponePass();
+  // When a pass finds a file to be tried after a pause of the breaker: the interval may be long.
+  MonotonicTime ProbePassTime() const;
   // Gives a worker whose thread hangs in the disk another one.
   void WatchWorkers() DM_EXCLUDES(mutex_);
   void FlushIfDue();
@@ -76,7 +80,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::shared_ptr<Pass> pass_;  // The one under way.
   bool skipped_ = false;        // A pass was due while offline.
   MonotonicTime next_pass_;
+  MonotonicTime pass_began_;
   MonotonicTime pass_ended_;
+  MonotonicTime earliest_pass_;  // After the retry table was full.
+  MonotonicTime probe_pass_ = MonotonicTime::max();
   MonotonicTime next_flush_;
   MonotonicTime next_statistics_;
   MonotonicTime no_pass_said_;

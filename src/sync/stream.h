@@ -18,7 +18,8 @@ namespace datamanager::sync {
 
 // Sends a first message and then a stretch of the file in pieces, none of which it keeps. Before
 // the stream is ended, the file must be as it was: else it is cancelled, so that the server never
-// sees a mixture as whole. A stream that the server rejected for its token alone is repeated, once.
+// sees a mixture as whole. A stream that the server rejected for its token alone is repeated, once;
+// one whose pieces were larger than the server takes, with smaller ones.
 // Used by one thread.
 class StreamedUpload {
  public:

@@ -53,7 +53,8 @@ Leftover LookForLeftover(SyncContext& context, const Dispatcher& dispatcher,
   Leftover left;
   const auto waits = [&](const FoundFile& file, const struct stat& info) {
     if (!filter(file, info)) return false;
-    if (context.refusals.Rests(ParentPath(file.path), context.options.clock->MonotonicNow())) {
+    if (context.breaker.IsRefused(CircuitBreaker::Candidate::Of(file.path, /*tried=*/false),
+                                  context.options.clock->MonotonicNow())) {
       if (left.resting++ == 0) left.resting_path = file.path;
       return false;
     }
@@ -65,6 +66,20 @@ Leftover LookForLeftover(SyncContext& context, const Dispatcher& dispatcher,
   };
   left.any = dispatcher.AnyReady(waits, stop);
   return left;
+}
+
+// Another server may have taken the place of the last one, or the same one works again.
+void OnConnection(SyncContext& context) {
+  const MonotonicTime now = context.options.clock->MonotonicNow();
+  const std::string address = context.options.uploader->Status().address;
+  bool new_address = false;
+  {
+    MutexLock lock(context.mutex);
+    new_address = std::exchange(context.address, address) != address;
+  }
+  context.message_limit.Forget();
+  context.breaker.OnConnection(new_address, now);
+  context.retries.OnConnection(new_address, now);
 }
 
 absl::Status ResultOf(const Leftover& left, uint64_t refused) {
@@ -95,10 +110,15 @@ Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::mo
         "datamanager can't sync as the robot is not cloud managed; it only captures");
     return;
   }
+  std::string address = context_->options.uploader->Status().address;
+  {
+    MutexLock lock(context_->mutex);
+    context_->address = std::move(address);
+  }
   context_->options.uploader->SetReadyListener([context = context_.get()](bool ready) {
     const MonotonicTime now = context->options.clock->MonotonicNow();
     if (ready) {
-      context->retries.MakeOfflineDue(now);
+      OnConnection(*context);
     } else {
       context->retries.MarkOffline(now);
       ++context->offline_pauses;
@@ -189,8 +209,8 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   if (!flushed.ok() && !absl::IsCancelled(flushed)) {
     context_->options.logger->Warning(flushed.ToString());
   }
-  context_->retries.MakeAllDue(clock.MonotonicNow());
-  context_->refusals.MakeDue(clock.MonotonicNow());
+  context_->retries.MakeDueForCall(clock.MonotonicNow());
+  context_->breaker.MakeDueForCall(clock.MonotonicNow());
   absl::Status done = wait == Wait::kUploaded ? UploadAll(*scheduler, either.get_token())
                                               : HandOverAll(*scheduler, either.get_token());
   return done.ok() ? flushed : done;
@@ -342,11 +362,13 @@ SyncStats Sync::Stats() const {
                   .resent = context_->resent,
                   .stalled = context_->stalled,
                   .offline_pauses = context_->offline_pauses,
-                  .refusal_pauses = context_->refusals.pauses(),
+                  .refusal_pauses = context_->breaker.refusal_pauses(),
+                  .failure_pauses = context_->breaker.failure_pauses(),
+                  .asked_pauses = context_->breaker.asked_pauses(),
                   .waiting_retries = context_->retries.size(),
                   .waiting_busy = context_->retries.CountBusy(),
                   .retries = context_->retries.Summary(now),
-                  .paused = context_->refusals.Paused(now),
+                  .paused = context_->breaker.Paused(now),
                   .blocked_files = context_->blocked_files,
                   .blocked_directories = context_->blocked_directories};
   MutexLock lock(context_->mutex);

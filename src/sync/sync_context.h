@@ -15,14 +15,17 @@
 #include "base/file_ops.h"
 #include "base/logger.h"
 #include "base/mutex.h"
+#include "base/random.h"
 #include "capture_file/remainders.h"
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
+#include "sync/circuit_breaker.h"
 #include "sync/disk_full_hint.h"
+#include "sync/failure_log.h"
 #include "sync/file_ages.h"
 #include "sync/file_tracker.h"
 #include "sync/former_roots.h"
-#include "sync/refusal_breaker.h"
+#include "sync/message_limit.h"
 #include "sync/retry.h"
 #include "sync/sequence_hold.h"
 #include "sync/upload_outcomes.h"
@@ -47,6 +50,8 @@ struct SyncOptions {
   size_t most_retries = RetryTable::kLimit;
   // How long a call that waits for all uploads waits for files that another process uses.
   std::chrono::milliseconds in_use_timeout{5000};
+  // A number of [0, 1), for what must not happen on all robots of a fleet at once. Thread-safe.
+  std::function<double()> random = RandomFraction;
 };
 
 // Counts of one kind of file. Thread-safe.
@@ -68,7 +73,10 @@ struct SyncContext {
   const SyncOptions options;
   FileTracker tracker;
   RetryTable retries{options.most_retries};
-  RefusalBreaker refusals;
+  CircuitBreaker breaker;
+  MessageLimit message_limit;
+  FailureLog failure_log;  // Of uploads,
+  FailureLog pause_log;    // and of the pauses that they led to.
   FormerRoots former_roots;
   FileAges ages;
   UploadOutcomes outcomes;  // Of what somebody may wait for.
@@ -95,6 +103,8 @@ struct SyncContext {
   // Set when a failed file found the retry table full: only a pass meets it again, and passes then
   // keep their distance.
   std::atomic<bool> table_was_full{false};
+  // Set when a pause of the breaker left a file to a later pass.
+  std::atomic<bool> left_resting{false};
 
   // Wakes the scheduler: a wait has been cut short or begun, the connection has changed.
   void Wake() DM_EXCLUDES(mutex) {
@@ -164,6 +174,7 @@ struct SyncContext {
   CondVar settled;  // Apart, so that no file that is stored wakes the scheduler.
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
   int settling DM_GUARDED_BY(mutex) = 0;
+  std::string address DM_GUARDED_BY(mutex);  // Of the last connection.
   std::string last_error DM_GUARDED_BY(mutex);
 };
 

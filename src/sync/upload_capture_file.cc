@@ -23,7 +23,7 @@ namespace wire = datamanager::wire::viam::app::datasync::v1;
 using capture_file::Reader;
 using capture_file::Record;
 
-// Requests with several records stay below this.
+// Requests with several records stay below this, and below what the server has told that it takes.
 constexpr uint64_t kRequestBytes = 4 << 20;
 // Files of the default size are read but once.
 constexpr uint64_t kWindowBytes = 512 << 10;
@@ -136,6 +136,18 @@ class CaptureFileUpload {
     return false;
   }
   bool binary() const { return result_.kind == DataKind::kBinary; }
+  // The size of a request with so many records, which take so many bytes in the file: each has one
+  // more byte there.
+  uint64_t RequestBytes(size_t records, uint64_t bytes) const {
+    return request_head_.size() + bytes + records;
+  }
+  uint64_t MostRequestBytes() const { return context_.message_limit.AtMost(kRequestBytes); }
+  // Whether the server has just told a limit that lets it take the same records in other requests.
+  bool MayBeSplit() {
+    return !result_.error.status.ok() && result_.error.origin == ErrorOrigin::kServer &&
+           context_.message_limit.Learn(result_.error.status) &&
+           ++splits_ <= MessageLimit::kMostSplits;
+  }
   CallOptions Options(uint64_t begin, uint64_t end) const {
     return {.upload_key = keys_->ForRange(begin, end),
             .timeout = context_.stall_timeout,
@@ -148,6 +160,8 @@ class CaptureFileUpload {
   UploadResult result_;
   wire::UploadMetadata metadata_;
   std::string metadata_bytes_;
+  std::string request_head_;  // What a unary request begins with.
+  int splits_ = 0;
   std::optional<UploadKeys> keys_;
   std::optional<Record> damaged_;
 };
@@ -179,6 +193,7 @@ Task<void> CaptureFileUpload::SendAll(uint64_t resume_offset) {
   const uint64_t first = reader->position();
   metadata_ = ToUploadMetadata(std::move(stored), context_.part_id);
   metadata_bytes_ = metadata_.SerializeAsString();
+  AppendField(kRequestMetadata, metadata_bytes_, request_head_);
   absl::StatusOr<UploadKeys> keys =
       UploadKeys::Of(file_, context_.part_id, [&reader](uint64_t offset, uint64_t size, char* out) {
         return reader->Read({offset, size}, out);
@@ -234,15 +249,14 @@ Task<bool> CaptureFileUpload::SendNext(Reader& reader) {
   const bool streamed =
       binary() &&
       (record->payload.size > std::min(kUnaryPayloadBytes, context_.calls.Sizes().request) ||
-       record->frame.size > kRequestBytes);
+       record->frame.size > kRequestBytes ||
+       RequestBytes(1, record->frame.size) > MostRequestBytes());
   const Record first = *record;
   std::vector<uint32_t> frames;
   uint64_t end = begin;
   while (!streamed && record.has_value()) {
-    // Each record in a request has one more byte than in the file.
-    const uint64_t size =
-        metadata_bytes_.size() + (record->frame.end() - begin) + frames.size() + 1;
-    if (!frames.empty() && size > kRequestBytes) {
+    const uint64_t size = RequestBytes(frames.size() + 1, record->frame.end() - begin);
+    if (!frames.empty() && size > MostRequestBytes()) {
       reader.Seek(end);
       break;
     }
@@ -260,7 +274,8 @@ Task<bool> CaptureFileUpload::SendNext(Reader& reader) {
     sent = co_await SendUnary(reader, begin, frames);
   }
   if (sent) co_return true;
-  if (!FoundDamage(reader, begin, reader.position())) co_return false;
+  const bool splits = !streamed && MayBeSplit();
+  if (!splits && !FoundDamage(reader, begin, reader.position())) co_return false;
   result_.error = {};
   reader.Seek(begin);
   co_return true;
@@ -291,9 +306,13 @@ bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end
 Task<bool> CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
                                         const std::vector<uint32_t>& frames) {
   const uint64_t size = SizeOf(frames);
+  const uint64_t request_bytes = RequestBytes(frames.size(), size);
+  if (absl::Status fits = context_.message_limit.Check(request_bytes); !fits.ok()) {
+    co_return Fail({.status = std::move(fits)}, "DataCaptureUpload");
+  }
   std::string request;
-  request.reserve(metadata_bytes_.size() + 8 + frames.size() + size);
-  AppendField(kRequestMetadata, metadata_bytes_, request);
+  request.reserve(request_bytes);
+  request = request_head_;
   if (absl::Status status = AppendFrames(reader, begin, frames, request); !status.ok()) {
     co_return FailFile(status, "read");
   }
@@ -302,12 +321,14 @@ Task<bool> CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
       options.reply_timeout + std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
   CallResult call = co_await AwaitUnary(context_.calls, UploadMethod::kDataCaptureUpload,
                                         std::move(request), std::move(options));
+  result_.error.sent = call.sent;
   if (call.status.ok()) co_return true;
   UploadError error{.status = std::move(call.status),
                     .channel_ready = call.channel_ready,
                     .stopped = context_.stop.stop_requested(),
                     .sent = call.sent,
-                    .stalled = call.stalled};
+                    .stalled = call.stalled,
+                    .pushback = call.pushback};
   co_return Fail(std::move(error), "DataCaptureUpload");
 }
 
@@ -333,6 +354,7 @@ Task<bool> CaptureFileUpload::SendStream(const Record& record) {
     AppendFieldHead(kPacketData, size, message);
   };
   UploadError error = co_await upload.Send(first, record.payload, frame_head);
+  result_.error.sent = error.sent;
   if (error.status.ok()) co_return true;
   co_return Fail(std::move(error), "StreamingDataCaptureUpload");
 }

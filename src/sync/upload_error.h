@@ -2,6 +2,9 @@
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_ERROR_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_ERROR_H_
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -37,6 +40,8 @@ struct UploadError {
   // kServer.
   bool sent = false;
   bool stalled = false;
+  // How long the server asks to wait before the next call; for kServer.
+  std::optional<std::chrono::milliseconds> pushback = std::nullopt;
 };
 
 // Pure.

@@ -36,7 +36,7 @@ class UploadLoop::UploadCalls final : public CallQueue {
 
   void Unary(UploadMethod method, std::string request, CallOptions options,
              std::function<void(CallResult)> done) override {
-    loop_.turn_.Own();
+    loop_.Own();
     loop_.calls_->Unary(method, std::move(request), std::move(options),
                         AsStep<CallResult>(std::move(done)));
   }
@@ -54,7 +54,7 @@ class UploadLoop::UploadCalls final : public CallQueue {
       const StuckRoots::Work work(loop_.dispatcher_.stuck(), root_);
       function();
     }
-    loop_.turn_.EndStep();
+    loop_.EndStep();
     in_step_ = false;
   }
   template <typename Result>
@@ -64,7 +64,7 @@ class UploadLoop::UploadCalls final : public CallQueue {
     };
   }
   bool in_step() const { return in_step_; }
-  void Own() { loop_.turn_.Own(); }
+  void Own() { loop_.Own(); }
 
  private:
   UploadLoop& loop_;
@@ -97,7 +97,7 @@ class UploadLoop::UploadStreamOf final : public UploadStream {
 
 std::unique_ptr<UploadStream> UploadLoop::UploadCalls::OpenStream(UploadMethod method,
                                                                   CallOptions options) {
-  loop_.turn_.Own();
+  loop_.Own();
   return std::make_unique<UploadStreamOf>(*this,
                                           loop_.calls_->OpenStream(method, std::move(options)));
 }
@@ -138,16 +138,17 @@ UploadLoop::UploadLoop(SyncContext& context, const config::SyncConfig& config,
       stop_(std::move(stop)),
       worker_(context, config),
       calls_(context.options.uploader->NewQueue()),
-      turn_([this] { calls_->Wake(); }),
-      on_stop_(stop_, [this] { calls_->Wake(); }) {
-  dispatcher_.AddWorker([this] { calls_->Wake(); });
-}
+      turn_([this] { Wake(); }),
+      number_(dispatcher_.AddWorker([this] { Wake(); })),
+      on_stop_(stop_, [this] { Wake(); }) {}
 
 UploadLoop::~UploadLoop() { assert(uploads_.empty()); }
 
 void UploadLoop::Run() {
   if (!turn_.Acquire()) return;
-  while (turn_.Yield()) {
+  while (true) {
+    const uint64_t wakes = wakes_;
+    if (!turn_.Yield()) return;
     Reap();
     const bool stopped = stop_.stop_requested();
     if (stopped && std::all_of(uploads_.begin(), uploads_.end(),
@@ -158,9 +159,15 @@ void UploadLoop::Run() {
     }
     // What can go on goes on before another file is drawn.
     if (calls_->RunOne(MonotonicTime())) continue;
-    if (!stopped && HasRoom() && Draw()) continue;
-    calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
+    if (!stopped && ((HasRoom() && Draw()) || LookAhead())) continue;
+    // The first RunOne may have used the wake up.
+    if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
   }
+}
+
+void UploadLoop::Wake() {
+  ++wakes_;
+  calls_->Wake();
 }
 
 void UploadLoop::Reap() {
@@ -184,8 +191,33 @@ void UploadLoop::Reap() {
   }
 }
 
+LoopTurn::Taken UploadLoop::TakeFromStuck(MonotonicTime now) {
+  const LoopTurn::Taken taken = turn_.TakeFromStuck(now);
+  if (taken != LoopTurn::Taken::kNo) window_.SetAside();
+  return taken;
+}
+
+void UploadLoop::Own() {
+  if (turn_.Own()) window_.Free();
+}
+
+void UploadLoop::EndStep() {
+  if (turn_.EndStep()) window_.Free();
+}
+
 bool UploadLoop::HasRoom() const {
-  return static_cast<int>(uploads_.size()) < most_uploads_ && bytes_under_way_ < kMostBytesUnderWay;
+  const auto hanging = static_cast<size_t>(
+      std::count_if(uploads_.begin(), uploads_.end(),
+                    [](const auto& upload) { return upload->in_step(); }));
+  return uploads_.size() - hanging < static_cast<size_t>(most_uploads_) &&
+         bytes_under_way_ < kMostBytesUnderWay;
+}
+
+bool UploadLoop::LookAhead() {
+  turn_.BeginStep();
+  const bool again = dispatcher_.LookAhead();
+  EndStep();
+  return again;
 }
 
 bool UploadLoop::Draw() {
@@ -194,8 +226,8 @@ bool UploadLoop::Draw() {
   ++context_.uploads_under_way;
   std::optional<Job> job;
   turn_.BeginStep();
-  const Dispatcher::Drawn drawn = dispatcher_.Next(job);
-  turn_.EndStep();
+  const Dispatcher::Drawn drawn = dispatcher_.Next(number_, job);
+  EndStep();
   if (drawn != Dispatcher::Drawn::kFile) {
     window_.End(UploadWindow::Outcome::kOther);
     --context_.uploads_under_way;

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_LOOP_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_LOOP_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,20 +39,27 @@ class UploadLoop {
   // For any number of threads, of which one runs the loop. Until the stop, which ends the uploads
   // under way.
   void Run();
-  // See LoopTurn::TakeFromStuck: true if the loop needs another thread in Run.
-  bool TakeFromStuck(MonotonicTime now) { return turn_.TakeFromStuck(now); }
+  // See LoopTurn::TakeFromStuck.
+  LoopTurn::Taken TakeFromStuck(MonotonicTime now);
 
  private:
   class Upload;
   class UploadCalls;
   class UploadStreamOf;
 
+  // Has the loop look at everything once more. Any thread.
+  void Wake();
   // Lets the uploads that have ended go.
   void Reap();
+  // See LoopTurn.
+  void Own();
+  void EndStep();
   // Whether there is room for another upload.
   bool HasRoom() const;
   // Draws a file, and begins its upload. False: ask again only when something has happened.
   bool Draw();
+  // See Dispatcher::LookAhead.
+  bool LookAhead();
 
   SyncContext& context_;
   Dispatcher& dispatcher_;
@@ -60,7 +68,9 @@ class UploadLoop {
   const std::stop_token stop_;
   UploadWorker worker_;
   const std::unique_ptr<CallQueue> calls_;
+  std::atomic<uint64_t> wakes_ = 0;
   LoopTurn turn_;
+  const size_t number_;  // The dispatcher's, of this worker.
   // Of the thread with the turn.
   std::list<std::unique_ptr<Upload>> uploads_;
   uint64_t bytes_under_way_ = 0;

@@ -59,7 +59,8 @@ Task<UploadResult> UploadSequence(const UploadContext& context, const LocalFile&
                   .channel_ready = call.channel_ready,
                   .stopped = context.stop.stop_requested(),
                   .sent = call.sent,
-                  .stalled = call.stalled};
+                  .stalled = call.stalled,
+                  .pushback = call.pushback};
   co_return result;
 }
 

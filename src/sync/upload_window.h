@@ -12,7 +12,7 @@ namespace datamanager::sync {
 
 // Grows while uploads succeed, up to `most`: at first by one for each, so that it doubles each
 // round; after a stall by one a round. A stall halves it: what is under way is more than the link
-// carries. Thread-safe; no call blocks.
+// carries. Those that hang in the disk take no place. Thread-safe; no call blocks.
 class UploadWindow {
  public:
   // `first` are allowed at first.
@@ -21,7 +21,7 @@ class UploadWindow {
   // Whether another upload may begin; it counts until End.
   bool Begin() DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    if (under_way_ >= static_cast<int>(allowed_)) {
+    if (under_way_ - stuck_ >= static_cast<int>(allowed_)) {
       refused_ = true;
       return false;
     }
@@ -41,6 +41,15 @@ class UploadWindow {
     }
     return std::exchange(refused_, false);
   }
+  // One of those under way hangs in the disk, until Free.
+  void SetAside() DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    ++stuck_;
+  }
+  void Free() DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    --stuck_;
+  }
   int under_way() const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return under_way_;
@@ -50,6 +59,7 @@ class UploadWindow {
   const int most_;
   mutable Mutex mutex_;
   int under_way_ DM_GUARDED_BY(mutex_) = 0;
+  int stuck_ DM_GUARDED_BY(mutex_) = 0;  // Of these.
   double allowed_ DM_GUARDED_BY(mutex_);
   bool stalled_ DM_GUARDED_BY(mutex_) = false;
   bool refused_ DM_GUARDED_BY(mutex_) = false;

@@ -1,5 +1,7 @@
 #include "sync/upload_worker.h"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -7,6 +9,8 @@
 #include "base/strings.h"
 #include "capture_file/file_name.h"
 #include "capture_file/salvage.h"
+#include "sync/hopeless.h"
+#include "sync/pause_text.h"
 
 namespace datamanager::sync {
 namespace {
@@ -26,7 +30,13 @@ Task<UploadResult> UploadByKind(const UploadContext& upload, const LocalFile& fi
   return UploadArbitraryFile(upload, file);
 }
 
-UploadWindow::Outcome OutcomeOf(const UploadError& answer) {
+// The part that is obeyed of the wait that the server asks for.
+std::optional<std::chrono::milliseconds> WaitAskedFor(const UploadError& error) {
+  if (!error.pushback.has_value() || Judge(error) != Verdict::kTransient) return std::nullopt;
+  return std::min<std::chrono::milliseconds>(*error.pushback, CircuitBreaker::kLongestPushback);
+}
+
+UploadWindow::Outcome WindowOutcomeOf(const UploadError& answer) {
   if (answer.stalled) return UploadWindow::Outcome::kStalled;
   const bool stored = answer.origin == ErrorOrigin::kServer && answer.status.ok();
   return stored ? UploadWindow::Outcome::kStored : UploadWindow::Outcome::kOther;
@@ -35,21 +45,21 @@ UploadWindow::Outcome OutcomeOf(const UploadError& answer) {
 }  // namespace
 
 UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
-    : context_(context), config_(config), random_(std::random_device()()) {}
+    : context_(context), config_(config) {}
 
 Task<UploadWindow::Outcome> UploadWorker::Process(const Job& job, CallQueue& calls,
                                                   std::stop_token stop) {
-  if (job.direct != nullptr) co_return OutcomeOf(co_await UploadDirectly(job, calls, stop));
+  if (job.direct != nullptr) co_return WindowOutcomeOf(co_await UploadDirectly(job, calls, stop));
   MonotonicTime rests_until;
-  const std::optional<RefusalBreaker::Permit> permit =
-      context_.refusals.Begin(ParentPath(job.file.path), Now(), &rests_until);
+  const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
+      CircuitBreaker::Candidate::Of(job.file.path, job.state.attempts > 0), Now(), &rests_until);
   if (!permit.has_value()) {
     Rest(job, rests_until);
     co_return UploadWindow::Outcome::kOther;
   }
   const UploadError answer = co_await Upload(job, calls, std::move(stop));
   Report(*permit, answer);
-  co_return OutcomeOf(answer);
+  co_return WindowOutcomeOf(answer);
 }
 
 Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::stop_token stop) {
@@ -81,7 +91,9 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
   const std::chrono::milliseconds stall_timeout = context_.options.stall_timeout;
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
+  const MonotonicTime begin = Now();
   const UploadContext upload{.calls = calls,
+                             .message_limit = context_.message_limit,
                              .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = stall_timeout,
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
@@ -98,7 +110,7 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
     const bool damaged = result.torn_at.has_value() && result.error.origin == ErrorOrigin::kFile;
     if (!damaged || !OnDamaged(job, *file, result, upload.stop)) OnRefused(job, *file, result);
   } else {
-    OnFailed(job, *file, result);
+    OnFailed(job, *file, result, Now() - begin);
   }
   Tell(job, result.error, result);
   co_return result.error;
@@ -120,6 +132,7 @@ Task<UploadError> UploadWorker::UploadDirectly(const Job& job, CallQueue& calls,
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
   const UploadContext upload{.calls = calls,
+                             .message_limit = context_.message_limit,
                              .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = context_.options.stall_timeout,
                              .reply_timeout = context_.options.stall_timeout,
@@ -127,9 +140,17 @@ Task<UploadError> UploadWorker::UploadDirectly(const Job& job, CallQueue& calls,
                              .dataset_ids = job.direct->labels.dataset_ids,
                              .stop = either.get_token(),
                              .progress = &progress};
+  MonotonicTime rests_until;
+  const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
+      CircuitBreaker::Candidate::Of(job.file.path, /*tried=*/false), Now(), &rests_until);
   const UploadResult result = co_await UploadArbitraryFile(upload, *file);
   outcome.status = result.error.status;
   outcome.verdict = Judge(result.error);
+  // A caller's file stays in its place if it is refused, so it is no reason for a long pause.
+  if (permit.has_value()) {
+    Report(*permit, outcome.verdict == Verdict::kRefused ? UploadError{.origin = ErrorOrigin::kFile}
+                                                         : result.error);
+  }
   if (result.error.stalled) ++context_.stalled;
   if (outcome.status.ok()) {
     outcome.binary_data_id = result.binary_data_id;
@@ -159,33 +180,42 @@ void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadRe
   context_.outcomes.Report(job.file.path, nullptr, outcome);
 }
 
-void UploadWorker::Report(const RefusalBreaker::Permit& permit, const UploadError& answer) {
-  using Outcome = RefusalBreaker::Outcome;
-  Outcome outcome = Outcome::kUndecided;
-  if (answer.origin == ErrorOrigin::kServer) {
-    if (answer.status.ok()) outcome = Outcome::kStored;
-    if (Judge(answer) == Verdict::kRefused) outcome = Outcome::kRefused;
-  }
+void UploadWorker::Report(const CircuitBreaker::Permit& permit, const UploadError& answer) {
+  const MonotonicTime now = Now();
   const std::string error = answer.status.ToString();
-  const auto pause = context_.refusals.End(permit, outcome, error, Now());
+  const CircuitBreaker::Effect effect =
+      context_.breaker.End(permit, OutcomeOf(answer), error, now, context_.options.random());
+  if (effect.ends) {
+    context_.retries.MakeRestingDue(now);
+    context_.Wake();
+  }
+  std::optional<CircuitBreaker::Pause> pause = effect.begins;
+  if (answer.pushback.has_value() && !answer.status.ok()) {
+    pause = context_.breaker.PushBack(*answer.pushback, error, now);
+  }
   if (!pause.has_value()) return;
-  const bool all = pause->directory.empty();
-  context_.options.logger->Error(
-      absl::StrCat("the server refused ", pause->refused, " uploads in a row",
-                   all ? ", from several directories" : absl::StrCat(" from ", pause->directory),
-                   ", the last with ", error, "; ", all ? "all uploads rest" : "its uploads rest",
-                   " for ", pause->length.count(),
-                   " min, then one file is tried; those that were refused are under failed/"));
+  // Each pause has its line, but a server may ask for many short ones.
+  const bool asked = pause->reason == PauseReason::kAsked;
+  const std::string cause = asked ? "asked" : absl::StrCat(pause->directory, " ", pause->failures);
+  auto line = context_.pause_log.Pass(cause, PauseText(*pause, error), now);
+  if (!line.has_value()) return;
+  context_.options.logger->Log(
+      pause->reason == PauseReason::kRefused ? LogLevel::kError : LogLevel::kWarning,
+      *std::move(line));
 }
 
 void UploadWorker::Rest(const Job& job, MonotonicTime until) {
   Tell(job,
-       {.status = absl::UnavailableError(
-            "the server refused so many uploads in a row that they rest for a while")},
+       {.status = absl::UnavailableError("the server failed so many uploads in a row, or asked for "
+                                         "a pause, so that uploads rest")},
        {});
   // What never failed is met by the next pass.
-  if (job.state.attempts == 0) return;
+  if (job.state.attempts == 0) {
+    context_.left_resting = true;
+    return;
+  }
   RetryState state = job.state;
+  state.resting = true;
   state.due = until;
   if (!context_.retries.Put({job.file, std::move(state)})) context_.table_was_full = true;
 }
@@ -335,7 +365,8 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
                    job.file.path, " and is ", *moved));
 }
 
-void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadResult& result) {
+void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadResult& result,
+                            MonotonicTime::duration took) {
   const Verdict verdict = Judge(result.error);
   const ResumePoint resume{result.resume_offset, FileVersion::Of(file.info())};
   if (verdict == Verdict::kGone) return;
@@ -358,7 +389,12 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
                    .stalled = result.error.stalled,
                    .may_be_offline =
                        verdict == Verdict::kTransient && absl::IsUnavailable(result.error.status),
-                   .what = absl::StrCat(result.step, ": ", result.error.status.ToString())});
+                   .what = absl::StrCat(result.step, ": ", result.error.status.ToString()),
+                   .failed_try = {.hopeless = IsHopeless(result.error),
+                                  .took = took,
+                                  .pushback = WaitAskedFor(result.error)},
+                   .advice = AdviceFor(result.error, result.step,
+                                       context_.options.uploader->Status().address)});
 }
 
 void UploadWorker::WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why) {
@@ -373,13 +409,15 @@ void UploadWorker::WaitWhileBusy(const Job& job, const ResumePoint& resume, absl
 
 void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   const MonotonicTime now = Now();
-  const double random = std::uniform_real_distribution<double>(0, 1)(random_);
-  RetryState state = AfterFailure(job.state, failure.verdict, now, random);
+  FailedTry failed_try = failure.failed_try;
+  failed_try.verdict = failure.verdict;
+  RetryState state = AfterFailure(job.state, failed_try, now, context_.options.random());
   state.resume = failure.resume;
   state.sent = failure.sent;
   if (failure.stalled) ++state.stalls;
   if (failure.may_be_offline) state.settles = now + kStateLag;
   state.error = failure.what;
+  state.advice = failure.advice;
   const int tries = state.attempts;
   const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(state.due - now);
   ++context_.CountersOf(failure.kind).retries;
@@ -387,10 +425,17 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   const bool waits = context_.retries.Put({job.file, std::move(state)});
   if (!waits) context_.table_was_full = true;
   const bool offline = failure.verdict == Verdict::kOffline;
-  context_.options.logger->Info(absl::StrCat(
-      "upload of ", job.file.path, " failed: ", failure.what,
-      "; connectivity: ", offline ? "offline" : "online", "; failed tries: ", tries, "; next try ",
-      waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass")));
+  const std::string line = absl::StrCat(
+      "upload of ", job.file.path, " failed: ", failure.what, failure.advice.empty() ? "" : "; ",
+      failure.advice, "; connectivity: ", offline ? "offline" : "online", "; failed tries: ", tries,
+      "; next try ",
+      waits ? absl::StrCat("in ", delay.count(), " ms") : std::string("with the next pass"));
+  const std::string cause =
+      absl::StrCat(offline ? "offline " : "", CauseOf(failure.what, job.file.path));
+  if (auto passed = context_.failure_log.Pass(cause, line, now)) {
+    context_.options.logger->Log(failure.advice.empty() ? LogLevel::kInfo : LogLevel::kWarning,
+                                 *std::move(passed));
+  }
   if (failure.may_be_offline && !context_.options.uploader->Ready()) {
     context_.retries.MarkOffline(now);
   }

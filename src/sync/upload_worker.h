@@ -2,7 +2,6 @@
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 
-#include <random>
 #include <stop_token>
 #include <string>
 
@@ -37,6 +36,8 @@ class UploadWorker {
     bool stalled = false;
     bool may_be_offline = false;  // The connection may turn out to be lost.
     std::string what;
+    FailedTry failed_try = {};  // Beside the verdict.
+    std::string advice = "";
   };
 
   Task<UploadError> UploadDirectly(const Job& job, CallQueue& calls, std::stop_token stop);
@@ -51,7 +52,8 @@ class UploadWorker {
   void OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
                     const absl::Status& removed);
   void CountStored(const LocalFile& file, const UploadResult& result);
-  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result);
+  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result,
+                MonotonicTime::duration took);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
   // Another process is at work on the file.
   void WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why);
@@ -60,12 +62,12 @@ class UploadWorker {
   void Rest(const Job& job, MonotonicTime until);
   // Tells those who wait for an upload to datasets how the try ended, if it did.
   void Tell(const Job& job, const UploadError& error, const UploadResult& result);
-  void Report(const RefusalBreaker::Permit& permit, const UploadError& answer);
+  // Tells the breaker what the server said of a file, and logs the pause that begins with it.
+  void Report(const CircuitBreaker::Permit& permit, const UploadError& answer);
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;
   const config::SyncConfig& config_;
-  std::mt19937_64 random_;
 };
 
 }  // namespace datamanager::sync

@@ -12,6 +12,7 @@
 
 #include "base/task.h"
 #include "sync/local_file.h"
+#include "sync/message_limit.h"
 #include "sync/upload_error.h"
 #include "sync/upload_progress.h"
 #include "uploader/uploader.h"
@@ -21,6 +22,7 @@ namespace datamanager::sync {
 // What an upload works with.
 struct UploadContext {
   CallQueue& calls;
+  MessageLimit& message_limit;
   std::string part_id;                      // What the uploads are filed under.
   std::chrono::milliseconds stall_timeout;  // While requests are on their way.
   std::chrono::milliseconds reply_timeout;  // Once they are sent.
@@ -49,7 +51,9 @@ struct UploadResult {
 
 // Sends the records of a complete capture file, from `resume_offset` on: tabular ones by the
 // request, each at most 4 MiB unless one record is larger; binary ones singly, streamed beyond
-// 1,000,000 bytes.
+// 1,000,000 bytes. No message exceeds the limit that the server has told: a request that does as it
+// becomes known is split at once. A record that fits into none is not sent, and fails with the
+// server's RESOURCE_EXHAUSTED.
 Task<UploadResult> UploadCaptureFile(const UploadContext& context, const LocalFile& file,
                                      uint64_t resume_offset);
 

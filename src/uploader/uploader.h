@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -47,6 +48,9 @@ struct CallResult {
   // A stream was rejected since the token that it carried is over, and may be repeated at once,
   // with another: no failure of the file. Unary calls repeat themselves. Never for a repeat.
   bool renewed = false;
+  // How long the server asks to wait before the next call over this connection; of a failed call,
+  // as it was sent.
+  std::optional<std::chrono::milliseconds> pushback;
   std::string response;  // The serialized reply, if the status is OK.
 };
 

@@ -13,6 +13,7 @@
 
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait_until.h"
 
@@ -95,6 +96,7 @@ TEST_P(CommitterTest, FlushesEachFileWhereSyncFileRangeIsUnknown) {
 }
 
 TEST_P(CommitterTest, WorksOneByOneWithoutThreads) {
+  if (testing::kNeedsMemoryAndDescriptors) GTEST_SKIP() << "the sanitizer needs them";
   const std::vector<Committer::File> files = Files(20);
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);

@@ -19,6 +19,7 @@
 #include "base/strings.h"
 #include "capture/drop_cause.h"
 #include "tests/capture/one_sensor.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_dir.h"
 
 namespace datamanager::capture {
@@ -178,6 +179,7 @@ TEST_F(RealDiskFaultTest, AFileInPlaceOfTheDirectoryIsWaitedOut) {
 }
 
 TEST_F(RealDiskFaultTest, AProcessWithoutDescriptorsGoesOnInItsOpenFile) {
+  if (testing::kNeedsMemoryAndDescriptors) GTEST_SKIP() << "the sanitizer needs them";
   it_.config().max_file_bytes = 300;
   it_.Start();
   ASSERT_TRUE(it_.WaitForCaptured());

@@ -141,6 +141,34 @@ TEST_F(LinkProgressTest, OffersSizesThatFitTheLink) {
   EXPECT_EQ(link_.UnaryBytes(), LinkProgress::kUnlimited);
 }
 
+// Nothing shows how fast the link is before it was full.
+TEST_F(LinkProgressTest, BeginsWithALittleRoom_ThatDoublesWithEachRoundThatLeavesNothingWaiting) {
+  uint64_t room = LinkProgress::kFirstRoom;
+  uint64_t acked = 0;
+  for (int i = 0; i < 3; ++i) {
+    link_.HandOver(room - 1);
+    EXPECT_TRUE(link_.HasRoom(5000)) << room;
+    link_.HandOver(1);
+    EXPECT_FALSE(link_.HasRoom(5000)) << room;
+    EXPECT_EQ(link_.UnaryBytes(), room);
+    acked += room;
+    Look(1ms, {.acked = acked});
+    room *= 2;
+  }
+  // What waits does not widen it.
+  link_.HandOver(room);
+  acked += room;
+  Look(1ms, {.acked = acked, .queued = 1, .unsent = 1});
+  link_.HandOver(room);
+  EXPECT_FALSE(link_.HasRoom(5000));
+  // As on a good link, in the end there is no limit.
+  for (; room < (1 << 20); room *= 2) {
+    acked += room;
+    Look(1ms, {.acked = acked});
+  }
+  EXPECT_EQ(link_.UnaryBytes(), LinkProgress::kUnlimited);
+}
+
 TEST_F(LinkProgressTest, HasRoomForASecondOfTheLink) {
   RunFull(20000, std::chrono::seconds(10));
   Look(100ms, {.acked = acked_});

@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "cloud/address.h"
+#include "cloud/call_queue.h"
 #include "cloud/connectivity.h"
-#include "cloud/unary_call.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/certificates.h"
 #include "tests/support/files.h"
 #include "tests/support/tcp_proxy.h"
@@ -44,11 +45,14 @@ class LinkWatchTest : public CloudTest {
   bool WaitForConnection(uint64_t number) const {
     return testing::WaitUntil([&] { return State().connection == number; });
   }
+  sync::CallResult Call(uint64_t bytes) {
+    GrpcCallQueue queue([this] { return connectivity_; });
+    return testing::Unary(queue, sync::UploadMethod::kDataCaptureUpload, Request(bytes));
+  }
   // A call of so many bytes, after which the account holds them.
   void ExpectCounted(uint64_t bytes) {
     const uint64_t before = State().acked;
-    const sync::CallResult result =
-        CallUnary(*connectivity_, sync::UploadMethod::kDataCaptureUpload, Request(bytes), {});
+    const sync::CallResult result = Call(bytes);
     EXPECT_TRUE(result.status.ok()) << result.status;
     EXPECT_TRUE(testing::WaitUntil([&] {
       connectivity_->link().Refresh(Clock::System().MonotonicNow());
@@ -143,8 +147,7 @@ TEST_F(LinkWatchTest, GetsAlongWithoutASocket) {
   ASSERT_NO_FATAL_FAILURE(Connect(path));
   EXPECT_NE(WaitForLog("debug Connection to app at " + path + ": its socket is not known"), "");
   EXPECT_EQ(State().connection, 0U);
-  EXPECT_TRUE(CallUnary(*connectivity_, sync::UploadMethod::kDataCaptureUpload, Request(100000), {})
-                  .status.ok());
+  EXPECT_TRUE(Call(100000).status.ok());
   connectivity_.reset();
 }
 

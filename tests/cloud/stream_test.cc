@@ -104,6 +104,21 @@ TEST_F(StreamTest, StreamsCapturedData) {
   EXPECT_EQ(response.binary_data_id(), "abc");
 }
 
+TEST_F(StreamTest, TellsHowLongTheServerAsksToWait) {
+  server_.on_file = [](grpc::ServerContext& context, TestServer::FileReader&, auto&) {
+    context.AddTrailingMetadata("grpc-retry-pushback-ms", "2500");
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+  };
+  EXPECT_EQ(Open()->Finish().pushback, 2500ms);
+  const auto stream = Open();
+  WriteChunks(*stream, kFlood);
+  EXPECT_EQ(stream->Finish().pushback, 2500ms);
+  End(grpc::StatusCode::UNAVAILABLE, "busy");
+  EXPECT_EQ(Open()->Finish().pushback, std::nullopt);
+  Store();
+  EXPECT_EQ(Open()->Finish().pushback, std::nullopt);
+}
+
 TEST_F(StreamTest, TellsWhyTheServerEndedItEarly) {
   End(grpc::StatusCode::INVALID_ARGUMENT, "no such part");
   const auto stream = Open();

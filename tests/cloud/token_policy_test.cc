@@ -15,8 +15,9 @@ constexpr absl::StatusCode kPermissionDenied = absl::StatusCode::kPermissionDeni
 
 const MonotonicTime kStart = MonotonicTime() + 1000h;
 
-TokenState Granted(std::optional<std::chrono::milliseconds> lifetime = std::nullopt) {
-  return AfterGrant({}, kStart, lifetime);
+TokenState Granted(std::optional<std::chrono::milliseconds> lifetime = std::nullopt,
+                   double random = 0) {
+  return AfterGrant({}, kStart, lifetime, random);
 }
 TokenState Proven() { return AfterSuccess(Granted()); }
 
@@ -27,10 +28,15 @@ TEST(TokenPolicyTest, ATokenWhoseEndIsUnknownIsKept) {
 }
 
 TEST(TokenPolicyTest, ATokenIsRenewedAheadOfItsEnd) {
-  EXPECT_EQ(AuthenticateDue(Granted(2s)), kStart + 1800ms);
-  EXPECT_EQ(AuthenticateDue(Granted(10min)), kStart + 9min);
-  EXPECT_EQ(AuthenticateDue(Granted(1h)), kStart + 55min);
-  EXPECT_EQ(AuthenticateDue(Granted(24h)), kStart + 24h - 5min);
+  EXPECT_EQ(AuthenticateDue(Granted(2s)), kStart + 1600ms);
+  EXPECT_EQ(AuthenticateDue(Granted(10min)), kStart + 8min);
+  EXPECT_EQ(AuthenticateDue(Granted(10h)), kStart + 8h);
+}
+
+TEST(TokenPolicyTest, TokensOfAFleet_AreRenewedAtARandomMoment) {
+  EXPECT_EQ(AuthenticateDue(Granted(10h, 0.5)), kStart + 8h + 30min);
+  EXPECT_LT(AuthenticateDue(Granted(10h, 0.999)), kStart + 9h);
+  EXPECT_GT(AuthenticateDue(Granted(10h, 0.999)), kStart + 9h - 1min);
 }
 
 TEST(TokenPolicyTest, FailuresAreFurtherAndFurtherApart) {
@@ -90,7 +96,7 @@ TEST(TokenPolicyTest, AFreshTokenThatIsNotTakenIsAFailure) {
     EXPECT_FALSE(state.has_token);
     EXPECT_EQ(AuthenticateDue(state), now + delay);
     now += delay;
-    state = AfterGrant(state, now, std::nullopt);
+    state = AfterGrant(state, now, std::nullopt, 0);
   }
   // Until one works.
   state = AfterSuccess(state);
@@ -106,7 +112,7 @@ TEST(TokenPolicyTest, AFreshTokenWithoutPermissionTellsOfTheFile) {
 TEST(TokenPolicyTest, AFileWithoutPermissionDoesNotRenewTheTokenAgainAndAgain) {
   MonotonicTime now = kStart;
   TokenState state = AfterRejection(Proven(), kPermissionDenied, /*is_repeat=*/false, now, 0);
-  state = AfterSuccess(AfterGrant(state, now, std::nullopt));  // By other files.
+  state = AfterSuccess(AfterGrant(state, now, std::nullopt, 0));  // By other files.
   EXPECT_EQ(Judge(state, kPermissionDenied, /*is_repeat=*/true, now), Reaction::kNone);
   state = AfterRejection(state, kPermissionDenied, true, now, 0);
   EXPECT_TRUE(state.has_token);

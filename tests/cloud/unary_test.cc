@@ -118,6 +118,25 @@ TEST_F(UnaryTest, DoesNotBeginWhenStopped) {
   EXPECT_EQ(result.status, absl::CancelledError("stopped by the caller"));
 }
 
+TEST_F(UnaryTest, TellsHowLongTheServerAsksToWait) {
+  const auto cloud = MakeConnectedCloud();
+  const struct {
+    const char* value;
+    std::optional<std::chrono::milliseconds> wait;
+  } kCases[] = {{"1500", 1500ms},       {"0", 0ms},         {"-1", std::nullopt},
+                {"soon", std::nullopt}, {"", std::nullopt}, {"1.5", std::nullopt}};
+  for (const auto& test : kCases) {
+    server_.on_data_capture = [&](grpc::ServerContext& context, const auto&, auto&) {
+      context.AddTrailingMetadata("grpc-retry-pushback-ms", test.value);
+      return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "busy");
+    };
+    const CallResult result =
+        testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
+    EXPECT_TRUE(absl::IsResourceExhausted(result.status)) << result.status;
+    EXPECT_EQ(result.pushback, test.wait) << test.value;
+  }
+}
+
 TEST_F(UnaryTest, TellsALostConnectionFromARefusal) {
   Hang();
   const auto cloud = MakeConnectedCloud();

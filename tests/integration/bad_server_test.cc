@@ -213,7 +213,7 @@ TEST_F(BadServerTest, AServerThatRefusesEverythingKeepsTheBacklogWhereItIs) {
   StartManager();
   ASSERT_TRUE(WaitForLog("error: the server refused "));
   ASSERT_TRUE(WaitUntil([&] {
-    const std::vector<RefusalPause> paused = Uploads().paused;
+    const std::vector<UploadPause> paused = Uploads().paused;
     return !paused.empty() && paused[0].directory.empty() && Uploads().uploading == 0;
   }));
   // 20 of the first directory, 1 of the next, and what was under way.

@@ -85,9 +85,9 @@ std::string StatsText(const ManagerStats& stats) {
     absl::StrAppend(&text, collector.reason, "\n", collector.last_error, "\n");
   }
   for (const WaitingRetry& retry : stats.sync.retries.most_tried) {
-    absl::StrAppend(&text, retry.path, ": ", retry.last_error, "\n");
+    absl::StrAppend(&text, retry.path, ": ", retry.last_error, " ", retry.advice, "\n");
   }
-  for (const RefusalPause& pause : stats.sync.paused) {
+  for (const UploadPause& pause : stats.sync.paused) {
     absl::StrAppend(&text, pause.directory, ": ", pause.last_error, "\n");
   }
   return absl::StrCat(text, stats.sync.last_error, "\n", stats.connection.address, "\n",

@@ -14,6 +14,8 @@ namespace {
 using datamanager::CollectorState;
 using datamanager::ConnectionState;
 using datamanager::ManagerStats;
+using datamanager::PauseReason;
+using datamanager::PauseState;
 using std::chrono::duration;
 
 ManagerStats SomeStats() {
@@ -89,7 +91,7 @@ TEST(SummaryTableTest, HasALineForEachCollectorAndTotals) {
             "fruitless_passes=1\n"
             "sync waiting_retries=0 waiting_busy=0 oldest_retry_s=0.0 resent=0 stalled=0 "
             "offline_pauses=0 "
-            "refusal_pauses=0\n"
+            "refusal_pauses=0 failure_pauses=0 asked_pauses=0 hopeless=0\n"
             "process rss_kb=20000 max_rss_kb=21000 cpu_s=1.25 wall_s=30.00\n");
 }
 
@@ -123,22 +125,33 @@ TEST(SummaryTableTest, NamesWhatIsHeldUpAndWhy) {
   stats.sync.stalled = 3;
   stats.sync.offline_pauses = 2;
   stats.sync.refusal_pauses = 1;
-  stats.sync.retries = {.oldest = milliseconds(90500),
+  stats.sync.failure_pauses = 4;
+  stats.sync.asked_pauses = 5;
+  stats.sync.retries = {.hopeless = 1,
+                        .oldest = milliseconds(90500),
                         .most_tried = {{.path = "/data/a b",
                                         .tries = 7,
                                         .failing_for = milliseconds(90500),
                                         .next_due = milliseconds(1200),
-                                        .last_error = "busy \"now\""}}};
-  stats.sync.paused = {{.refused = 21, .next_try = milliseconds(60000), .last_error = "no"},
-                       {.directory = "/data", .refused = 20, .last_error = "no"}};
+                                        .last_error = "busy \"now\"",
+                                        .advice = "look"}}};
+  stats.sync.paused = {
+      {.reason = PauseReason::kRefused,
+       .failures = 22,
+       .refused = 21,
+       .next_try = milliseconds(60000),
+       .last_error = "no"},
+      {.directory = "/data", .state = PauseState::kProbeDue, .failures = 20, .last_error = "no"}};
   const std::string table = SummaryTable(duration<double>(30), stats, {}, {});
   EXPECT_NE(
       table.find("sync waiting_retries=9 waiting_busy=2 oldest_retry_s=90.5 resent=4 stalled=3 "
-                 "offline_pauses=2 refusal_pauses=1\n"
+                 "offline_pauses=2 refusal_pauses=1 failure_pauses=4 asked_pauses=5 hopeless=1\n"
                  "retry tries=7 failing_s=90.5 next_s=1.2 path=\"/data/a b\" "
-                 "error=\"busy \\\"now\\\"\"\n"
-                 "paused refused=21 next_s=60.0 directory=all error=\"no\"\n"
-                 "paused refused=20 next_s=0.0 directory=\"/data\" error=\"no\"\n"
+                 "error=\"busy \\\"now\\\"\" advice=\"look\"\n"
+                 "paused reason=refused state=paused failures=22 refused=21 next_s=60.0 "
+                 "directory=all error=\"no\"\n"
+                 "paused reason=failed state=probe_due failures=20 refused=0 next_s=0.0 "
+                 "directory=\"/data\" error=\"no\"\n"
                  "process "),
       std::string::npos)
       << table;

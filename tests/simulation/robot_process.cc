@@ -136,9 +136,10 @@ void RobotProcess::Sync() {
     }
     Offer(std::move(file));
   }
-  const MonotonicTime now = options_.clock->MonotonicNow();
-  context_.retries.MakeAllDue(now);
-  while (std::optional<sync::FoundFile> file = context_.retries.NextDue(now)) {
+  // Each that waits once, whenever it is due.
+  for (size_t left = context_.retries.size(); left > 0; --left) {
+    std::optional<sync::FoundFile> file = context_.retries.NextDue(MonotonicTime::max());
+    if (!file.has_value()) break;
     Offer(*std::move(file));
   }
 }

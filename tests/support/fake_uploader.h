@@ -80,6 +80,12 @@ class FakeUploader final : public BlockingUploader {
     fail_next_ = count;
     fail_code_ = code;
   }
+  // The next calls fail with RESOURCE_EXHAUSTED and ask for a wait of so long.
+  void PushBackNext(int count, std::chrono::milliseconds wait) {
+    MutexLock lock(mutex_);
+    push_back_next_ = count;
+    pushback_ = wait;
+  }
   // The next calls are stored, but the client is told that they failed.
   void LoseNextReplies(int count) {
     MutexLock lock(mutex_);
@@ -301,6 +307,7 @@ class FakeUploader final : public BlockingUploader {
     MutexLock lock(mutex_);
     bool stalled = false;
     bool ready = ready_;
+    std::optional<std::chrono::milliseconds> pushback;
     std::string response;
     if (blocking_ && (block_only_.empty() || block_only_ == call.metadata.component_name())) {
       ++blocked_;
@@ -324,6 +331,10 @@ class FakeUploader final : public BlockingUploader {
       --stall_next_;
       stalled = true;
       call.status = absl::DeadlineExceededError("stalled");
+    } else if (push_back_next_ > 0) {
+      --push_back_next_;
+      pushback = pushback_;
+      call.status = absl::ResourceExhaustedError("the server is busy");
     } else if (fail_next_ > 0) {
       --fail_next_;
       call.status = absl::Status(fail_code_, "the server says no");
@@ -346,6 +357,7 @@ class FakeUploader final : public BlockingUploader {
             .channel_ready = ready && ready_,
             .sent = true,
             .stalled = stalled,
+            .pushback = pushback,
             .response = call.status.ok() ? std::move(response) : ""};
   }
 
@@ -365,6 +377,8 @@ class FakeUploader final : public BlockingUploader {
   absl::StatusCode fail_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;
   int lose_next_ DM_GUARDED_BY(mutex_) = 0;
   int stall_next_ DM_GUARDED_BY(mutex_) = 0;
+  int push_back_next_ DM_GUARDED_BY(mutex_) = 0;
+  std::chrono::milliseconds pushback_ DM_GUARDED_BY(mutex_){0};
   int lost_next_ DM_GUARDED_BY(mutex_) = 0;
   std::optional<size_t> break_after_ DM_GUARDED_BY(mutex_);
   absl::StatusCode break_code_ DM_GUARDED_BY(mutex_) = absl::StatusCode::kUnavailable;

@@ -27,9 +27,9 @@ class LoopTurnTest : public ::testing::Test {
 
 TEST_F(LoopTurnTest, AThreadThatIsNotStuckKeepsIt) {
   ASSERT_TRUE(turn_.Acquire());
-  EXPECT_FALSE(turn_.TakeFromStuck(Later()));
+  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNo);
   turn_.BeginStep();
-  EXPECT_FALSE(turn_.TakeFromStuck(Clock::System().MonotonicNow()));
+  EXPECT_EQ(turn_.TakeFromStuck(Clock::System().MonotonicNow()), LoopTurn::Taken::kNo);
   turn_.Own();
   turn_.EndStep();
   EXPECT_TRUE(turn_.Yield());
@@ -51,7 +51,7 @@ TEST_F(LoopTurnTest, AnotherRunsTheLoopWhileOneIsStuckAndGivesTheTurnBack) {
     turn_.End();
   });
   EXPECT_TRUE(WaitUntil([&] { return disk.waiting() == 1; }));
-  EXPECT_TRUE(turn_.TakeFromStuck(Later())) << "no other thread is there";
+  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNobodyWaits) << "no other thread is there";
   EXPECT_EQ(turn_.stuck(), 1U);
   std::thread second([&] {
     ASSERT_TRUE(turn_.Acquire());
@@ -88,8 +88,9 @@ TEST_F(LoopTurnTest, OneThatWaitsTakesOverWithoutANewThread) {
   });
   // Once the spare one waits.
   EXPECT_TRUE(WaitUntil([&] { return turn_.spare() == 1; }));
-  EXPECT_FALSE(turn_.TakeFromStuck(Later()));
+  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kYes);
   EXPECT_EQ(turn_.stuck(), 1U);
+  EXPECT_TRUE(WaitUntil([&] { return turn_.spare() == 0; }));
   disk.Open();
   first.join();
   spare.join();

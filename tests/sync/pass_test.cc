@@ -44,7 +44,7 @@ class PassTest : public SyncFixture {
     const auto pass = dispatcher.BeginPass(Any);
     while (pass->state() == Pass::State::kUnderWay) {
       std::optional<Job> job;
-      if (dispatcher.Next(job) != Dispatcher::Drawn::kFile) continue;
+      if (dispatcher.Next(0, job) != Dispatcher::Drawn::kFile) continue;
       const std::string name(BaseName(job->file.path));
       const auto time = capture_file::ParseStamp(name);
       given.push_back(time.has_value()
@@ -77,7 +77,7 @@ TEST_F(PassTest, NothingIsClaimedBeforeItIsDrawn) {
   const auto pass = dispatcher.BeginPass(Any);
   EXPECT_EQ(context_->tracker.size(), 0U);
   std::optional<Job> job;
-  EXPECT_TRUE(WaitUntil([&] { return dispatcher.Next(job) == Dispatcher::Drawn::kFile; }));
+  EXPECT_TRUE(WaitUntil([&] { return dispatcher.Next(0, job) == Dispatcher::Drawn::kFile; }));
   EXPECT_EQ(context_->tracker.size(), 1U);
   EXPECT_EQ(job->state.attempts, 3);
   dispatcher.EndPass(pass);
@@ -104,6 +104,7 @@ TEST_F(PassTest, BesideAnotherItKeepsLessInMindAndOffersAllTheSame) {
   testing::FaultyFileOps ops;
   options_.ops = &ops;
   context_ = std::make_unique<SyncContext>(options_);
+  config_.additional_paths = {};
   constexpr size_t kFiles = 40;
   for (size_t i = 0; i < kFiles; ++i) CaptureAt("c", static_cast<int>((i * 7) % kFiles));
   Dispatcher dispatcher(*context_, config_, {.files = kFiles});

@@ -59,6 +59,42 @@ TEST_F(PathUploadTest, OfAFileItsBytesArriveWithTheLabelsAskedForAndThoseOfItsPa
   EXPECT_TRUE(Logged("info: uploaded " + path + ": 5 Bytes in "));
 }
 
+// As many files as there may be: the server gets no request for each of them.
+TEST_F(PathUploadTest, AServerThatFailsOneAfterAnotherEndsTheCall) {
+  for (int i = 0; i < 60; ++i)
+    Put("dir" + std::to_string(i % 3) + "/" + std::to_string(i), "12345");
+  Start();
+  server_->OnCall([](const UploadCall&) { return absl::ResourceExhaustedError("slow down"); });
+  const UploadedFiles failed = Upload(tree_);
+  EXPECT_TRUE(absl::IsUnavailable(failed.status)) << failed.status;
+  EXPECT_NE(failed.status.message().find("uploads rest"), std::string::npos) << failed.status;
+  const size_t calls = server_->call_count();
+  EXPECT_EQ(failed.files_failed, calls);
+  // The pause of all uploads needs a failure from a second directory.
+  EXPECT_LE(calls, CircuitBreaker::kLimit + 1);
+  EXPECT_EQ(Upload(tree_).files_failed, 0U) << "while uploads rest";
+  EXPECT_EQ(server_->call_count(), calls);
+
+  server_->OnCall(nullptr);
+  clock_.Advance(std::chrono::seconds(2));
+  const UploadedFiles stored = Upload(tree_);
+  EXPECT_TRUE(stored.status.ok()) << stored.status;
+  EXPECT_EQ(stored.files_uploaded, 60U);
+  EXPECT_EQ(Left(), "");
+}
+
+TEST_F(PathUploadTest, FilesThatAreRefusedPauseNoOthers) {
+  for (int i = 0; i < 60; ++i)
+    Put("dir" + std::to_string(i % 3) + "/" + std::to_string(i), "12345");
+  Start();
+  server_->OnCall([](const UploadCall&) { return absl::InvalidArgumentError("no"); });
+  const UploadedFiles refused = Upload(tree_);
+  EXPECT_TRUE(refused.status.ok()) << refused.status;
+  EXPECT_EQ(refused.files_failed, 60U);
+  EXPECT_TRUE(sync_->Stats().paused.empty());
+  server_->OnCall(nullptr);
+}
+
 TEST_F(PathUploadTest, OfATreeEveryFileIsUploadedButWhatADataManagerKeeps) {
   for (const std::string name : {"a.txt", "failed/b.txt", "deep/er/c.txt"}) Put(name, "12345");
   const std::vector<std::string> kept = {"capture/2026.prog", "sequences/x.progseq",

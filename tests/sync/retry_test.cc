@@ -62,14 +62,14 @@ TEST(ReplyTimeoutTest, DoublesForEachStalledTryUpToEightfold) {
 TEST(AfterFailureTest, CountsTriesAndPutsTheNextOff) {
   RetryState state;
   state.resume.offset = 100;
-  state = AfterFailure(state, Verdict::kTransient, kNow, 1.0);
+  state = AfterFailure(state, {.verdict = Verdict::kTransient}, kNow, 1.0);
   EXPECT_EQ(state.attempts, 1);
   EXPECT_FALSE(state.offline);
   EXPECT_EQ(state.resume.offset, 100U);
   EXPECT_EQ(state.due, kNow + milliseconds(200));
   EXPECT_EQ(state.first_failed, kNow);
 
-  state = AfterFailure(state, Verdict::kTransient, kNow + hours(1), 0.5);
+  state = AfterFailure(state, {.verdict = Verdict::kTransient}, kNow + hours(1), 0.5);
   EXPECT_EQ(state.attempts, 2);
   EXPECT_EQ(state.due, kNow + hours(1) + milliseconds(200));
   EXPECT_EQ(state.first_failed, kNow);
@@ -93,13 +93,83 @@ TEST(AfterFailureTest, OnlyTheFirstOfflineVerdictIsCutShort) {
     std::string offline;
     for (const Verdict verdict : test.verdicts) {
       const RetryState before = state;
-      state = AfterFailure(before, verdict, kNow, 1.0);
+      state = AfterFailure(before, {.verdict = verdict}, kNow, 1.0);
       offline += state.offline ? '1' : '0';
       // Offline or not, the wait grows.
       EXPECT_EQ(state.due, kNow + RetryDelay(before.attempts + 1, 1.0));
     }
     EXPECT_EQ(offline, test.offline);
   }
+}
+
+TEST(AfterFailureTest, AHopelessTry_WaitsUpToADay) {
+  RetryState state;
+  for (int i = 1; i <= 30; ++i) {
+    state = AfterFailure(state, {.hopeless = true}, kNow, 1.0);
+    EXPECT_EQ(state.due, kNow + RetryDelay(i, 1.0, hours(24))) << i;
+  }
+  EXPECT_EQ(state.due, kNow + hours(24));
+  EXPECT_EQ(AfterFailure(state, {}, kNow, 1.0).due, kNow + hours(1));
+}
+
+TEST(AfterFailureTest, AHopelessTry_WaitsFiftyTimesItsOwnLength) {
+  const FailedTry failed{.hopeless = true, .took = milliseconds(20000)};
+  EXPECT_EQ(AfterFailure({}, failed, kNow, 0.0).due, kNow + milliseconds(1000000));
+  EXPECT_EQ(AfterFailure({}, {.took = hours(1)}, kNow, 0.0).due, kNow);
+}
+
+TEST(AfterFailureTest, TheWaitThatTheServerAsksFor_TakesThePlaceOfTheFilesOwn) {
+  RetryState state = AfterFailure({}, {}, kNow, 1.0);
+  state = AfterFailure(state, {.pushback = milliseconds(7)}, kNow, 1.0);
+  EXPECT_EQ(state.due, kNow + milliseconds(7));
+  EXPECT_EQ(state.attempts, 2);
+  // It makes the file's own waits no longer.
+  EXPECT_EQ(AfterFailure(state, {}, kNow, 1.0).due, kNow + milliseconds(400));
+}
+
+TEST(AfterConnectionTest, EndsWaitsThatBeganOfflineOnly) {
+  const RetryState offline = AfterFailure({}, {.verdict = Verdict::kOffline}, kNow, 1.0);
+  EXPECT_EQ(AfterConnection(offline, false, kNow).due, kNow);
+  const RetryState online = AfterFailure({}, {}, kNow, 1.0);
+  EXPECT_EQ(AfterConnection(online, true, kNow).due, online.due);
+}
+
+TEST(AfterConnectionTest, HopelessWaits_BeginAnew) {
+  RetryState state;
+  for (int i = 0; i < 30; ++i) {
+    state = AfterFailure(state, {.hopeless = true, .took = milliseconds(100)}, kNow, 1.0);
+    state.advice = "give up";
+  }
+  // The link is kept for others where the server is the same.
+  EXPECT_EQ(AfterConnection(state, false, kNow).due, kNow + milliseconds(5000));
+  EXPECT_EQ(AfterConnection(state, true, kNow).due, kNow);
+  state = AfterConnection(state, true, kNow);
+  EXPECT_EQ(state.attempts, 30);
+  EXPECT_EQ(AfterFailure(state, {.hopeless = true}, kNow, 1.0).due, kNow + milliseconds(200));
+}
+
+TEST(AfterCallTest, EndsTheWaitOnceIn30Seconds) {
+  RetryState state = AfterFailure({}, {}, kNow, 1.0);
+  state.due = kNow + hours(1);
+  state = AfterCall(state, kNow);
+  EXPECT_EQ(state.due, kNow);
+  // It failed again.
+  state.due = kNow + hours(1);
+  state = AfterCall(state, kNow + milliseconds(29999));
+  EXPECT_EQ(state.due, kNow + hours(1));
+  state = AfterCall(state, kNow + milliseconds(30000));
+  EXPECT_EQ(state.due, kNow + milliseconds(30000));
+}
+
+TEST(AfterCallTest, WaitsThatBeganOffline_EndAlways) {
+  RetryState state = AfterFailure({}, {.verdict = Verdict::kOffline}, kNow, 1.0);
+  state.made_due = kNow;
+  EXPECT_EQ(AfterCall(state, kNow).due, kNow);
+}
+
+TEST(AfterCallTest, WhatIsDueAnyway_KeepsItsCall) {
+  const RetryState due{.due = kNow};
+  EXPECT_EQ(AfterCall(due, kNow).made_due, std::nullopt);
 }
 
 TEST(ResumePointTest, IsForgottenWhenTheFileHasChanged) {
@@ -247,15 +317,6 @@ TEST_F(RetryTableTest, IsBounded) {
   EXPECT_TRUE(Put(File(RetryTable::kLimit + 1), milliseconds(1)));
 }
 
-TEST_F(RetryTableTest, MakeAllDueCutsEveryWaitShort) {
-  Put(File(1), hours(1), false);
-  Put(File(2), hours(1), true);
-  Put(File(3), milliseconds(-100));
-  table_.MakeAllDue(kNow);
-  EXPECT_EQ(table_.NextDueTime(kNow - hours(1)), kNow - milliseconds(100));  // Due already.
-  EXPECT_EQ(TakeDue(kNow), "/data/3 /data/1 /data/2 ");
-}
-
 TEST_F(RetryTableTest, MakeOfflineDueCutsOnlyWaitsShortThatBeganOffline) {
   Put(File(1), hours(1), false);
   Put(File(2), hours(1), true);
@@ -293,6 +354,46 @@ TEST_F(RetryTableTest, SumsUpWhatWaits) {
   EXPECT_EQ(table_.Summary(kNow).next_due, milliseconds(100));
 }
 
+TEST_F(RetryTableTest, HopelessFiles_AreNamedFirst) {
+  for (int i = 1; i <= 9; ++i) {
+    RetryState state{.attempts = i};
+    if (i == 2) state.advice = "raise the limit" + std::string(500, 'x');
+    table_.Put({File(static_cast<ino_t>(i)), state});
+  }
+  const WaitingRetries all = table_.Summary(kNow);
+  EXPECT_EQ(all.hopeless, 1U);
+  EXPECT_EQ(all.most_tried[0].path, "/data/2");
+  EXPECT_TRUE(all.most_tried[0].advice.starts_with("raise the limitx"));
+  EXPECT_EQ(all.most_tried[0].advice.size(), 200U);
+  EXPECT_EQ(all.most_tried[1].path, "/data/9");
+}
+
+TEST_F(RetryTableTest, AHopelessFileWithOtherBytes_DoesNotWait) {
+  FoundFile file = File(1);
+  RetryState state{.resume = {.version = file.version}, .due = kNow + hours(1)};
+  table_.Put({file, state});
+  FoundFile changed = file;
+  ++changed.version.size;
+  EXPECT_TRUE(table_.IsWaiting(changed, kNow));
+  state.advice = "raise the limit";
+  table_.Put({file, state});
+  EXPECT_TRUE(table_.IsWaiting(file, kNow));
+  EXPECT_FALSE(table_.IsWaiting(changed, kNow));
+}
+
+TEST_F(RetryTableTest, CallsAndConnections_ChangeTheOrder) {
+  RetryState waiting{.due = kNow + hours(1)};
+  table_.Put({File(1), waiting});
+  waiting.offline = true;
+  table_.Put({File(2), waiting});
+  table_.OnConnection(/*new_address=*/false, kNow);
+  EXPECT_EQ(table_.NextDue(kNow, Any)->id.inode, 2U);
+  table_.Take(File(2));
+  EXPECT_EQ(table_.NextDue(kNow, Any), std::nullopt);
+  table_.MakeDueForCall(kNow);
+  EXPECT_EQ(table_.NextDue(kNow, Any)->id.inode, 1U);
+}
+
 TEST_F(RetryTableTest, ClearForgetsAll) {
   Put(File(1), hours(1));
   table_.Clear();
@@ -312,7 +413,7 @@ TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {
   EXPECT_EQ(state.attempts, 3);
   EXPECT_TRUE(state.offline);
   EXPECT_EQ(state.resume.offset, 7U);
-  EXPECT_EQ(AfterFailure(state, Verdict::kTransient, now, 0.5).busy_looks, 0);
+  EXPECT_EQ(AfterFailure(state, {.verdict = Verdict::kTransient}, now, 0.5).busy_looks, 0);
 }
 
 TEST(RetryTableBusyTest, CountsWhatIsBusy) {
@@ -320,7 +421,7 @@ TEST(RetryTableBusyTest, CountsWhatIsBusy) {
   const FoundFile busy{.path = "/busy", .id = {.device = 1, .inode = 1}};
   const FoundFile failed{.path = "/failed", .id = {.device = 1, .inode = 2}};
   table.Put({busy, AfterBusy({}, MonotonicTime())});
-  table.Put({failed, AfterFailure({}, Verdict::kTransient, MonotonicTime(), 0.5)});
+  table.Put({failed, AfterFailure({}, {.verdict = Verdict::kTransient}, MonotonicTime(), 0.5)});
   EXPECT_EQ(table.CountBusy(), 1U);
 }
 

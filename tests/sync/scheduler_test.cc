@@ -32,13 +32,31 @@ TEST_F(SchedulerTest, PassesFollowOneAnother) {
   RunForSomePasses();
 }
 
-TEST_F(SchedulerTest, TheFirstPassComesAfterOneInterval) {
+TEST_F(SchedulerTest, TheFirstPassDoesNotComeAtOnce) {
   config_.interval = hours(1);
   Capture("arm", 1);
   Start();
   EXPECT_TRUE(Logged("starting sync worker pool of size: 2"));
   EXPECT_EQ(sync_->Stats().passes, 0U);
   EXPECT_EQ(server_->call_count(), 0U);
+}
+
+// Where each robot of a fleet draws its own.
+TEST_F(SchedulerTest, PassesOfAFleet_HaveARandomPhase) {
+  config_.interval = hours(1);
+  options_.random = [] { return 0.25; };
+  StartAndWait();
+  const auto passes_after = [&](std::chrono::minutes time, uint64_t expected) {
+    clock_.Advance(time);
+    return WaitAwake([&] { return sync_->Stats().passes >= expected; });
+  };
+  EXPECT_TRUE(passes_after(std::chrono::minutes(16), 1));
+  const size_t checks = server_->ready_checks();
+  clock_.Advance(std::chrono::minutes(58));
+  EXPECT_TRUE(WaitAwake([&] { return server_->ready_checks() > checks + 3; }));
+  EXPECT_EQ(sync_->Stats().passes, 1U);
+  EXPECT_TRUE(passes_after(std::chrono::minutes(3), 2));
+  EXPECT_EQ(sync_->Stats().passes, 2U);
 }
 
 TEST_F(SchedulerTest, DisabledNothingHappensUntilSyncNow) {
@@ -113,7 +131,9 @@ TEST_F(SchedulerTest, FilesBeingCapturedToAreFinishedWhileALongPassMoves) {
   int flushes_in_pass = 0;
   server_->OnCall([&, calls = 0](const UploadCall&) mutable {
     // Each call takes as long as an interval.
+    const int before = flushes_;
     clock_.Advance(seconds(1));
+    EXPECT_TRUE(WaitAwake([&] { return flushes_ > before; }));
     if (++calls == 20) flushes_in_pass = flushes_;
     return absl::OkStatus();
   });

@@ -50,6 +50,23 @@ TEST_P(StuckDiskTest, OtherDirectoriesGoOn) {
   EXPECT_EQ(server_->repeats(), 0U);
 }
 
+// Each takes one of the two uploads that may be under way at first.
+TEST_P(StuckDiskTest, TwoThatHangHoldUpNoOthers) {
+  config_.additional_paths = {files_ + "/a", files_ + "/b"};
+  for (const std::string name : {"a", "b"}) {
+    std::filesystem::create_directories(files_ + "/" + name);
+    Drop(name + "/notes", "hello");
+  }
+  disk_.gate().Close();
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return disk_.gate().waiting() == 2; }));
+  for (int i = 0; i < 20; ++i) Capture("arm", 1);
+  EXPECT_TRUE(WaitUntil([&] { return Waiting().find("arm") == std::string::npos; })) << Waiting();
+  disk_.gate().Open();
+  RunUntilIdle();
+  EXPECT_EQ(server_->repeats(), 0U);
+}
+
 TEST_P(StuckDiskTest, CloseDoesNotWaitForIt) {
   Drop("notes", "hello");
   disk_.gate().Close();

@@ -69,6 +69,7 @@ class SyncFixture : public ::testing::Test {
     options_.logger = *Logger::Create(log_.sink());
     options_.clock = &clock_;
     options_.connect_timeout = std::chrono::milliseconds(20);
+    options_.random = [] { return 0.5; };
     options_.flush = [this](MonotonicTime, std::stop_token) {
       ++flushes_;
       return absl::OkStatus();
@@ -151,8 +152,12 @@ class SyncFixture : public ::testing::Test {
   void RunUntilIdle() {
     EXPECT_TRUE(WaitUntil([this] {
       const SyncStats stats = sync_->Stats();
-      // Makes the retries due.
-      if (impatient_ && stats.waiting_retries > 0) SyncNow(Wait::kHandedOver).IgnoreError();
+      // Makes the retries due, as a call does once in a while.
+      if (impatient_ && stats.waiting_retries > 0) {
+        clock_.Advance(std::chrono::seconds(31));
+        SyncNow(Wait::kHandedOver).IgnoreError();
+      }
+      if (impatient_) sync_->context()->Wake();  // The scheduler waits for a clock that is ahead.
       return stats.uploading == 0 && stats.waiting_retries == 0 && Waiting() == "";
     })) << "on disk: "
         << OnDisk();
@@ -165,7 +170,7 @@ class SyncFixture : public ::testing::Test {
   // Wakes the scheduler again and again, which a clock that was advanced does not.
   bool WaitAwake(const std::function<bool()>& condition) {
     return WaitUntil([&] {
-      server_->SetReady(true);
+      sync_->context()->Wake();
       return condition();
     });
   }

@@ -34,6 +34,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
     EXPECT_TRUE(file.ok()) << file.status();
     info_ = file->info();
     const UploadContext context{.calls = *calls_,
+                                .message_limit = limit_,
                                 .part_id = server_.part_id(),
                                 .stall_timeout = std::chrono::seconds(30),
                                 .reply_timeout = std::chrono::seconds(60),
@@ -51,6 +52,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
   std::vector<std::string> tags_;
   FakeUploader server_;
   const std::unique_ptr<CallQueue> calls_ = server_.NewQueue();
+  MessageLimit limit_;
   std::stop_source stop_;
   struct stat info_ {};
 };
@@ -200,6 +202,20 @@ TEST_F(UploadArbitraryFileTest, ANameThatIsNotUtf8IsRefusedWithAReason) {
 TEST_F(UploadArbitraryFileTest, AStopIsNoFailure) {
   stop_.request_stop();
   EXPECT_EQ(Judge(Upload(Write("data.bin", Noise(200000))).error), Verdict::kStopped);
+}
+
+TEST_F(UploadArbitraryFileTest, PiecesStayBelowTheLimitThatTheServerTells) {
+  server_.OnCall([](const UploadCall& call) {
+    const size_t largest = *std::max_element(call.message_sizes.begin(), call.message_sizes.end());
+    if (largest <= 20000) return absl::OkStatus();
+    return absl::OutOfRangeError("Error, decoded message length too large: found " +
+                                 std::to_string(largest) + " bytes, the limit is: 20000 bytes");
+  });
+  const std::string bytes = Noise(200000);
+  const UploadResult result = Upload(Write("notes.bin", bytes));
+  EXPECT_TRUE(result.error.status.ok()) << result.error.status;
+  EXPECT_EQ(server_.call_count(), 2U);
+  EXPECT_TRUE(server_.stored().at(0).contents == bytes);
 }
 
 }  // namespace

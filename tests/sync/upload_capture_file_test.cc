@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "sync/message_limit.h"
 #include "sync/upload_error.h"
 #include "sync/uploads.h"
 #include "tests/support/blocking_calls.h"
@@ -44,6 +45,7 @@ class UploadCaptureFileTest : public ::testing::Test {
   }
   UploadResult Upload(const LocalFile& file, uint64_t resume_offset = 0) {
     const UploadContext context{.calls = *calls_,
+                                .message_limit = limit_,
                                 .part_id = server_.part_id(),
                                 .stall_timeout = std::chrono::seconds(30),
                                 .reply_timeout = std::chrono::seconds(60),
@@ -80,6 +82,7 @@ class UploadCaptureFileTest : public ::testing::Test {
   std::vector<std::string> no_tags_;
   FakeUploader server_;
   const std::unique_ptr<CallQueue> calls_ = server_.NewQueue();
+  MessageLimit limit_;
   std::stop_source stop_;
 };
 
@@ -514,6 +517,114 @@ TEST_F(UploadCaptureFileTest, AReadErrorIsTheDisks) {
   const UploadResult result = Upload(*file);
   EXPECT_EQ(Judge(result.error), Verdict::kTransient) << result.error.status;
   EXPECT_EQ(server_.call_count(), 0U);
+}
+
+// --- A server that takes less than we send.
+
+// As a server built on gRPC's C core words it.
+absl::Status TooLargeError(size_t size, size_t limit) {
+  return absl::ResourceExhaustedError("Received message larger than max (" + std::to_string(size) +
+                                      " vs. " + std::to_string(limit) + ")");
+}
+
+class LimitedServerTest : public UploadCaptureFileTest {
+ protected:
+  void Limit(size_t limit) {
+    server_.OnCall([limit](const UploadCall& call) {
+      size_t largest = call.request.size();
+      for (const size_t size : call.message_sizes) largest = std::max(largest, size);
+      return largest > limit ? TooLargeError(largest, limit) : absl::OkStatus();
+    });
+  }
+};
+
+TEST_F(LimitedServerTest, Requests_AreSplitBelowTheLimitThatTheServerTells) {
+  Limit(100000);
+  const std::string text(30000, 'x');
+  std::vector<wire::SensorData> records;
+  for (int i = 1; i <= 10; ++i) records.push_back(Reading(i, text));
+  Write(TabularMetadata(), records);
+  UploadAll();
+  // One request showed the limit, and no other exceeds it.
+  EXPECT_EQ(Values(), "1,2,3,4,5,6,7,8,9,10 1,2,3 4,5,6 7,8,9 10");
+  EXPECT_EQ(server_.stored_count(), 4U);
+}
+
+TEST_F(LimitedServerTest, TheLimit_HoldsForTheNextFileAndEndsWithTheConnection) {
+  Limit(100000);
+  const std::string text(30000, 'x');
+  Write(TabularMetadata(),
+        {Reading(1, text), Reading(2, text), Reading(3, text), Reading(4, text)});
+  UploadAll();
+  Write(TabularMetadata(),
+        {Reading(5, text), Reading(6, text), Reading(7, text), Reading(8, text)});
+  UploadAll();
+  EXPECT_EQ(Values(), "1,2,3,4 1,2,3 4 5,6,7 8");
+  limit_.Forget();
+  Limit(1 << 20);
+  Write(TabularMetadata(),
+        {Reading(9, text), Reading(10, text), Reading(11, text), Reading(12, text)});
+  UploadAll();
+  EXPECT_EQ(ValuesOf(server_.calls().back().records), "9,10,11,12");
+}
+
+TEST_F(LimitedServerTest, ARecordBeyondTheLimit_IsNotSentAgainAndKeepsWhatWasAcknowledged) {
+  Limit(100000);
+  Write(TabularMetadata(), {Reading(1), Reading(2, std::string(200000, 'x')), Reading(3)});
+  UploadResult result = Upload();
+  EXPECT_TRUE(absl::IsResourceExhausted(result.error.status)) << result.error.status;
+  EXPECT_EQ(Values(), "1,2,3 1");
+  EXPECT_FALSE(result.error.sent);
+  EXPECT_GT(result.resume_offset, 0U);
+  // The next try sends nothing, and says why.
+  result = Upload(result.resume_offset);
+  EXPECT_EQ(server_.call_count(), 2U);
+  EXPECT_NE(result.error.status.message().find("message larger than max ("), std::string::npos)
+      << result.error.status;
+  EXPECT_EQ(ParseTooLarge(result.error.status)->limit, 100000U);
+}
+
+TEST_F(LimitedServerTest, ALargePicture_IsStreamedWhereARequestIsTooLarge) {
+  Limit(100000);
+  Write(BinaryMetadata(), {Image(Noise(500000)), Image(Noise(300000))});
+  UploadAll();
+  ASSERT_EQ(server_.stored_count(), 2U);
+  for (const UploadCall& call : server_.stored()) {
+    EXPECT_EQ(call.method, UploadMethod::kStreamingDataCaptureUpload);
+  }
+  EXPECT_EQ(server_.call_count(), 3U);
+}
+
+TEST_F(LimitedServerTest, PiecesOfAStream_StayBelowTheLimit) {
+  Limit(20000);
+  Write(BinaryMetadata(), {Image(Noise(1500000))});
+  UploadAll();
+  ASSERT_EQ(server_.stored_count(), 1U);
+  EXPECT_EQ(server_.stored()[0].contents.size(), 1500000U);
+  EXPECT_EQ(server_.call_count(), 2U);
+}
+
+// It must not be sent request after request.
+TEST_F(LimitedServerTest, AServerThatLowersItsLimitEachTime_IsSentAFewRequests) {
+  server_.OnCall([limit = size_t{4000000}](const UploadCall&) mutable {
+    limit -= 1000;
+    return TooLargeError(limit + 1, limit);
+  });
+  const std::string text(1000, 'x');
+  std::vector<wire::SensorData> records;
+  for (int i = 1; i <= 1000; ++i) records.push_back(Reading(i, text));
+  Write(TabularMetadata(), records);
+  EXPECT_TRUE(absl::IsResourceExhausted(Upload().error.status));
+  EXPECT_LE(server_.call_count(), 1U + MessageLimit::kMostSplits);
+}
+
+TEST_F(UploadCaptureFileTest, TheWaitThatTheServerAsksFor_IsHandedOn) {
+  Write(TabularMetadata(), {Reading(1)});
+  server_.PushBackNext(1, std::chrono::seconds(5));
+  EXPECT_EQ(Upload().error.pushback, std::chrono::seconds(5));
+  Write(BinaryMetadata(), {Image(Noise(1500000))});
+  server_.PushBackNext(1, std::chrono::seconds(6));
+  EXPECT_EQ(Upload().error.pushback, std::chrono::seconds(6));
 }
 
 }  // namespace

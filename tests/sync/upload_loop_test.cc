@@ -89,7 +89,8 @@ TEST_F(UploadLoopTest, LargeRequestsAreFewer) {
   for (int i = 0; i < 8; ++i) Publish(TabularMetadata("arm"), {Reading(i, text)});
   // 9 MB are under way, and no more begins.
   EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 3; }));
-  RunForSomePasses();
+  const size_t checks = server_->ready_checks();
+  EXPECT_TRUE(WaitAwake([&] { return server_->ready_checks() > checks + 10; }));
   EXPECT_EQ(server_->blocked(), 3U);
   server_->Release();
   RunUntilIdle();

@@ -336,11 +336,11 @@ absl::Status FileTail::Add(const RotatedFile& file, const TailMark* mark, Monoto
   if (!status.ok()) return status;
   const FileId id = IdOf(fd.get(), info);
   if (id != file.id) return absl::AbortedError(file.path + " is another file");
-  if (mark != nullptr && !HasMark(fd.get(), *mark)) {
-    return absl::NotFoundError(file.path + " does not have what was read");
-  }
   auto tailed = mark == nullptr ? std::make_unique<TailedFile>(fd, info, id, 0, now)
                                 : std::make_unique<TailedFile>(fd, info, id, *mark, now);
+  if (!tailed->has_mark()) {
+    return absl::NotFoundError(file.path + " does not have what was read");
+  }
   files_.insert(files_.begin() + static_cast<std::ptrdiff_t>(index),
                 {.file = std::move(tailed), .replaced = true});
   return absl::OkStatus();

@@ -102,12 +102,17 @@ bool ReadExactly(int fd, int64_t begin, int64_t size, std::string& bytes) {
 }
 
 bool HasMark(int fd, const TailMark& mark) {
+  std::string head;
+  std::string tail;
+  return ReadMark(fd, mark, head, tail);
+}
+
+bool ReadMark(int fd, const TailMark& mark, std::string& head, std::string& tail) {
   struct stat info = {};
-  if (::fstat(fd, &info) != 0 || info.st_size < mark.offset) return false;
-  std::string bytes;
-  return ReadExactly(fd, 0, mark.head_size, bytes) && HashOf(bytes) == mark.head_hash &&
-         ReadExactly(fd, mark.offset - mark.tail_size, mark.tail_size, bytes) &&
-         HashOf(bytes) == mark.tail_hash;
+  return ::fstat(fd, &info) == 0 && info.st_size >= mark.offset &&
+         ReadExactly(fd, 0, mark.head_size, head) && HashOf(head) == mark.head_hash &&
+         ReadExactly(fd, mark.offset - mark.tail_size, mark.tail_size, tail) &&
+         HashOf(tail) == mark.tail_hash;
 }
 
 std::string FormatPositions(const StoredPositions& positions) {

@@ -50,6 +50,8 @@ uint64_t HashOf(std::string_view bytes);
 bool ReadExactly(int fd, int64_t begin, int64_t size, std::string& bytes);
 // Whether the open file has the bytes that `mark` remembers, and is at least as long as its offset.
 bool HasMark(int fd, const TailMark& mark);
+// The same; reads the first bytes into `head` and those before the offset into `tail`.
+bool ReadMark(int fd, const TailMark& mark, std::string& head, std::string& tail);
 
 struct TailPosition {
   std::string path;             // The file that is followed, as configured.

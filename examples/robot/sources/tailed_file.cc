@@ -46,13 +46,9 @@ TailedFile::TailedFile(Fd& fd, const struct stat& info, FileId id, const TailMar
                        MonotonicTime now)
     : info_(info), id_(id), offset_(mark.offset), last_growth_(now), last_change_(now) {
   fd_.Reset(fd.Release());
-  // Compared here, with the bytes that are kept: the file may be emptied and written again between
-  // any two reads.
-  if (!ReadExactly(fd_.get(), 0, mark.head_size, head_) || HashOf(head_) != mark.head_hash ||
-      !ReadExactly(fd_.get(), mark.offset - mark.tail_size, mark.tail_size, before_) ||
-      HashOf(before_) != mark.tail_hash) {
-    gone_ = mark;
-  }
+  // The bytes that are kept must be the ones that are compared: the file may be emptied and written
+  // again between any two reads.
+  if (!ReadMark(fd_.get(), mark, head_, before_)) gone_ = mark;
 }
 
 absl::Status TailedFile::Read(MonotonicTime now, TailBudget& budget, TailedLines& out,

@@ -42,7 +42,7 @@ class TailedFile {
   // the file's size.
   TailedFile(Fd& fd, const struct stat& info, FileId id, int64_t offset,
              datamanager::MonotonicTime now);
-  // Reads from `mark` on. The first Read asks for a Restart if the file no longer has the mark.
+  // Reads from `mark` on. If the file no longer has the mark, the first Read asks for a Restart.
   TailedFile(Fd& fd, const struct stat& info, FileId id, const TailMark& mark,
              datamanager::MonotonicTime now);
 
@@ -70,6 +70,8 @@ class TailedFile {
 
   const FileId& id() const { return id_; }
   const struct stat& info() const { return info_; }  // As of the last look.
+  // Whether the file had the mark, or the bytes before the offset, when this was made.
+  bool has_mark() const { return !gone_.has_value(); }
   TailMark mark() const;
   int64_t offset() const { return offset_; }
   bool has_remainder() const { return !buffer_.empty(); }
@@ -105,7 +107,7 @@ class TailedFile {
   datamanager::MonotonicTime last_growth_;
   datamanager::MonotonicTime last_change_;  // When its size or times last changed, as seen here.
   bool looked_at_ = false;
-  // The mark to read on from, if the file did not have it any more when it was opened.
+  // The mark that the file was to be read from, if it no longer had it.
   std::optional<TailMark> gone_;
 };
 

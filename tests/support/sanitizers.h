@@ -1,0 +1,31 @@
+// What a test cannot do in a build with a sanitizer.
+#ifndef DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
+#define DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
+
+namespace datamanager::testing {
+
+// AddressSanitizer and ThreadSanitizer map memory at any time, and UndefinedBehaviorSanitizer opens
+// pipes. Each of them ends the process if it cannot, so a test must not take memory or descriptors
+// away.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kNeedsMemoryAndDescriptors = true;
+#elif defined(__has_feature)
+inline constexpr bool kNeedsMemoryAndDescriptors =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kNeedsMemoryAndDescriptors = false;
+#endif
+
+// ThreadSanitizer runs a signal's handler only when the write under way has ended. If nobody reads
+// the output, the write never ends, and neither does the process.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kPutsSignalsOff = true;
+#elif defined(__has_feature)
+inline constexpr bool kPutsSignalsOff = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kPutsSignalsOff = false;
+#endif
+
+}  // namespace datamanager::testing
+
+#endif  // DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
