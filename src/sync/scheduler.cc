@@ -65,7 +65,7 @@ void Scheduler::Run() {
                            config_.interval * context_->options.random());
   next_flush_ = next_pass_;
   next_statistics_ = begin + kNewsInterval;
-  no_pass_said_ = begin - kNewsInterval;
+  offline_said_ = unselected_said_ = begin - kNewsInterval;
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
@@ -145,7 +145,7 @@ bool Scheduler::ShouldSync() {
                      should.status().ToString()),
         Now());
     if (text.has_value()) context_->options.logger->Error(*std::move(text));
-  } else if (IsNews()) {
+  } else if (IsNews(unselected_said_)) {
     context_->options.logger->Info(
         "data manager: NOT syncing data to the cloud as it's selective sync sensor is not ready to "
         "sync");
@@ -155,7 +155,7 @@ bool Scheduler::ShouldSync() {
 
 PassEnd Scheduler::Tick() {
   const MonotonicTime begin = Now();
-  no_pass_said_ = begin - kNewsInterval;
+  offline_said_ = unselected_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
   const PassEnd end = RunPass();
@@ -203,14 +203,14 @@ void Scheduler::FlushIfDue() {
   }
 }
 
-bool Scheduler::IsNews() {
-  if (Now() - no_pass_said_ < kNewsInterval) return false;
-  no_pass_said_ = Now();
+bool Scheduler::IsNews(MonotonicTime& said) {
+  if (Now() - said < kNewsInterval) return false;
+  said = Now();
   return true;
 }
 
 void Scheduler::SayOffline() {
-  if (!IsNews()) return;
+  if (!IsNews(offline_said_)) return;
   const ConnectionStatus status = context_->options.uploader->Status();
   if (status.state == ConnectionState::kNotManaged) return;  // It was told when it began.
   const bool bad =
