@@ -145,7 +145,15 @@ class Finder {
     int64_t time = 0;
   };
 
+  // Whether they cannot both be right. A source may give all its records the same time, so that
+  // alone does not put one in doubt whose place is certain.
+  static bool AreOutOfOrder(const Chain& earlier, const Chain& later) {
+    return later.certain ? earlier.last > later.first : earlier.last >= later.first;
+  }
+
   absl::Status ReadBeginning(Salvage& salvage);
+  // Adds it to chains_, unless it is out of order with one there; or drops that one.
+  void AddInOrder(const Chain& chain);
   absl::StatusOr<std::optional<Chain>> ChainBehind(uint64_t damage);
   absl::StatusOr<std::optional<Chain>> Scan(uint64_t damage);
   absl::StatusOr<std::optional<Chain>> Follow(uint64_t begin, bool certain);
@@ -204,7 +212,9 @@ class Finder {
   bool binary_ = false;
   Span by_name_;     // Times that records can have, by when the file was begun and written to,
   Span by_records_;  // and by its first records.
-  std::optional<int64_t> latest_;  // The latest time among the records that are certainly whole.
+  // The time of the last record that is certainly whole, and of the last one before any damage.
+  std::optional<int64_t> latest_;
+  std::optional<int64_t> latest_at_beginning_;
   std::vector<Chain> chains_;
   // Whether the bytes before the damage under examination are certainly whole.
   bool certain_ = true;
@@ -255,7 +265,7 @@ absl::Status Finder::ReadBeginning(Salvage& salvage) {
     end = reader_->position();
     if (found.order().has_value()) {
       times.Include(*found.order());
-      latest_ = found.order();
+      latest_ = latest_at_beginning_ = found.order();
     }
     if (absl::Status status =
             Charge((*record)->payload_kind == Record::Payload::kBinary ? kWorkPerFrame
@@ -302,14 +312,7 @@ absl::StatusOr<Salvage> Finder::Run() {
     if (!chain.ok()) return chain.status();
     if (!chain->has_value()) break;
     damage = (*chain)->extent.end();
-    // If two chains are out of order, the earlier one is a copy, or worse.
-    while (!(*chain)->certain && !chains_.empty() && !chains_.back().certain &&
-           chains_.back().last >= (*chain)->first) {
-      chains_.pop_back();
-    }
-    certain_ = (*chain)->certain;
-    if (certain_) latest_ = (*chain)->last;
-    chains_.push_back(**chain);
+    AddInOrder(**chain);
     if (damage == size_) break;
   }
   for (const Chain& chain : chains_) {
@@ -318,6 +321,21 @@ absl::StatusOr<Salvage> Finder::Run() {
   }
   if (absl::Status status = Divide(salvage); !status.ok()) return status;
   return salvage;
+}
+
+// A page that was written twice may begin, by chance, right where a length leads.
+void Finder::AddInOrder(const Chain& chain) {
+  certain_ = chain.certain;
+  while (!chains_.empty() && AreOutOfOrder(chains_.back(), chain)) {
+    // Of two that are certain, the shorter one is the copy, as a rule.
+    if (chain.certain && chain.records < chains_.back().records) {
+      certain_ = false;
+      return;
+    }
+    chains_.pop_back();
+  }
+  if (certain_) latest_ = chain.last;
+  chains_.push_back(chain);
 }
 
 absl::StatusOr<std::optional<Finder::Chain>> Finder::ChainBehind(uint64_t damage) {
@@ -385,7 +403,11 @@ absl::StatusOr<std::optional<Finder::Chain>> Finder::Follow(uint64_t begin, bool
     if (!whole->has_value() || work_left_ == 0) break;
     if (chain.records++ == 0) {
       chain.first = (*whole)->time;
-      if (!certain) {
+      if (certain) {
+        if (latest_at_beginning_.has_value() && chain.first < *latest_at_beginning_) {
+          return std::nullopt;
+        }
+      } else {
         if (latest_.has_value() && chain.first <= *latest_) return std::nullopt;
         std::string frame((*whole)->end - position, '\0');
         absl::Status status = reader_->Read({position, frame.size()}, frame.data());

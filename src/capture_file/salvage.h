@@ -60,8 +60,12 @@ struct Salvage {
 //   - the chain begins where a length inside the damaged record puts that record's end; or anywhere
 //     else in a tabular file, if it is later than all records before it and its first frame is not
 //     UTF-8: all that a source chooses in a tabular record is text or numbers, so no text can hold
-//     such a frame. Two such chains that are out of order cannot both be right, as when a page was
-//     written twice: the first one does not count.
+//     such a frame.
+//
+// Two chains that are out of order cannot both be right, as when a page was written twice. Of two
+// that lengths lead to, the shorter one does not count, and of others the first one; a chain that
+// is older than the records before any damage does not count either. A copy of a page is not
+// noticed if a record before it ends, by chance, right where a frame of the copy begins.
 //
 // All else is in a remainder, including whole records that fail these rules, and those beyond
 // kMaxRuns damages or beyond a bounded amount of work for each byte of the file.

@@ -50,7 +50,7 @@ absl::Status Scheduler::Start() {
                            config_.interval * context_->options.random());
   next_flush_ = next_pass_;
   next_statistics_ = begin + kNewsInterval;
-  no_pass_said_ = begin - kNewsInterval;
+  offline_said_ = unselected_said_ = begin - kNewsInterval;
   for (int i = 0; i < config_.workers; ++i) {
     loops_.push_back(std::make_shared<UploadLoop>(*context_, config_, dispatcher_, window_,
                                                   config_.uploads_per_worker, stop_.get_token()));
@@ -161,7 +161,7 @@ MonotonicTime Scheduler::NextWake(bool ready) {
 
 void Scheduler::BeginScheduledPass() {
   const MonotonicTime begin = Now();
-  no_pass_said_ = begin - kNewsInterval;
+  offline_said_ = unselected_said_ = begin - kNewsInterval;
   next_flush_ = begin;
   FlushIfDue();
   BeginPass();
@@ -245,7 +245,7 @@ bool Scheduler::ShouldSync() {
                      should.status().ToString()),
         Now());
     if (text.has_value()) context_->options.logger->Error(*std::move(text));
-  } else if (IsNews()) {
+  } else if (IsNews(unselected_said_)) {
     context_->options.logger->Info(
         "data manager: NOT syncing data to the cloud as it's selective sync sensor is not ready to "
         "sync");
@@ -263,14 +263,14 @@ void Scheduler::FlushIfDue() {
   }
 }
 
-bool Scheduler::IsNews() {
-  if (Now() - no_pass_said_ < kNewsInterval) return false;
-  no_pass_said_ = Now();
+bool Scheduler::IsNews(MonotonicTime& said) {
+  if (Now() - said < kNewsInterval) return false;
+  said = Now();
   return true;
 }
 
 void Scheduler::SayOffline() {
-  if (!IsNews()) return;
+  if (!IsNews(offline_said_)) return;
   const ConnectionStatus status = context_->options.uploader->Status();
   if (status.state == ConnectionState::kNotManaged) return;  // It was told when it began.
   const bool bad =

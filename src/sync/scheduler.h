@@ -62,8 +62,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void WatchWorkers() DM_EXCLUDES(mutex_);
   void FlushIfDue();
   void SayOffline();
-  // Whether it is time to tell again why no pass begins.
-  bool IsNews();
+  // Whether it is time to tell again why no pass begins; `said`: when this cause was last told.
+  bool IsNews(MonotonicTime& said);
   void SayStatistics();
   MonotonicTime Now() const { return context_->options.clock->MonotonicNow(); }
 
@@ -86,7 +86,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   MonotonicTime probe_pass_ = MonotonicTime::max();
   MonotonicTime next_flush_;
   MonotonicTime next_statistics_;
-  MonotonicTime no_pass_said_;
+  MonotonicTime offline_said_;
+  MonotonicTime unselected_said_;
   SyncStats said_;  // The statistics last told.
   RepeatFilter filter_;
   RepeatFilter selective_filter_;

@@ -306,6 +306,48 @@ TEST_F(SalvageTest, FileWithTimesOfAnotherClock_IsSalvagedByItsOwn) {
   EXPECT_EQ(salvage.whole_records + salvage.run_records, 99U);
 }
 
+// As a page that was written twice, with frames that begin right where a length leads.
+TEST_F(SalvageTest, CopyThatALengthLeadsTo_DoesNotCount) {
+  const KnownFile file = Telemetry();
+  const auto frames = [&](size_t first, size_t last) {
+    const uint64_t begin = file.frames[first].offset;
+    return file.bytes.substr(begin, file.frames[last].end() - begin);
+  };
+  // No text any more, but of the right length.
+  const auto damaged = [&](size_t frame) {
+    std::string bytes = frames(frame, frame);
+    bytes.back() = static_cast<char>(bytes.back() ^ 0x80);
+    return bytes;
+  };
+  const std::string begin = file.bytes.substr(0, file.frames[51].offset) + damaged(51);
+  const std::string rest = frames(52, 296);
+  struct Case {
+    const char* name;
+    std::string copy;
+  };
+  const Case cases[] = {{"of older records", frames(3, 5) + damaged(6)},
+                        {"of later records", frames(100, 105) + damaged(106)}};
+  for (const Case& test : cases) {
+    const std::string before = begin + test.copy;
+    const Salvage salvage = Find(before + rest);
+    EXPECT_EQ(salvage.whole_records, 51U) << test.name;
+    EXPECT_EQ(salvage.runs, (std::vector<Extent>{{before.size(), rest.size()}})) << test.name;
+    EXPECT_EQ(salvage.run_records, 245U) << test.name;
+    EXPECT_EQ(salvage.remainder_bytes(), before.size() - file.frames[51].offset) << test.name;
+  }
+}
+
+TEST_F(SalvageTest, RecordsThatAllHaveOneTime_AreFoundWhereALengthLeads) {
+  KnownFile file(TestMetadata());
+  for (int i = 0; i < 20; ++i) file.Add(TextRecordAt(500, absl::StrCat("reading ", i)));
+  std::string bytes = file.bytes;
+  char& last = bytes[file.frames[5].end() - 1];
+  last = static_cast<char>(last ^ 0x80);
+  const Salvage salvage = Find(bytes);
+  EXPECT_EQ(salvage.whole_records, 5U);
+  EXPECT_EQ(salvage.run_records, 14U);
+}
+
 TEST_F(SalvageTest, AnotherKindOfRecord_IsDamage) {
   KnownFile file = Telemetry(5);
   const uint64_t end = file.bytes.size();
@@ -449,6 +491,13 @@ class SalvageFuzz : public SalvageTest, public ::testing::WithParamInterface<int
     return file;
   }
 
+  // Also the end of a text, from the middle of a letter on.
+  static bool CanBeText(std::string_view bytes) {
+    for (int i = 0; i < 3 && !bytes.empty() && (bytes.front() & 0xc0) == 0x80; ++i) {
+      bytes.remove_prefix(1);
+    }
+    return IsUtf8(bytes);
+  }
   static std::string Describe(const KnownFile& file, const std::string& bytes,
                               const Salvage& salvage, uint64_t position) {
     std::string text;
@@ -473,6 +522,8 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
   enum Damage { kFlips, kZeroPages, kCut, kCutAndFlip, kCopiedPage, kDamages };
   uint64_t whole_frames = 0;
   uint64_t found_frames = 0;
+  int copied_pages = 0;
+  int fitting_copies = 0;
   const int rounds = Rounds();
   for (int round = 0; round < rounds; ++round) {
     const KnownFile file = Generate();
@@ -553,15 +604,21 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
         position += size;
       }
     }
+    bool twice = false;
     std::map<std::string, int> originals;
     for (const Extent& frame : file.frames)
       ++originals[file.bytes.substr(frame.offset, frame.size)];
     for (const auto& [record, count] : times) {
       if (originals.contains(record)) {
-        ASSERT_EQ(count, 1) << "twice, damage " << damage << ", round " << round;
+        twice = twice || count > 1;
       }
     }
-    if (damage == kCopiedPage) continue;
+    if (damage == kCopiedPage) {
+      ++copied_pages;
+      fitting_copies += twice;
+      continue;
+    }
+    ASSERT_FALSE(twice) << "damage " << damage << ", round " << round;
     for (const Extent& frame : file.frames) {
       if (frame.end() > bytes.size() ||
           bytes.compare(frame.offset, frame.size, file.bytes, frame.offset, frame.size) != 0) {
@@ -570,12 +627,14 @@ TEST_P(SalvageFuzz, NothingWholeIsLost_NothingIsThereTwice_NoGarbageIsARecord) {
       ++whole_frames;
       found_frames += found.contains(frame.offset);
       // A record that may be text is in doubt, and so is a binary one that no length leads to.
-      if (IsUtf8(bytes.substr(frame.offset, frame.size)) || binary_) continue;
+      if (CanBeText(bytes.substr(frame.offset, frame.size)) || binary_) continue;
       EXPECT_TRUE(found.contains(frame.offset))
           << "lost: " << frame.offset << " of " << bytes.size() << ", damage " << damage
           << ", round " << round << Describe(file, bytes, salvage, frame.offset);
     }
   }
+  // A record ends by chance where a frame of the copy begins: one in a hundred, as frames are long.
+  EXPECT_LE(fitting_copies, copied_pages / 50);
   std::printf("salvage: %llu of %llu whole records found\n",
               static_cast<unsigned long long>(found_frames),
               static_cast<unsigned long long>(whole_frames));

@@ -149,6 +149,9 @@ TEST_P(FuseTest, WhatIsCapturedIsPublishedStoredAndRemoved) {
   clock_.Advance(std::chrono::hours(1));
   impatient_ = true;
   EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  // What fails after the next call of Sync has ended the waits is tried again only in an hour: this
+  // clock is ahead.
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().uploading == 0; }));
   ForgetInodes();
   EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
   RunUntilIdle();

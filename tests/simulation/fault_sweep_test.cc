@@ -85,11 +85,14 @@ class FaultSweep : public ::testing::Test {
   static std::vector<Case> CasesOf(Call call, size_t number) {
     std::vector<Case> cases;
     for (const int error : ErrorsOf(call)) {
-      cases.push_back({.fault = {.kind = Kind::kError, .at = number, .error = error}});
+      cases.push_back(
+          {.fault = {.kind = Kind::kError, .at = number, .error = error, .call = call}});
     }
-    if (call == Call::kWrite) cases.push_back({.fault = {.kind = Kind::kShortWrite, .at = number}});
+    if (call == Call::kWrite) {
+      cases.push_back({.fault = {.kind = Kind::kShortWrite, .at = number, .call = call}});
+    }
     if (call == Call::kRename || call == Call::kUnlink || call == Call::kMkdir) {
-      cases.push_back({.fault = {.kind = Kind::kLostReply, .at = number}});
+      cases.push_back({.fault = {.kind = Kind::kLostReply, .at = number, .call = call}});
     }
     const Fault outage{.kind = Kind::kOutage, .at = number, .error = EIO};
     cases.push_back({.fault = outage});

@@ -76,7 +76,8 @@ SimulatedDisk::Fate SimulatedDisk::Next(Call call) {
     errno = ENOSPC;
     return Fate::kFails;
   }
-  if (number != fault_.at) return Fate::kDone;
+  if (struck_ || number < fault_.at || fault_.call.value_or(call) != call) return Fate::kDone;
+  struck_ = true;
   switch (fault_.kind) {
     case Fault::Kind::kError:
       errno = fault_.error;

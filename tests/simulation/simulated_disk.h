@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,9 @@ struct Fault {
   Kind kind = Kind::kNone;
   size_t at = 0;  // The number of the call, from 0 on.
   int error = 0;
+  // Which call. Another one may have this number, because threads race: then the next such call
+  // is meant. Not for an outage.
+  std::optional<Call> call = std::nullopt;
 };
 
 // Broken disks, for tests of the tests.
@@ -156,7 +160,8 @@ class SimulatedDisk final : public FileOps {
   mutable Mutex mutex_;
   CondVar changed_;
   bool healthy_ DM_GUARDED_BY(mutex_) = false;
-  bool full_ DM_GUARDED_BY(mutex_) = false;  // The next write fails.
+  bool struck_ DM_GUARDED_BY(mutex_) = false;  // The fault has happened.
+  bool full_ DM_GUARDED_BY(mutex_) = false;    // The next write fails.
   std::vector<Call> calls_ DM_GUARDED_BY(mutex_);
   int listings_ DM_GUARDED_BY(mutex_) = 0;
   int looks_ DM_GUARDED_BY(mutex_) = 0;

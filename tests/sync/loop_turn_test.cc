@@ -51,16 +51,18 @@ TEST_F(LoopTurnTest, AnotherRunsTheLoopWhileOneIsStuckAndGivesTheTurnBack) {
     turn_.End();
   });
   EXPECT_TRUE(WaitUntil([&] { return disk.waiting() == 1; }));
-  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNobodyWaits) << "no other thread is there";
+  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNobodyWaits);
   EXPECT_EQ(turn_.stuck(), 1U);
+  std::atomic<bool> runs{false};
   std::thread second([&] {
     ASSERT_TRUE(turn_.Acquire());
     log.push_back("second runs");
+    runs = true;
     while (wakes_ == 0) ASSERT_TRUE(turn_.Yield());
     log.push_back("second yields");
     EXPECT_FALSE(turn_.Yield()) << "the first one ends the loop";
   });
-  EXPECT_TRUE(WaitUntil([&] { return turn_.stuck() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return runs.load(); }));
   disk.Open();
   first.join();
   second.join();

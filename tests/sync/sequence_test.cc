@@ -313,6 +313,10 @@ TEST_F(SelectiveSyncTest, NobodyIsAskedOffline) {
   Start();
   ASSERT_TRUE(WaitUntil([&] { return server_->connect_requests() >= 3; }));
   EXPECT_EQ(asked_, 0);
+  // That it was offline until now does not keep the next reason from being told.
+  server_->SetReady(true);
+  EXPECT_TRUE(WaitUntil(
+      [&] { return Logged("NOT syncing data to the cloud as it's selective sync sensor"); }));
 }
 
 }  // namespace
