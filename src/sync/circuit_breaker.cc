@@ -44,7 +44,9 @@ CircuitBreaker::Outcome OutcomeOf(const UploadError& answer) {
       return answer.pushback.has_value() ? Outcome::kUndecided : Outcome::kRefused;
     case Verdict::kTransient:
       // A failure with a wait in it begins a pause by itself: see PushBack.
-      return answer.sent && !answer.pushback.has_value() ? Outcome::kFailed : Outcome::kUndecided;
+      if (!answer.sent || answer.pushback.has_value()) return Outcome::kUndecided;
+      return absl::IsUnavailable(answer.status) && !answer.stalled ? Outcome::kUnavailable
+                                                                   : Outcome::kFailed;
     case Verdict::kOffline:
     case Verdict::kGone:
     case Verdict::kBusy:
@@ -98,6 +100,23 @@ bool CircuitBreaker::Streak::Fail(FailureKind failure, const Place& place, uint6
 
 void CircuitBreaker::Streak::MakeDue(MonotonicTime now) {
   if (open()) until = std::min(until, now - length);
+}
+
+void CircuitBreaker::Streak::Doubt(MonotonicTime now) {
+  if (before_doubt == nullptr || now > settles) {
+    before_doubt.reset();
+    before_doubt = std::make_shared<const Streak>(*this);
+  }
+  settles = now + kStateLag;
+}
+
+void CircuitBreaker::Streak::UndoDoubted(MonotonicTime now) {
+  if (before_doubt == nullptr || now > settles) return;
+  const std::shared_ptr<const Streak> before = std::move(before_doubt);
+  *this = *before;
+  // A probe under way has said nothing.
+  if (probe != 0) until = now;
+  probe = 0;
 }
 
 UploadPause CircuitBreaker::Streak::Describe(const std::string& directory,
@@ -196,6 +215,10 @@ CircuitBreaker::Effect CircuitBreaker::End(const Permit& permit, Outcome outcome
   const FailureKind kind =
       outcome == Outcome::kRefused ? FailureKind::kRefused : FailureKind::kFailed;
   const Place place{.directory = HashOf(permit.directory), .file = permit.file};
+  if (outcome == Outcome::kUnavailable) {
+    all_.Doubt(now);
+    if (streak != nullptr) streak->Doubt(now);
+  }
   const bool all_begins = all_.Fail(kind, place, permit.probe_all, /*of_all=*/true, now, random);
   all_.last_error = error;
   bool begins = false;
@@ -272,6 +295,20 @@ void CircuitBreaker::OnConnection(bool new_address, MonotonicTime now) {
   pushed_back_until_.reset();
   pushbacks_ = 0;
   UpdateMayRest();
+}
+
+bool CircuitBreaker::OnConnectionLost(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  const auto undo = [now](Streak& streak) {
+    const bool was_open = streak.open();
+    streak.UndoDoubted(now);
+    return was_open && !streak.open();
+  };
+  bool ends = undo(all_);
+  for (auto& [directory, streak] : directories_) ends = undo(streak) || ends;
+  std::erase_if(directories_, [](const auto& entry) { return entry.second.failures == 0; });
+  UpdateMayRest();
+  return ends;
 }
 
 void CircuitBreaker::UpdateMayRest() {

@@ -238,7 +238,10 @@ absl::Status DirectUploads::Count(const std::string& path, uint64_t size,
   if (outcome.verdict == Verdict::kGone) return absl::OkStatus();
   if (!outcome.status.ok()) {
     Fail(path, size, outcome.status);
-    if (outcome.verdict != Verdict::kOffline) return absl::OkStatus();
+    const bool lost = outcome.verdict == Verdict::kOffline ||
+                      (outcome.verdict == Verdict::kTransient &&
+                       absl::IsUnavailable(outcome.status) && !context_.options.uploader->Ready());
+    if (!lost) return absl::OkStatus();
     return WaitForConnection(context_, stop_.get_token(), deadline_);
   }
   ++result_.files_uploaded;

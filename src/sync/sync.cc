@@ -44,8 +44,9 @@ struct Leftover {
 
 bool IsInUse(SyncContext& context, const FoundFile& file) {
   const auto claim = context.tracker.TryClaim(file.id);
-  return claim.has_value() &&
-         absl::IsUnavailable(LocalFile::Open(*context.options.ops, file).status());
+  if (!claim.has_value()) return false;
+  const absl::StatusOr<LocalFile> opened = LocalFile::Open(*context.options.ops, file);
+  return absl::IsUnavailable(opened.ok() ? opened->CheckNoWriter() : opened.status());
 }
 
 Leftover LookForLeftover(SyncContext& context, const Dispatcher& dispatcher,
@@ -121,6 +122,7 @@ Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::mo
       OnConnection(*context);
     } else {
       context->retries.MarkOffline(now);
+      if (context->breaker.OnConnectionLost(now)) context->retries.MakeRestingDue(now);
       ++context->offline_pauses;
     }
     context->Wake();

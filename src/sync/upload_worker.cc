@@ -183,8 +183,14 @@ void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadRe
 void UploadWorker::Report(const CircuitBreaker::Permit& permit, const UploadError& answer) {
   const MonotonicTime now = Now();
   const std::string error = answer.status.ToString();
-  const CircuitBreaker::Effect effect =
-      context_.breaker.End(permit, OutcomeOf(answer), error, now, context_.options.random());
+  const CircuitBreaker::Outcome outcome = OutcomeOf(answer);
+  CircuitBreaker::Effect effect =
+      context_.breaker.End(permit, outcome, error, now, context_.options.random());
+  // The loss may have been told before.
+  if (outcome == CircuitBreaker::Outcome::kUnavailable && !context_.options.uploader->Ready()) {
+    context_.breaker.OnConnectionLost(now);
+    effect = {.ends = true};
+  }
   if (effect.ends) {
     context_.retries.MakeRestingDue(now);
     context_.Wake();
@@ -244,9 +250,12 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     return;
   }
   CountStored(file, result);
-  logger.Debug(absl::StrCat(
-      "uploaded ", job.file.path, " (", file.size(), " bytes)",
-      job.state.attempts == 0 ? "" : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+  if (logger.Wants(LogLevel::kDebug)) {
+    logger.Debug(absl::StrCat("uploaded ", job.file.path, " (", file.size(), " bytes)",
+                              job.state.attempts == 0
+                                  ? ""
+                                  : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+  }
   if (progress.told()) {
     logger.Info(absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
@@ -292,7 +301,9 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
              Wrap(status, "its whole records are stored, but not what follows them").ToString()});
     return true;
   };
-  if (absl::Status status = file.CheckUnchanged(); !status.ok()) {
+  absl::Status status = file.CheckNoWriter();
+  if (status.ok()) status = file.CheckUnchanged();
+  if (!status.ok()) {
     OnNotRemoved(job, file, result, status);
     return true;
   }
@@ -350,6 +361,11 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
   absl::StatusOr<std::string> moved = file.SetAside();
   if (!moved.ok()) {
     if (absl::IsNotFound(moved.status())) return;
+    if (absl::IsUnavailable(moved.status())) {
+      WaitWhileBusy(job, {result.resume_offset, FileVersion::Of(file.info())},
+                    moved.status().message());
+      return;
+    }
     context_.disk_full.RaiseFor(moved.status());
     RetryLater(job, {.kind = result.kind,
                      .resume = {result.resume_offset, FileVersion::Of(file.info())},
