@@ -151,7 +151,8 @@ Dispatcher::Drawn Dispatcher::DrawRetry(std::optional<Job>& job) {
   if (!due.has_value()) return Drawn::kNothing;
   FoundFile file = *due;
   const StuckRoots::Work work(stuck_, file.root);
-  if (check_.LookAt(file).ready && file.id == due->id) {
+  if (check_.LookAt(file).ready && file.id == due->id &&
+      (file.kind != FileKind::kSequence || !check_.AreHeld({file})[0])) {
     job = check_.Claim(std::move(file));
     return job.has_value() ? Drawn::kFile : Drawn::kAgain;
   }
@@ -206,12 +207,13 @@ void Dispatcher::TellOfEnd() {
   context_.Wake();
 }
 
-std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter) {
+std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter, bool awaited) {
   std::shared_ptr<Pass> pass;
   {
     MutexLock lock(mutex_);
     pass = std::make_shared<Pass>(context_, config_, check_, complaints_, stuck_, std::move(filter),
                                   limits_, largest_ == nullptr);
+    if (awaited) pass->Await();
     if (largest_ == nullptr) largest_ = pass.get();
     passes_.push_back(pass);
   }
@@ -240,8 +242,7 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
 
 PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter,
                             std::string& stuck_path) {
-  const std::shared_ptr<Pass> pass = BeginPass(std::move(filter));
-  pass->Await();
+  const std::shared_ptr<Pass> pass = BeginPass(std::move(filter), /*awaited=*/true);
   uint64_t changes = 0;
   while (true) {
     {
@@ -310,15 +311,28 @@ bool Dispatcher::AnyReady(const FileFilter& filter, const std::stop_token& stop)
   const uid_t user = ::geteuid();
   DirectoryWalker walker(ops, roots, silently, stop);
   FoundFile file;
+  std::vector<FoundFile> sequences;
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
     file.root = entry->root->path;
     entry->PutPath(file.path);
     file.kind = entry->kind;
     const FileCheck::Look look =
         check_.LookAt({.fd = entry->parent, .info = entry->directory_info, .user = user}, file);
-    if (look.ready && filter(file, look.info)) return true;
+    if (!look.ready || !filter(file, look.info)) continue;
+    if (file.kind != FileKind::kSequence) return true;
+    const bool same_root = sequences.empty() || sequences.front().root == file.root;
+    if (!same_root || sequences.size() >= RootPass::kMostSequences) {
+      if (AnyFree(sequences)) return true;
+      sequences.clear();
+    }
+    sequences.push_back(file);
   }
-  return false;
+  return AnyFree(sequences);
+}
+
+bool Dispatcher::AnyFree(const std::vector<FoundFile>& sequences) const {
+  const std::vector<bool> held = check_.AreHeld(sequences);
+  return std::find(held.begin(), held.end(), false) != held.end();
 }
 
 void Dispatcher::Hint(const std::string& path) {

@@ -63,8 +63,9 @@ class Dispatcher {
 
   // --- For whoever starts passes.
 
-  // Begins a pass over what is there now.
-  std::shared_ptr<Pass> BeginPass(FileFilter filter) DM_EXCLUDES(mutex_);
+  // Begins a pass over what is there now. `awaited`: it shall be over as soon as its files are with
+  // workers, see LookAhead.
+  std::shared_ptr<Pass> BeginPass(FileFilter filter, bool awaited = false) DM_EXCLUDES(mutex_);
   // How far it is. If it is at its end, it counts, and is forgotten here. nullopt: it is under way.
   std::optional<PassEnd> EndOf(const std::shared_ptr<Pass>& pass) DM_EXCLUDES(mutex_);
   // Ends it early.
@@ -107,6 +108,8 @@ class Dispatcher {
   void WakeTurnedAway(size_t self) DM_EXCLUDES(mutex_);
   Drawn DrawRetry(std::optional<Job>& job) DM_EXCLUDES(mutex_);
   Drawn DrawWanted(std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // Whether any of these of one root does not wait for its data.
+  bool AnyFree(const std::vector<FoundFile>& sequences) const;
   std::optional<std::string> TakeHint() DM_EXCLUDES(mutex_);
   void TellOfEnd() DM_EXCLUDES(mutex_);
   void WakeWorkers() DM_EXCLUDES(mutex_);

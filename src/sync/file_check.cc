@@ -20,9 +20,6 @@ FileCheck::Look FileCheck::LookAt(const OpenedDirectory& directory, FoundFile& f
   file.version = FileVersion::Of(look.info);
   look.blocked = CheckFile(ops, directory, file.path, look.info);
   look.ready = look.blocked.ok() && IsReady(file.kind, look.info);
-  if (look.ready && file.kind == FileKind::kSequence) {
-    look.ready = !IsHeld(directory.fd, name, look.info, file);
-  }
   return look;
 }
 
@@ -45,16 +42,25 @@ bool FileCheck::IsReady(FileKind kind, const struct stat& info) const {
                                clock.MonotonicNow());
 }
 
-bool FileCheck::IsHeld(int directory, const std::string& name, const struct stat& info,
-                       const FoundFile& file) const {
+std::vector<bool> FileCheck::AreHeld(const std::vector<FoundFile>& sequences) const {
   FileOps& ops = *context_.options.ops;
-  const UniqueFd fd(
-      ops.OpenAt(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
-  const auto sequence =
-      capture_file::ReadSequence(ops, fd.get(), static_cast<uint64_t>(info.st_size));
-  // One that cannot be read is the upload's to judge.
-  const bool data_waits = sequence.ok() && DataWaits(ops, file.root, *sequence);
-  return context_.sequence_holds.Holds(file.id, data_waits, Now());
+  std::vector<bool> held(sequences.size());
+  if (sequences.empty()) return held;
+  std::vector<capture_file::Sequence> contents;
+  for (const FoundFile& file : sequences) {
+    const UniqueFd fd(ops.OpenWithoutLinks(file.path.c_str(),
+                                           O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    auto content =
+        capture_file::ReadSequence(ops, fd.get(), static_cast<uint64_t>(file.version.size));
+    // One that cannot be read waits for nothing: it is the upload's to judge.
+    contents.push_back(content.ok() ? *std::move(content) : capture_file::Sequence());
+  }
+  const std::vector<bool> data_waits = DataWaits(ops, sequences.front().root, contents);
+  const MonotonicTime now = Now();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    held[i] = context_.sequence_holds.Holds(sequences[i].id, data_waits[i], now);
+  }
+  return held;
 }
 
 bool FileCheck::IsFree(const FoundFile& file) const {

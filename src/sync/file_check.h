@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "config/effective_config.h"
@@ -34,6 +35,9 @@ class FileCheck {
   Look LookAt(const OpenedDirectory& directory, FoundFile& file) const;
   // The same for a file whose directory is not open.
   Look LookAt(FoundFile& file) const;
+  // For each sequence of one root, whether it is held back because data of it wait for their upload.
+  // LookAt does not tell: it takes as long for one as for all of them. Blocks on the disk.
+  std::vector<bool> AreHeld(const std::vector<FoundFile>& sequences) const;
 
   // Whether it is free: nobody here has it, and it does not wait for a retry.
   bool IsFree(const FoundFile& file) const;
@@ -43,9 +47,6 @@ class FileCheck {
  private:
   // Whether it has been left alone long enough.
   bool IsReady(FileKind kind, const struct stat& info) const;
-  // Whether the sequence waits for its data.
-  bool IsHeld(int directory, const std::string& name, const struct stat& info,
-              const FoundFile& file) const;
   MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
 
   SyncContext& context_;

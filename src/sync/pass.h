@@ -43,7 +43,7 @@ class Pass {
   // A step towards knowing whether there is another file, without claiming it: so that the pass is
   // over as soon as all its files are claimed. False: there is nothing to do for this thread.
   bool LookAhead() DM_EXCLUDES(mutex_);
-  // Somebody waits for its end.
+  // Somebody waits for its end. To be called before the workers know of the pass.
   void Await() { awaited_ = true; }
   bool awaited() const { return awaited_; }
   // Ends its walks. It is over then.
@@ -86,7 +86,7 @@ class Pass {
   Complaints& complaints_;
   StuckRoots& stuck_;
   std::stop_source stop_;
-  std::atomic<bool> awaited_ = false;
+  bool awaited_ = false;  // Set before other threads see the pass.
   mutable Mutex mutex_;
   std::vector<RootState> roots_ DM_GUARDED_BY(mutex_);
   size_t turn_ DM_GUARDED_BY(mutex_) = 0;

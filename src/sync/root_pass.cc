@@ -130,13 +130,17 @@ RootPass::Result RootPass::NextOldest(std::optional<Job>* job) {
 }
 
 RootPass::Result RootPass::NextOther(std::optional<Job>* job) {
+  if (!free_sequences_.empty()) return NextSequence(job);
   if (!other_walker_.has_value()) return Result::kNothing;
   for (int i = 0; i < kStepEntries; ++i) {
     const DirectoryWalker::Entry* const left = std::exchange(left_other_, nullptr);
     const DirectoryWalker::Entry* const entry = left != nullptr ? left : other_walker_->Next();
-    if (entry == nullptr) {
-      other_walker_.reset();
-      return Result::kNothing;
+    if (entry == nullptr) other_walker_.reset();
+    if (entry == nullptr || sequences_.size() >= kMostSequences) {
+      if (sequences_.empty()) return Result::kNothing;
+      left_other_ = entry;
+      AskAboutSequences();
+      return Result::kNotYet;
     }
     const auto stamp = StampOf(*entry, false);
     if (stamp.has_value() && backlog_.Takes(*entry->note, *stamp)) continue;
@@ -144,7 +148,12 @@ RootPass::Result RootPass::NextOther(std::optional<Job>* job) {
     entry->PutPath(file_.path);
     file_.kind = entry->kind;
     file_.id = entry->id;
-    if (Claim({.fd = entry->parent, .info = entry->directory_info, .user = user_}, job)) {
+    const OpenedDirectory directory{
+        .fd = entry->parent, .info = entry->directory_info, .user = user_};
+    if (file_.kind == FileKind::kSequence) {
+      struct stat info {};
+      if (IsDrawable(directory, info)) sequences_.push_back(file_);
+    } else if (Claim(directory, job)) {
       if (job == nullptr) left_other_ = entry;
       return Result::kFile;
     }
@@ -152,7 +161,31 @@ RootPass::Result RootPass::NextOther(std::optional<Job>* job) {
   return Result::kNotYet;
 }
 
-bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>* job) {
+void RootPass::AskAboutSequences() {
+  const std::vector<bool> held = check_.AreHeld(sequences_);
+  for (size_t i = sequences_.size(); i-- > 0;) {
+    if (!held[i]) free_sequences_.push_back(std::move(sequences_[i]));
+  }
+  sequences_.clear();
+}
+
+RootPass::Result RootPass::NextSequence(std::optional<Job>* job) {
+  file_ = std::move(free_sequences_.back());
+  free_sequences_.pop_back();
+  const FileCheck::Look look = check_.LookAt(file_);
+  if (!look.ready || !check_.IsFree(file_) || !options_.filter(file_, look.info)) {
+    return Result::kNotYet;
+  }
+  if (job == nullptr) {
+    free_sequences_.push_back(file_);
+  } else {
+    *job = check_.Claim(file_);
+    if (!job->has_value()) return Result::kNotYet;
+  }
+  return Result::kFile;
+}
+
+bool RootPass::IsDrawable(const OpenedDirectory& directory, struct stat& info) {
   // Before it is looked at, if the directory has told which it is.
   if (directory.fd < 0 || (file_.id != FileId{} && !check_.IsFree(file_))) return false;
   const FileCheck::Look look = check_.LookAt(directory, file_);
@@ -160,7 +193,13 @@ bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>* job) 
     ++blocked_files_;
     complain_(look.blocked);
   }
-  if (!look.ready || !check_.IsFree(file_) || !options_.filter(file_, look.info)) return false;
+  info = look.info;
+  return look.ready && check_.IsFree(file_);
+}
+
+bool RootPass::Claim(const OpenedDirectory& directory, std::optional<Job>* job) {
+  struct stat info {};
+  if (!IsDrawable(directory, info) || !options_.filter(file_, info)) return false;
   if (job == nullptr) return true;
   *job = check_.Claim(file_);
   return job->has_value();

@@ -36,6 +36,8 @@ using FileFilter = std::function<bool(const FoundFile&, const struct stat&)>;
 class RootPass {
  public:
   static constexpr int kStepEntries = 256;
+  // So many sequences are asked about at a time whether they wait for their data.
+  static constexpr size_t kMostSequences = 1024;
 
   // Its two rows of files take turns, so that neither holds up the other.
   enum class Row : uint8_t {
@@ -87,8 +89,12 @@ class RootPass {
   std::optional<capture_file::CompleteStamp> StampOf(const DirectoryWalker::Entry& entry, bool add);
   Result NextOldest(std::optional<Job>* job);
   Result NextOther(std::optional<Job>* job);
-  // Claims file_, which lies in the directory, if it is ready and free. Without a `job` it tells
-  // only whether it would.
+  Result NextSequence(std::optional<Job>* job);
+  // Whether those that were found wait for their data.
+  void AskAboutSequences();
+  // Whether file_, which lies in the directory, is ready and free. Fills in `info`.
+  bool IsDrawable(const OpenedDirectory& directory, struct stat& info);
+  // Claims it if it is. Without a `job` it tells only whether it would.
   bool Claim(const OpenedDirectory& directory, std::optional<Job>* job);
   // Of the backlog. Without a descriptor, if nothing can be taken from it.
   OpenedDirectory Open(int directory);
@@ -119,6 +125,8 @@ class RootPass {
   // What was found and left, by row. The walker stays at the entry.
   std::optional<Backlog::File> left_oldest_;
   const DirectoryWalker::Entry* left_other_ = nullptr;
+  std::vector<FoundFile> sequences_;       // Not asked about yet.
+  std::vector<FoundFile> free_sequences_;  // That wait for nothing. The last one goes first.
   FoundFile file_;  // Whose turn it is; kept for the storage of its strings.
   uint64_t blocked_files_ = 0;
   uint64_t blocked_directories_ = 0;
