@@ -29,6 +29,10 @@ class HangingDisk final : public FileOps {
     if ((flags & O_DIRECTORY) == 0) Pass(Call::kOpen, dir, path);
     return FileOps::OpenAt(dir, path, flags, mode);
   }
+  int OpenWithoutLinks(const char* path, int flags) override {
+    if ((flags & O_DIRECTORY) == 0) Pass(Call::kOpen, AT_FDCWD, path);
+    return FileOps::OpenWithoutLinks(path, flags);
+  }
   int LstatAt(int dir, const char* path, struct stat* result) override {
     Pass(Call::kLook, dir, path);
     return FileOps::LstatAt(dir, path, result);

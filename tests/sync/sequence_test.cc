@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -120,6 +122,27 @@ TEST_F(SequenceTest, DataInProgressHoldsItButNotForEver) {
   clock_.Advance(seconds(200));
   EXPECT_TRUE(WaitAwake([&] { return Sent() == 1; }));
   EXPECT_TRUE(WaitAwake([&] { return !std::filesystem::exists(path); }));
+}
+
+TEST_F(SequenceTest, ThoseThatWaitCostOneReadOfTheirDataInEachPass) {
+  class Counting : public FileOps {
+   public:
+    int OpenWithoutLinks(const char* path, int flags) override {
+      if (path == watched) ++opened;
+      return FileOps::OpenWithoutLinks(path, flags);
+    }
+    std::string watched;
+    std::atomic<uint64_t> opened = 0;
+  } ops;
+  ops.watched = DirectoryOf("arm");
+  options_.ops = &ops;
+  InProgress("arm", Now() - seconds(2));
+  for (int i = 0; i < 20; ++i) End("x", {"arm"});
+  Start();
+  RunForSomePasses();
+  EXPECT_GT(ops.opened, 0U);
+  EXPECT_LE(ops.opened, sync_->Stats().passes + 1);  // And the one under way.
+  EXPECT_EQ(Sent(), 0U);
 }
 
 TEST_F(SequenceTest, WhatTheServerRefusedHoldsNothing) {
