@@ -80,7 +80,11 @@ void Committer::Shared::Work(Job& job) {
       if (job.next == job.steps.size()) return;
       step = job.next++;
     }
-    absl::Status status = job.steps[step]();
+    // A step holds its file open: it ends before it counts as done, so that who then publishes the
+    // file has it closed.
+    Step run = std::move(job.steps[step]);
+    absl::Status status = run();
+    run = nullptr;
     bool back = false;
     {
       MutexLock lock(mutex);

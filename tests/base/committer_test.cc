@@ -63,6 +63,15 @@ TEST_P(CommitterTest, CommitsEveryFile) {
   }
 }
 
+// Who publishes a file after that must have it closed: its upload would find it locked.
+TEST_P(CommitterTest, HoldsNoFileOnceItIsCommitted) {
+  const std::vector<Committer::File> files = Files(2);
+  for (int round = 0; round < 300; ++round) {
+    committer_.CommitFiles(device_, files);
+    for (const Committer::File& file : files) ASSERT_EQ(file.descriptor.use_count(), 1) << round;
+  }
+}
+
 TEST_P(CommitterTest, TellsTheErrorOfEachFile) {
   const std::vector<Committer::File> files = Files(20);
   const bool together = GetParam() == CommitMethod::kAnchor || GetParam() == CommitMethod::kWhole;

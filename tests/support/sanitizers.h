@@ -16,8 +16,8 @@ inline constexpr bool kNeedsMemoryAndDescriptors =
 inline constexpr bool kNeedsMemoryAndDescriptors = false;
 #endif
 
-// ThreadSanitizer runs a signal's handler only when the write under way has ended. If nobody reads
-// the output, the write never ends, and neither does the process.
+// ThreadSanitizer runs a signal's handler only after the write under way. While no process reads
+// the output, that write does not end, so the signal does not end the process.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kPutsSignalsOff = true;
 #elif defined(__has_feature)
