@@ -124,7 +124,7 @@ void Dispatcher::WakeTurnedAway(size_t self) {
   if (wake) wake();
 }
 
-bool Dispatcher::LookAhead() {
+bool Dispatcher::LookAhead(size_t worker) {
   std::vector<std::shared_ptr<Pass>> passes;
   {
     MutexLock lock(mutex_);
@@ -136,6 +136,7 @@ bool Dispatcher::LookAhead() {
   for (const std::shared_ptr<Pass>& pass : passes) {
     if (!pass->LookAhead()) continue;
     again = true;
+    WakeTurnedAway(worker);
     if (pass->state() == Pass::State::kOver) TellOfEnd();
   }
   return again;

@@ -54,9 +54,12 @@ class Dispatcher {
   // A bounded step towards the next file, on the caller's thread, which is that of `worker`; blocks
   // on the disk. kFile: `job` is filled. Offline there is nothing.
   Drawn Next(size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
-  // For a thread without room for an upload: a bounded step towards the end of a pass that somebody
-  // waits for. Blocks on the disk. False: ask again when woken.
-  bool LookAhead() DM_EXCLUDES(mutex_);
+  // For a worker that cannot draw: a bounded step towards the end of a pass that somebody waits for.
+  // Blocks on the disk. False: ask again when woken.
+  bool LookAhead(size_t worker) DM_EXCLUDES(mutex_);
+  // For a worker that was woken, perhaps to draw, and has no room for an upload: another one that
+  // waits for its turn draws in its place.
+  void PassOn(size_t worker) DM_EXCLUDES(mutex_) { WakeTurnedAway(worker); }
   // `wake` is called, on any thread and without a lock, whenever there may be something new; it
   // must not block. Once for each worker, before the first call of Next. Returns its number.
   size_t AddWorker(std::function<void()> wake) DM_EXCLUDES(mutex_);
@@ -105,6 +108,7 @@ class Dispatcher {
   Drawn DrawFromPass(Pass::Row row, size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
   // Has the worker woken when a thread leaves a root. False: it is known already.
   bool AddTurnedAway(size_t worker) DM_EXCLUDES(mutex_);
+  // Wakes one of them. `self` is at work, and need not be.
   void WakeTurnedAway(size_t self) DM_EXCLUDES(mutex_);
   Drawn DrawRetry(std::optional<Job>& job) DM_EXCLUDES(mutex_);
   Drawn DrawWanted(std::optional<Job>& job) DM_EXCLUDES(mutex_);
@@ -121,7 +125,8 @@ class Dispatcher {
   const Backlog::Limits limits_;
   const FileCheck check_;
   Complaints complaints_;
-  StuckRoots stuck_;
+  // Whoever passed over a root that was stuck looks again.
+  StuckRoots stuck_{[this] { Notify(); }};
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -72,9 +72,12 @@ Pass::RootState* Pass::Take(Row row, bool ahead, bool& busy) {
   if (stop_.stop_requested()) return nullptr;
   if (!walks_begun_) {
     for (RootState& root : roots_) {
-      if (root.step == Step::kToResolve && !root.busy && !IsStuck(root)) return &root;
+      if (root.step != Step::kToResolve || IsStuck(root)) continue;
+      if (!root.busy) return &root;
+      busy = true;
     }
     if (!MayWalk()) return nullptr;
+    busy = false;
     BeginWalks();
   }
   for (size_t i = 0; i < roots_.size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ namespace datamanager::sync {
 class StuckRoots {
  public:
   static constexpr std::chrono::seconds kPatience{1};
+
+  // `back` is called, without a lock, when a thread is back from a root that was stuck.
+  explicit StuckRoots(std::function<void()> back = [] {}) : back_(std::move(back)) {}
 
   // At work in `root`, for as long as it lives.
   class Work {
@@ -68,10 +72,16 @@ class StuckRoots {
     return place;
   }
   void End(List::iterator place) DM_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    unused_.splice(unused_.end(), at_work_, place);
+    bool was_stuck = false;
+    {
+      MutexLock lock(mutex_);
+      was_stuck = Clock::System().MonotonicNow() - place->second >= kPatience;
+      unused_.splice(unused_.end(), at_work_, place);
+    }
+    if (was_stuck) back_();
   }
 
+  const std::function<void()> back_;
   mutable Mutex mutex_;
   List at_work_ DM_GUARDED_BY(mutex_);
   List unused_ DM_GUARDED_BY(mutex_);

@@ -159,7 +159,7 @@ void UploadLoop::Run() {
     }
     // What can go on goes on before another file is drawn.
     if (calls_->RunOne(MonotonicTime())) continue;
-    if (!stopped && ((HasRoom() && Draw()) || LookAhead())) continue;
+    if (!stopped && (DrawIfRoom() || LookAhead())) continue;
     // The first RunOne may have used the wake up.
     if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
   }
@@ -215,9 +215,15 @@ bool UploadLoop::HasRoom() const {
 
 bool UploadLoop::LookAhead() {
   turn_.BeginStep();
-  const bool again = dispatcher_.LookAhead();
+  const bool again = dispatcher_.LookAhead(number_);
   EndStep();
   return again;
+}
+
+bool UploadLoop::DrawIfRoom() {
+  if (HasRoom()) return Draw();
+  dispatcher_.PassOn(number_);
+  return false;
 }
 
 bool UploadLoop::Draw() {

@@ -58,6 +58,7 @@ class UploadLoop {
   bool HasRoom() const;
   // Draws a file, and begins its upload. False: ask again only when something has happened.
   bool Draw();
+  bool DrawIfRoom();
   // See Dispatcher::LookAhead.
   bool LookAhead();
 
