@@ -217,8 +217,11 @@ std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter, bool awaited) {
     if (awaited) pass->Await();
     if (largest_ == nullptr) largest_ = pass.get();
     passes_.push_back(pass);
+    pass_count_ = passes_.size();
   }
   WakeWorkers();
+  // Who waits for it is not the one who watches the workers.
+  if (awaited) context_.Wake();
   return pass;
 }
 
@@ -235,6 +238,7 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
   pass->Cancel();
   MutexLock lock(mutex_);
   std::erase(passes_, pass);
+  pass_count_ = passes_.size();
   if (largest_ == pass.get()) largest_ = nullptr;
   if (!passes_.empty()) return;
   hints_.clear();
@@ -282,6 +286,7 @@ Dispatcher::OfferEnd Dispatcher::Offer(FoundFile file, std::shared_ptr<const Dir
   while (true) {
     context_.tracker.WaitUntilFree(id, std::min(Now() + kPause, deadline), stop);
     WakeWorkers();
+    context_.Wake();
     const bool ready = Ready();
     MutexLock lock(mutex_);
     if (ready) {

@@ -79,6 +79,9 @@ class Dispatcher {
   // A file has just been published; during a pass it takes its turn. Does not block.
   void Hint(const std::string& path) DM_EXCLUDES(mutex_);
 
+  // Whether any is under way.
+  bool has_passes() const { return pass_count_ > 0; }
+
   // One file that somebody waits for: `direct` is what they ask for, or null for an upload to
   // datasets, which goes on if they do not wait any longer. Blocks until a worker has it.
   enum class OfferEnd : uint8_t { kTaken, kTimedOut, kStopped, kOffline };
@@ -143,6 +146,7 @@ class Dispatcher {
   std::atomic<int> turn_ = 0;
   // Changed under the lock only; asked for after each file.
   std::atomic<bool> hinted_ = false;
+  std::atomic<size_t> pass_count_ = 0;
   std::atomic<size_t> wanted_count_ = 0;
   std::atomic<size_t> turned_away_count_ = 0;
 };

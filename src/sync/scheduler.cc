@@ -110,7 +110,10 @@ void Scheduler::Run() {
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
     WatchWorkers();
-    if (woken || context_->retries.AnyDue(Now())) dispatcher_.Notify();
+    if (woken || context_->retries.AnyDue(Now())) {
+      dispatcher_.Notify();
+      notified_ = true;
+    }
     const bool ready = context_->options.uploader->Ready();
     LookAtPass(ready);
     if (context_->table_was_full.exchange(false)) {
@@ -152,8 +155,9 @@ MonotonicTime Scheduler::NextWake(bool ready) {
   }
   if (pass_ != nullptr) wake = std::min(wake, next_flush_);
   if (ready) wake = std::min(wake, context_->retries.NextDueTime(Now()).value_or(wake));
-  // While workers may be in the disk, they are watched.
-  if (pass_ != nullptr || context_->uploads_under_way > 0) {
+  // While workers may be in the disk, or are about to be, they are watched.
+  if (std::exchange(notified_, false) || dispatcher_.has_passes() ||
+      context_->uploads_under_way > 0) {
     wake = std::min(wake, Clock::System().MonotonicNow() + LoopTurn::kPatience);
   }
   return wake;

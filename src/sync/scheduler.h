@@ -79,6 +79,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // The scheduler thread's only.
   std::shared_ptr<Pass> pass_;  // The one under way.
   bool skipped_ = false;        // A pass was due while offline.
+  bool notified_ = false;       // Workers were, and are not watched since.
   MonotonicTime next_pass_;
   MonotonicTime pass_began_;
   MonotonicTime pass_ended_;

@@ -296,8 +296,9 @@ TEST_F(HangingFuseTest, TheWalkHangs_CapturedFilesGoOn) {
   EXPECT_TRUE(WaitUntil([&] { return log_.Has("the disk hangs"); })) << log_.Text();
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(ArmGoesOn()) << log_.Text();
   mount_->Continue();
-  RunUntilIdle();
-  EXPECT_EQ(Uploaded(), "arm:1,2,3,4,5,6,7,8,9,10 notes0 notes1 notes2");
+  EXPECT_TRUE(WaitAwake([&] {
+    return Uploaded() == "arm:1,2,3,4,5,6,7,8,9,10 notes0 notes1 notes2";
+  })) << Uploaded();
   EXPECT_EQ(server_->repeats(), 0U);
 }
 
