@@ -65,8 +65,7 @@ Dispatcher::Drawn Dispatcher::DrawHint(std::optional<Job>& job) {
   return job.has_value() ? Drawn::kFile : Drawn::kAgain;
 }
 
-Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, size_t worker,
-                                           std::optional<Job>& job) {
+Dispatcher::Drawn Dispatcher::DrawFromPass(Pass::Row row, size_t worker, std::optional<Job>& job) {
   size_t turn = 0;
   std::vector<std::shared_ptr<Pass>> passes;
   {

@@ -54,8 +54,8 @@ class Dispatcher {
   // A bounded step towards the next file, on the caller's thread, which is that of `worker`; blocks
   // on the disk. kFile: `job` is filled. Offline there is nothing.
   Drawn Next(size_t worker, std::optional<Job>& job) DM_EXCLUDES(mutex_);
-  // For a worker that cannot draw: a bounded step towards the end of a pass that somebody waits for.
-  // Blocks on the disk. False: ask again when woken.
+  // For a worker that cannot draw: a bounded step towards the end of a pass that somebody waits
+  // for. Blocks on the disk. False: ask again when woken.
   bool LookAhead(size_t worker) DM_EXCLUDES(mutex_);
   // For a worker that was woken, perhaps to draw, and has no room for an upload: another one that
   // waits for its turn draws in its place.

@@ -48,8 +48,8 @@ std::vector<bool> FileCheck::AreHeld(const std::vector<FoundFile>& sequences) co
   if (sequences.empty()) return held;
   std::vector<capture_file::Sequence> contents;
   for (const FoundFile& file : sequences) {
-    const UniqueFd fd(ops.OpenWithoutLinks(file.path.c_str(),
-                                           O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    const UniqueFd fd(
+        ops.OpenWithoutLinks(file.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
     auto content =
         capture_file::ReadSequence(ops, fd.get(), static_cast<uint64_t>(file.version.size));
     // One that cannot be read waits for nothing: it is the upload's to judge.

@@ -35,8 +35,8 @@ class FileCheck {
   Look LookAt(const OpenedDirectory& directory, FoundFile& file) const;
   // The same for a file whose directory is not open.
   Look LookAt(FoundFile& file) const;
-  // For each sequence of one root, whether it is held back because data of it wait for their upload.
-  // LookAt does not tell: it takes as long for one as for all of them. Blocks on the disk.
+  // For each sequence of one root, whether it is held back because data of it wait for their
+  // upload. LookAt does not tell: it takes as long for one as for all of them. Blocks on the disk.
   std::vector<bool> AreHeld(const std::vector<FoundFile>& sequences) const;
 
   // Whether it is free: nobody here has it, and it does not wait for a retry.

@@ -124,8 +124,8 @@ absl::Status LocalFile::Evict() {
 
 bool LocalFile::Empty(int directory) {
   if (info_.st_nlink != 1) return false;  // The content stays under its other name.
-  const UniqueFd fd(ops_->OpenAt(directory, name_.c_str(),
-                                 O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  const UniqueFd fd(
+      ops_->OpenAt(directory, name_.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
   struct stat info {};
   return fd.valid() && ops_->Fstat(fd.get(), &info) == 0 && FileId::Of(info) == FileId::Of(info_) &&
          ops_->Ftruncate(fd.get(), 0) == 0;

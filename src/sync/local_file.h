@@ -25,10 +25,10 @@ namespace datamanager::sync {
 // signals blocked.
 class LocalFile {
  public:
-  // `found` is of a look that saw a regular file. NOT_FOUND: gone, another file by that name, a link
-  // on the way, or not ours to take. UNAVAILABLE: another process has its lock, or has it open for
-  // writing. A capture file is complete by its name, and is not asked for writers where the lock is
-  // one that other processes see: see CheckNoWriter.
+  // `found` is of a look that saw a regular file. NOT_FOUND: gone, another file by that name, a
+  // link on the way, or not ours to take. UNAVAILABLE: another process has its lock, or has it open
+  // for writing. A capture file is complete by its name, and is not asked for writers where the
+  // lock is one that other processes see: see CheckNoWriter.
   static absl::StatusOr<LocalFile> Open(FileOps& ops, FoundFile found);
 
   const FoundFile& found() const { return found_; }

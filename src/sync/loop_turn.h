@@ -63,7 +63,7 @@ class LoopTurn {
   std::thread::id owner_ DM_GUARDED_BY(mutex_);
   std::optional<MonotonicTime> step_since_ DM_GUARDED_BY(mutex_);  // Of the owner's step.
   std::set<std::thread::id> stuck_ DM_GUARDED_BY(mutex_);
-  int back_ DM_GUARDED_BY(mutex_) = 0;   // Of the stuck, those that wait for the turn.
+  int back_ DM_GUARDED_BY(mutex_) = 0;  // Of the stuck, those that wait for the turn.
   int spare_ DM_GUARDED_BY(mutex_) = 0;
   bool ended_ DM_GUARDED_BY(mutex_) = false;
 };

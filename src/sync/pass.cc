@@ -41,9 +41,7 @@ const std::string& Pass::PathOf(const RootState& root) {
   return root.root.has_value() ? root.root->path : root.pass->path();
 }
 
-bool Pass::IsStuck(const RootState& root) const {
-  return stuck_.IsStuck(PathOf(root));
-}
+bool Pass::IsStuck(const RootState& root) const { return stuck_.IsStuck(PathOf(root)); }
 
 bool Pass::MayWalk() const {
   return std::all_of(roots_.begin(), roots_.end(), [this](const RootState& root) {

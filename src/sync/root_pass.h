@@ -127,7 +127,7 @@ class RootPass {
   const DirectoryWalker::Entry* left_other_ = nullptr;
   std::vector<FoundFile> sequences_;       // Not asked about yet.
   std::vector<FoundFile> free_sequences_;  // That wait for nothing. The last one goes first.
-  FoundFile file_;  // Whose turn it is; kept for the storage of its strings.
+  FoundFile file_;                         // Whose turn it is; kept for the storage of its strings.
   uint64_t blocked_files_ = 0;
   uint64_t blocked_directories_ = 0;
 

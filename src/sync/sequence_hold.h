@@ -15,8 +15,8 @@
 
 namespace datamanager::sync {
 
-// For each sequence, whether a capture file below `root` may hold data of it that is not stored yet:
-// one of its resources, in progress or complete, begun before its end and written to after its
+// For each sequence, whether a capture file below `root` may hold data of it that is not stored
+// yet: one of its resources, in progress or complete, begun before its end and written to after its
 // start. What was set aside does not wait. Reads each directory once, however many sequences there
 // are. Blocks on the disk; follows no links.
 std::vector<bool> DataWaits(FileOps& ops, const std::string& root,

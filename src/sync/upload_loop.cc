@@ -206,9 +206,8 @@ void UploadLoop::EndStep() {
 }
 
 bool UploadLoop::HasRoom() const {
-  const auto hanging = static_cast<size_t>(
-      std::count_if(uploads_.begin(), uploads_.end(),
-                    [](const auto& upload) { return upload->in_step(); }));
+  const auto hanging = static_cast<size_t>(std::count_if(
+      uploads_.begin(), uploads_.end(), [](const auto& upload) { return upload->in_step(); }));
   return uploads_.size() - hanging < static_cast<size_t>(most_uploads_) &&
          bytes_under_way_ < kMostBytesUnderWay;
 }

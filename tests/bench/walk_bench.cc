@@ -189,7 +189,8 @@ class PassWorld {
     const auto pass = dispatcher_.BeginPass(Counting(found));
     while (pass->state() == sync::Pass::State::kUnderWay) {
       std::optional<sync::Job> job;
-      Require(dispatcher_.Next(0, job) != sync::Dispatcher::Drawn::kFile, "it takes what it shall not");
+      Require(dispatcher_.Next(0, job) != sync::Dispatcher::Drawn::kFile,
+              "it takes what it shall not");
     }
     Require(dispatcher_.EndOf(pass) == sync::PassEnd::kComplete, "the pass came to no end");
     return found;

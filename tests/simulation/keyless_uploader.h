@@ -23,7 +23,7 @@ class KeylessUploader final : public testing::BlockingUploader {
     return server_.Unary(method, std::move(request), Keyless(options));
   }
   std::unique_ptr<testing::BlockingStream> OpenStream(sync::UploadMethod method,
-                                                 const sync::CallOptions& options) override {
+                                                      const sync::CallOptions& options) override {
     return server_.OpenStream(method, Keyless(options));
   }
   std::string part_id() const override { return server_.part_id(); }

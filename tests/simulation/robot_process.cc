@@ -140,8 +140,8 @@ void RobotProcess::Sync() {
   }
   // Each that waits once, whenever it is due.
   for (size_t left = context_.retries.size(); left > 0; --left) {
-    std::optional<sync::FoundFile> file = context_.retries.NextDue(
-        MonotonicTime::max(), [](const sync::FoundFile&) { return true; });
+    std::optional<sync::FoundFile> file =
+        context_.retries.NextDue(MonotonicTime::max(), [](const sync::FoundFile&) { return true; });
     if (!file.has_value()) break;
     Offer(*std::move(file));
   }

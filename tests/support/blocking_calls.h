@@ -14,7 +14,6 @@
 
 namespace datamanager::testing {
 
-
 // Runs a task to its end, with the calls that it makes by `queue`.
 template <typename T>
 T RunTask(sync::CallQueue& queue, Task<T> task) {

@@ -73,8 +73,8 @@ class FuseMount {
     }
   }
 
-  // Until Continue, every call to the file system that the kernel cannot answer hangs, as those to a
-  // network file system do whose server is gone.
+  // Until Continue, every call to the file system that the kernel cannot answer hangs, as those to
+  // a network file system do whose server is gone.
   void Stop() const {
     if (server_ > 0) ::kill(server_, SIGSTOP);
   }
