@@ -110,13 +110,14 @@ void CircuitBreaker::Streak::Doubt(MonotonicTime now) {
   settles = now + kStateLag;
 }
 
-void CircuitBreaker::Streak::UndoDoubted(MonotonicTime now) {
-  if (before_doubt == nullptr || now > settles) return;
+bool CircuitBreaker::Streak::UndoDoubted(MonotonicTime now) {
+  if (before_doubt == nullptr || now > settles) return false;
   const std::shared_ptr<const Streak> before = std::move(before_doubt);
   *this = *before;
   // A probe under way has said nothing.
   if (probe != 0) until = now;
   probe = 0;
+  return true;
 }
 
 UploadPause CircuitBreaker::Streak::Describe(const std::string& directory,
@@ -195,6 +196,7 @@ CircuitBreaker::Effect CircuitBreaker::End(const Permit& permit, Outcome outcome
     const bool ends = all_.open() || (streak != nullptr && streak->open());
     if (streak != nullptr) directories_.erase(found);
     all_ = {};
+    undone_.reset();
     pushbacks_ = 0;
     if (pushed_back_until_.has_value() && now >= *pushed_back_until_) pushed_back_until_.reset();
     UpdateMayRest();
@@ -218,6 +220,10 @@ CircuitBreaker::Effect CircuitBreaker::End(const Permit& permit, Outcome outcome
   if (outcome == Outcome::kUnavailable) {
     all_.Doubt(now);
     if (streak != nullptr) streak->Doubt(now);
+  } else {
+    // Another answer has come since: it counts, and so do those before it.
+    all_.before_doubt.reset();
+    if (streak != nullptr) streak->before_doubt.reset();
   }
   const bool all_begins = all_.Fail(kind, place, permit.probe_all, /*of_all=*/true, now, random);
   all_.last_error = error;
@@ -299,9 +305,10 @@ void CircuitBreaker::OnConnection(bool new_address, MonotonicTime now) {
 
 bool CircuitBreaker::OnConnectionLost(MonotonicTime now) {
   MutexLock lock(mutex_);
-  const auto undo = [now](Streak& streak) {
+  if (undone_.has_value() && now - *undone_ < kConnectionInterval) return false;
+  const auto undo = [&](Streak& streak) {
     const bool was_open = streak.open();
-    streak.UndoDoubted(now);
+    if (streak.UndoDoubted(now)) undone_ = now;
     return was_open && !streak.open();
   };
   bool ends = undo(all_);

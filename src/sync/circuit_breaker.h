@@ -46,7 +46,9 @@ std::chrono::milliseconds PauseLength(FailureKind kind, int pause, double random
 //
 // When the connection is lost, the calls under way end with UNAVAILABLE, as do calls that a server
 // or proxy refuses, and often before the channel's state tells of the loss. Such failures count at
-// once; if the loss shows within kStateLag, what they changed is undone.
+// once; if the loss shows within kStateLag, what they changed is undone. That happens once within
+// kConnectionInterval, unless something was stored since: a server may close the connection after
+// each error.
 //
 // The server may also ask for a pause of all uploads (see PushBack).
 //
@@ -178,8 +180,8 @@ class CircuitBreaker {
     void MakeDue(MonotonicTime now);
     // The next failure may be the connection's loss.
     void Doubt(MonotonicTime now);
-    // Undoes what such failures changed.
-    void UndoDoubted(MonotonicTime now);
+    // Undoes what such failures changed. False: there are none.
+    bool UndoDoubted(MonotonicTime now);
     UploadPause Describe(const std::string& directory, MonotonicTime now) const;
   };
 
@@ -193,6 +195,8 @@ class CircuitBreaker {
   std::map<std::string, Streak, std::less<>> directories_ DM_GUARDED_BY(mutex_);
   Streak all_ DM_GUARDED_BY(mutex_);
   uint64_t probes_ DM_GUARDED_BY(mutex_) = 0;  // The number of the last one.
+  // When the loss of the connection last undid something, if nothing was stored since.
+  std::optional<MonotonicTime> undone_ DM_GUARDED_BY(mutex_);
   // When a connection to the same address last ended pauses.
   std::optional<MonotonicTime> connected_ DM_GUARDED_BY(mutex_);
   uint64_t pushbacks_ DM_GUARDED_BY(mutex_) = 0;  // In a row.

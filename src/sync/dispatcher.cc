@@ -211,8 +211,8 @@ std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter, bool awaited) {
   std::shared_ptr<Pass> pass;
   {
     MutexLock lock(mutex_);
-    pass = std::make_shared<Pass>(context_, config_, check_, complaints_, stuck_, std::move(filter),
-                                  limits_, largest_ == nullptr);
+    pass = std::make_shared<Pass>(context_, config_, check_, complaints_, stuck_, known_roots_,
+                                  std::move(filter), limits_, largest_ == nullptr);
     if (awaited) pass->Await();
     if (largest_ == nullptr) largest_ = pass.get();
     passes_.push_back(pass);

@@ -128,6 +128,7 @@ class Dispatcher {
   const Backlog::Limits limits_;
   const FileCheck check_;
   Complaints complaints_;
+  KnownRoots known_roots_;
   // Whoever passed over a root that was stuck looks again.
   StuckRoots stuck_{[this] { Notify(); }};
 

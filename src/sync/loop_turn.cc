@@ -36,17 +36,26 @@ void LoopTurn::End() {
   changed_.NotifyAll();
 }
 
-void LoopTurn::BeginStep() {
+void LoopTurn::BeginStep(bool counts) {
   MutexLock lock(mutex_);
   assert(owner_ == std::this_thread::get_id() && !step_since_.has_value());
   step_since_ = Clock::System().MonotonicNow();
+  step_counts_ = counts;
 }
 
-bool LoopTurn::Own() {
+bool LoopTurn::Regain(bool ends) {
   const std::thread::id self = std::this_thread::get_id();
+  const MonotonicTime now = Clock::System().MonotonicNow();
   {
     MutexLock lock(mutex_);
-    if (owner_ == self) return false;
+    if (owner_ == self) {
+      if (ends) {
+        step_since_.reset();
+      } else if (step_since_.has_value()) {
+        step_since_ = now;
+      }
+      return false;
+    }
     ++back_;
   }
   wake_();
@@ -57,27 +66,27 @@ bool LoopTurn::Own() {
   });
   --back_;
   owner_ = self;
-  stuck_.erase(self);
-  step_since_ = Clock::System().MonotonicNow();
-  return true;
-}
-
-bool LoopTurn::EndStep() {
-  const bool taken = Own();
-  MutexLock lock(mutex_);
-  step_since_.reset();
-  return taken;
+  const auto stuck = stuck_.find(self);
+  step_counts_ = stuck->second;
+  stuck_.erase(stuck);
+  if (!ends) step_since_ = Clock::System().MonotonicNow();
+  return step_counts_;
 }
 
 LoopTurn::Taken LoopTurn::TakeFromStuck(MonotonicTime now) {
   MutexLock lock(mutex_);
-  const bool stuck = step_since_.has_value() && now - *step_since_ >= kPatience;
-  if (!stuck) return Taken::kNo;
-  stuck_.insert(owner_);
-  owner_ = {};
-  step_since_.reset();
-  changed_.NotifyAll();
-  return spare_ == 0 ? Taken::kNobodyWaits : Taken::kYes;
+  Taken taken;
+  if (step_since_.has_value() && now - *step_since_ >= kPatience) {
+    taken.from_counted = step_counts_;
+    stuck_[owner_] = step_counts_;
+    owner_ = {};
+    step_since_.reset();
+    changed_.NotifyAll();
+  }
+  // Also if no thread could be started the last time.
+  taken.needs_thread =
+      owner_ == std::thread::id() && !stuck_.empty() && spare_ == 0 && back_ == 0 && !ended_;
+  return taken;
 }
 
 int LoopTurn::spare() const {

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "base/mutex.h"
@@ -36,18 +36,19 @@ class LoopTurn {
   // The loop is over. Of the thread with the turn, which loses it.
   void End() DM_EXCLUDES(mutex_);
 
-  // A step begins, of the thread with the turn.
-  void BeginStep() DM_EXCLUDES(mutex_);
-  // In a step, before it touches the loop: the thread has the turn when this returns. Does not end
-  // the step. True: the turn had been taken from it.
-  bool Own() DM_EXCLUDES(mutex_);
+  // A step begins, of the thread with the turn. `counts`: what it does takes a place of its own,
+  // which others may have as long as it hangs.
+  void BeginStep(bool counts = true) DM_EXCLUDES(mutex_);
+  // In a step, before it touches the loop: the thread has the turn when this returns, and all the
+  // time again that a step may take. Does not end the step. True: the turn had been taken from it
+  // in a step that counts.
+  bool Own() DM_EXCLUDES(mutex_) { return Regain(/*ends=*/false); }
   // The step has come back: the thread has the turn when this returns. True as with Own.
-  bool EndStep() DM_EXCLUDES(mutex_);
+  bool EndStep() DM_EXCLUDES(mutex_) { return Regain(/*ends=*/true); }
 
-  enum class Taken : uint8_t {
-    kNo,
-    kYes,
-    kNobodyWaits,  // Yes, and the loop needs another thread.
+  struct Taken {
+    bool from_counted = false;  // The turn was taken from a step that counts.
+    bool needs_thread = false;  // Nobody runs the loop, or is going to.
   };
   // For whoever watches. Takes the turn from a thread whose step takes too long.
   Taken TakeFromStuck(MonotonicTime now) DM_EXCLUDES(mutex_);
@@ -57,12 +58,15 @@ class LoopTurn {
   int spare() const DM_EXCLUDES(mutex_);
 
  private:
+  bool Regain(bool ends) DM_EXCLUDES(mutex_);
+
   const std::function<void()> wake_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::thread::id owner_ DM_GUARDED_BY(mutex_);
   std::optional<MonotonicTime> step_since_ DM_GUARDED_BY(mutex_);  // Of the owner's step.
-  std::set<std::thread::id> stuck_ DM_GUARDED_BY(mutex_);
+  bool step_counts_ DM_GUARDED_BY(mutex_) = false;
+  std::map<std::thread::id, bool> stuck_ DM_GUARDED_BY(mutex_);  // And whether its step counts.
   int back_ DM_GUARDED_BY(mutex_) = 0;  // Of the stuck, those that wait for the turn.
   int spare_ DM_GUARDED_BY(mutex_) = 0;
   bool ended_ DM_GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
 #include "sync/pass.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace datamanager::sync {
@@ -9,14 +10,19 @@ namespace {
 // What a pass keeps of the backlog's limit when there is another one with the whole.
 constexpr size_t kSmallerShare = 4;
 
+bool IsBelow(std::string_view path, std::string_view directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         (directory == "/" || path[directory.size()] == '/');
+}
+
 size_t IndexOf(RootPass::Row row) { return row == RootPass::Row::kBacklog ? 0 : 1; }
 
 }  // namespace
 
 Pass::Pass(SyncContext& context, const config::SyncConfig& config, const FileCheck& check,
-           Complaints& complaints, StuckRoots& stuck, FileFilter filter, Backlog::Limits limits,
-           bool whole_backlog)
-    : context_(context), complaints_(complaints), stuck_(stuck) {
+           Complaints& complaints, StuckRoots& stuck, KnownRoots& known, FileFilter filter,
+           Backlog::Limits limits, bool whole_backlog)
+    : context_(context), complaints_(complaints), stuck_(stuck), known_(known) {
   using Role = DirectorySummary::Role;
   MutexLock lock(mutex_);
   const auto add = [&](const std::string& path, Role role) {
@@ -29,8 +35,6 @@ Pass::Pass(SyncContext& context, const config::SyncConfig& config, const FileChe
     RootState& state = roots_.emplace_back();
     state.pass = std::make_unique<RootPass>(context, check, complaints, path, role,
                                             std::move(options), stop_.get_token());
-    // A disk that hangs is left alone until the thread that is there is back.
-    if (stuck.IsStuck(path)) state.step = Step::kOver;
   };
   add(config.capture_directory, Role::kCapture);
   for (const std::string& path : config.additional_paths) add(path, Role::kAdditional);
@@ -49,9 +53,28 @@ bool Pass::MayWalk() const {
   });
 }
 
+void Pass::SkipUnresolved(std::vector<Root>& all) {
+  for (RootState& skipped : roots_) {
+    if (skipped.step != Step::kToResolve) continue;
+    skipped.step = Step::kSkipped;
+    const std::string& path = skipped.pass->path();
+    if (const std::optional<Root> known = known_.Find(path)) {
+      all.push_back(*known);
+      continue;
+    }
+    for (RootState& root : roots_) {
+      if (root.step == Step::kResolved &&
+          (IsBelow(path, root.root->path) || IsBelow(path, root.pass->path()))) {
+        root.step = Step::kSkipped;
+      }
+    }
+  }
+}
+
 void Pass::BeginWalks() {
   walks_begun_ = true;
   auto all = std::make_shared<std::vector<Root>>();
+  SkipUnresolved(*all);
   std::vector<std::pair<RootState*, size_t>> walked;
   for (RootState& state : roots_) {
     if (state.step != Step::kResolved) continue;
@@ -134,7 +157,10 @@ Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
   MutexLock lock(mutex_);
   root->busy = false;
   if (step == Step::kToResolve) {
-    root->step = resolved.has_value() && !walks_begun_ ? Step::kResolved : Step::kOver;
+    if (root->step == Step::kToResolve) {
+      root->step = resolved.has_value() ? Step::kResolved : Step::kOver;
+    }
+    if (resolved.has_value()) known_.Remember(root->pass->path(), *resolved);
     root->root = std::move(resolved);
     return Result::kNotYet;
   }
@@ -153,7 +179,7 @@ Pass::State Pass::state() const {
   bool stuck = false;
   for (const RootState& root : roots_) {
     if (root.step == Step::kOver) continue;
-    if (IsStuck(root)) {
+    if (root.step == Step::kSkipped || IsStuck(root)) {
       stuck = true;
     } else if (root.busy || !stop_.stop_requested()) {
       return State::kUnderWay;
@@ -165,7 +191,7 @@ Pass::State Pass::state() const {
 std::string Pass::StuckPath() const {
   MutexLock lock(mutex_);
   for (const RootState& root : roots_) {
-    if (IsStuck(root)) return PathOf(root);
+    if (root.step == Step::kSkipped || IsStuck(root)) return PathOf(root);
   }
   return "";
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -23,6 +24,25 @@
 
 namespace datamanager::sync {
 
+// Where configured paths led when they were last resolved: a pass has to know all roots, because
+// the walk of one must not enter another, also while the disk of that one hangs. Thread-safe.
+class KnownRoots {
+ public:
+  void Remember(const std::string& path, const Root& root) DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    roots_.insert_or_assign(path, root);
+  }
+  std::optional<Root> Find(const std::string& path) const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    const auto found = roots_.find(path);
+    return found == roots_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, Root> roots_ DM_GUARDED_BY(mutex_);
+};
+
 // Gives what its roots have, by turns. A root whose disk hangs holds up only itself: the pass is
 // over for the others. Thread-safe; only Next and LookAhead block, on the disk.
 class Pass {
@@ -32,8 +52,8 @@ class Pass {
 
   // All references must outlive it. Takes a large share of memory only if `whole_backlog`.
   Pass(SyncContext& context, const config::SyncConfig& config, const FileCheck& check,
-       Complaints& complaints, StuckRoots& stuck, FileFilter filter, Backlog::Limits limits,
-       bool whole_backlog);
+       Complaints& complaints, StuckRoots& stuck, KnownRoots& known, FileFilter filter,
+       Backlog::Limits limits, bool whole_backlog);
   ~Pass() { Cancel(); }
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -51,17 +71,17 @@ class Pass {
 
   enum class State : uint8_t {
     kUnderWay,
-    kStuck,  // Over but for roots whose disk hangs.
+    kStuck,  // Over but for roots whose disk hangs, or hung as the walks began.
     kOver,
   };
   State state() const DM_EXCLUDES(mutex_);
-  // What hangs, such as "/data".
+  // What hangs, or hung, such as "/data".
   std::string StuckPath() const DM_EXCLUDES(mutex_);
   // Tells what it has found, once it is over.
   void Settle() DM_EXCLUDES(mutex_);
 
  private:
-  enum class Step : uint8_t { kToResolve, kResolved, kWalking, kOver };
+  enum class Step : uint8_t { kToResolve, kResolved, kWalking, kOver, kSkipped };
   struct RootState {
     std::unique_ptr<RootPass> pass;
     Step step = Step::kToResolve;
@@ -78,6 +98,8 @@ class Pass {
   // Whether all roots are resolved, or hang, so that walks may begin.
   bool MayWalk() const DM_REQUIRES(mutex_);
   void BeginWalks() DM_REQUIRES(mutex_);
+  // Leaves out what hangs, and what might lead there.
+  void SkipUnresolved(std::vector<Root>& all) DM_REQUIRES(mutex_);
   bool IsStuck(const RootState& root) const DM_REQUIRES(mutex_);
   // The resolved path, if it is known.
   static const std::string& PathOf(const RootState& root);
@@ -85,6 +107,7 @@ class Pass {
   SyncContext& context_;
   Complaints& complaints_;
   StuckRoots& stuck_;
+  KnownRoots& known_;
   std::stop_source stop_;
   bool awaited_ = false;  // Set before other threads see the pass.
   mutable Mutex mutex_;

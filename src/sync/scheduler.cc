@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -30,6 +31,7 @@ constexpr std::chrono::minutes kNewsInterval{1};
 constexpr int kFirstUploads = 2;
 // Threads beside the workers' own, for those that hang in the disk.
 constexpr size_t kMostSubstitutes = 32;
+constexpr size_t kOtherThreads = 2;  // The scheduler's, and the one that tidies up.
 
 }  // namespace
 
@@ -81,14 +83,20 @@ absl::Status Scheduler::StartWorkerThread(const std::shared_ptr<UploadLoop>& loo
 
 int Scheduler::Join(MonotonicTime deadline) {
   std::vector<Thread> threads;
-  {
-    MutexLock lock(mutex_);
-    threads = std::move(threads_);
-    threads_.clear();
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      std::move(threads_.begin(), threads_.end(), std::back_inserter(threads));
+      threads_.clear();
+    }
+    const MonotonicTime look =
+        std::min(deadline, Clock::System().MonotonicNow() + LoopTurn::kPatience);
+    std::erase_if(threads, [look](Thread& thread) { return thread.JoinUntil(look); });
+    if (threads.empty() || Clock::System().MonotonicNow() >= deadline) break;
+    // The scheduler's own thread has ended: who hangs holds up only its own file all the same.
+    WatchWorkers();
   }
-  int hanging = 0;
-  for (Thread& thread : threads) hanging += thread.JoinUntil(deadline) ? 0 : 1;
-  return hanging;
+  return static_cast<int>(threads.size());
 }
 
 void Scheduler::Run() {
@@ -110,7 +118,8 @@ void Scheduler::Run() {
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
     WatchWorkers();
-    if (woken || context_->retries.AnyDue(Now())) {
+    // While a root is stuck, others may have become free to be walked.
+    if (woken || context_->retries.AnyDue(Now()) || dispatcher_.stuck().Any()) {
       dispatcher_.Notify();
       notified_ = true;
     }
@@ -206,11 +215,13 @@ MonotonicTime Scheduler::ProbePassTime() const {
 void Scheduler::WatchWorkers() {
   const MonotonicTime now = Clock::System().MonotonicNow();
   for (const std::shared_ptr<UploadLoop>& loop : loops_) {
-    if (loop->TakeFromStuck(now) != LoopTurn::Taken::kNobodyWaits) continue;
+    if (!loop->TakeFromStuck(now)) continue;
     bool more = false;
     {
       MutexLock lock(mutex_);
-      more = threads_.size() < static_cast<size_t>(config_.workers) + kMostSubstitutes;
+      std::erase_if(threads_, [now](Thread& thread) { return thread.JoinUntil(now); });
+      more =
+          threads_.size() < static_cast<size_t>(config_.workers) + kOtherThreads + kMostSubstitutes;
     }
     absl::Status started = absl::ResourceExhaustedError("too many threads hang in the disk");
     if (more) started = StartWorkerThread(loop);

@@ -22,6 +22,8 @@ namespace datamanager::sync {
 class StuckRoots {
  public:
   static constexpr std::chrono::seconds kPatience{1};
+  // For how long callers wait for it: a slow disk may take a second for one large read.
+  static constexpr std::chrono::seconds kLongPatience{5};
 
   // `back` is called, without a lock, when a thread is back from a root that was stuck.
   explicit StuckRoots(std::function<void()> back = [] {}) : back_(std::move(back)) {}
@@ -40,11 +42,15 @@ class StuckRoots {
   };
 
   bool IsStuck(std::string_view root) const DM_EXCLUDES(mutex_) {
+    return HangsFor(root, kPatience);
+  }
+  // Whether it has been for so long.
+  bool HangsFor(std::string_view root, std::chrono::seconds patience) const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     if (at_work_.empty()) return false;
     const MonotonicTime now = Clock::System().MonotonicNow();
     for (const auto& [other, since] : at_work_) {
-      if (other == root && now - since >= kPatience) return true;
+      if (other == root && now - since >= patience) return true;
     }
     return false;
   }

@@ -218,6 +218,15 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   return done.ok() ? flushed : done;
 }
 
+absl::Status Sync::WaitForDisk(Scheduler& scheduler, const std::string& path,
+                               const std::stop_token& stop) {
+  if (scheduler.dispatcher().stuck().HangsFor(path, StuckRoots::kLongPatience)) {
+    return DiskHangs(path);
+  }
+  context_->WaitForWake(Clock::System().MonotonicNow() + StuckRoots::kPatience, stop);
+  return stop.stop_requested() ? absl::CancelledError("sync was stopped") : absl::OkStatus();
+}
+
 absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop) {
   std::string stuck_path;
   while (true) {
@@ -226,7 +235,10 @@ absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop
       case PassEnd::kComplete:
         return absl::OkStatus();
       case PassEnd::kStuck:
-        return DiskHangs(stuck_path);
+        if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
+          return status;
+        }
+        break;
       case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
       case PassEnd::kOffline:
@@ -254,7 +266,12 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     }
     std::string stuck_path;
     const PassEnd end = scheduler.dispatcher().RunPass(stop, was_there, stuck_path);
-    if (end == PassEnd::kStuck) return DiskHangs(stuck_path);
+    if (end == PassEnd::kStuck) {
+      if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
+        return status;
+      }
+      continue;
+    }
     if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;

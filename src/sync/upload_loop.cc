@@ -60,7 +60,13 @@ class UploadLoop::UploadCalls final : public CallQueue {
   template <typename Result>
   std::function<void(Result)> AsStep(std::function<void(Result)> done) {
     return [this, done = std::move(done)](Result result) {
-      RunStep([&] { done(std::move(result)); });
+      if (!loop_.dispatcher_.stuck().IsStuck(root_)) {
+        RunStep([&] { done(std::move(result)); });
+        return;
+      }
+      loop_.parked_.push_back({.root = root_, .step = [this, done, result = std::move(result)] {
+                                 RunStep([&] { done(result); });
+                               }});
     };
   }
   bool in_step() const { return in_step_; }
@@ -158,7 +164,7 @@ void UploadLoop::Run() {
       return;
     }
     // What can go on goes on before another file is drawn.
-    if (calls_->RunOne(MonotonicTime())) continue;
+    if (RunParked() || calls_->RunOne(MonotonicTime())) continue;
     if (!stopped && (DrawIfRoom() || LookAhead())) continue;
     // The first RunOne may have used the wake up.
     if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
@@ -168,6 +174,17 @@ void UploadLoop::Run() {
 void UploadLoop::Wake() {
   ++wakes_;
   calls_->Wake();
+}
+
+bool UploadLoop::RunParked() {
+  const auto parked = std::find_if(parked_.begin(), parked_.end(), [this](const Parked& waiting) {
+    return !dispatcher_.stuck().IsStuck(waiting.root);
+  });
+  if (parked == parked_.end()) return false;
+  const std::function<void()> step = std::move(parked->step);
+  parked_.erase(parked);
+  step();
+  return true;
 }
 
 void UploadLoop::Reap() {
@@ -181,20 +198,26 @@ void UploadLoop::Reap() {
       end = (*upload)->TakeResult();
     } catch (...) {
       // The next pass meets the file.
-      context_.options.logger->Error(absl::StrCat("upload of ", (*upload)->job().file.path, ": ",
-                                                  CaughtStatus("the upload").ToString()));
+      const Job& job = (*upload)->job();
+      const absl::Status status = CaughtStatus("the upload");
+      context_.options.logger->Error(
+          absl::StrCat("upload of ", job.file.path, ": ", status.ToString()));
+      // Somebody may wait for it.
+      if (job.direct != nullptr) {
+        context_.outcomes.Report(job.file.path, job.direct.get(),
+                                 {.file = job.file.id, .status = status});
+      }
     }
-    bytes_under_way_ -= (*upload)->bytes();
     upload = uploads_.erase(upload);
     --context_.uploads_under_way;
     if (window_.End(end)) dispatcher_.Notify();
   }
 }
 
-LoopTurn::Taken UploadLoop::TakeFromStuck(MonotonicTime now) {
+bool UploadLoop::TakeFromStuck(MonotonicTime now) {
   const LoopTurn::Taken taken = turn_.TakeFromStuck(now);
-  if (taken != LoopTurn::Taken::kNo) window_.SetAside();
-  return taken;
+  if (taken.from_counted && window_.SetAside()) dispatcher_.Notify();
+  return taken.needs_thread;
 }
 
 void UploadLoop::Own() {
@@ -206,14 +229,19 @@ void UploadLoop::EndStep() {
 }
 
 bool UploadLoop::HasRoom() const {
-  const auto hanging = static_cast<size_t>(std::count_if(
-      uploads_.begin(), uploads_.end(), [](const auto& upload) { return upload->in_step(); }));
-  return uploads_.size() - hanging < static_cast<size_t>(most_uploads_) &&
-         bytes_under_way_ < kMostBytesUnderWay;
+  // Those that hang in the disk are in nobody's way.
+  int under_way = 0;
+  uint64_t bytes = 0;
+  for (const std::unique_ptr<Upload>& upload : uploads_) {
+    if (upload->in_step()) continue;
+    ++under_way;
+    bytes += upload->bytes();
+  }
+  return under_way < most_uploads_ && bytes < kMostBytesUnderWay;
 }
 
 bool UploadLoop::LookAhead() {
-  turn_.BeginStep();
+  turn_.BeginStep(/*counts=*/false);
   const bool again = dispatcher_.LookAhead(number_);
   EndStep();
   return again;
@@ -234,12 +262,15 @@ bool UploadLoop::Draw() {
   const Dispatcher::Drawn drawn = dispatcher_.Next(number_, job);
   EndStep();
   if (drawn != Dispatcher::Drawn::kFile) {
-    window_.End(UploadWindow::Outcome::kOther);
     --context_.uploads_under_way;
-    return drawn == Dispatcher::Drawn::kAgain;
+    if (drawn == Dispatcher::Drawn::kAgain) {
+      window_.GiveBack();
+      return true;
+    }
+    if (window_.End(UploadWindow::Outcome::kOther)) dispatcher_.Notify();
+    return false;
   }
   uploads_.push_back(std::make_unique<Upload>(*this, *std::move(job)));
-  bytes_under_way_ += uploads_.back()->bytes();
   uploads_.back()->Start();
   return true;
 }

@@ -39,8 +39,9 @@ class UploadLoop {
   // For any number of threads, of which one runs the loop. Until the stop, which ends the uploads
   // under way.
   void Run();
-  // See LoopTurn::TakeFromStuck.
-  LoopTurn::Taken TakeFromStuck(MonotonicTime now);
+  // For whoever watches: if the thread that runs the loop hangs in the disk, another one may run
+  // it. True: there is none, start one.
+  bool TakeFromStuck(MonotonicTime now);
 
  private:
   class Upload;
@@ -49,6 +50,8 @@ class UploadLoop {
 
   // Has the loop look at everything once more. Any thread.
   void Wake();
+  // Runs what was put off and can go on. False: nothing.
+  bool RunParked();
   // Lets the uploads that have ended go.
   void Reap();
   // See LoopTurn.
@@ -74,7 +77,12 @@ class UploadLoop {
   const size_t number_;  // The dispatcher's, of this worker.
   // Of the thread with the turn.
   std::list<std::unique_ptr<Upload>> uploads_;
-  uint64_t bytes_under_way_ = 0;
+  // Steps of uploads from roots whose disk hangs: each would take another thread.
+  struct Parked {
+    std::string root;
+    std::function<void()> step;
+  };
+  std::list<Parked> parked_;
   std::stop_callback<std::function<void()>> on_stop_;
 };
 

@@ -41,10 +41,16 @@ class UploadWindow {
     }
     return std::exchange(refused_, false);
   }
-  // One of those under way hangs in the disk, until Free.
-  void SetAside() DM_EXCLUDES(mutex_) {
+  // There was nothing to upload, and Begin follows.
+  void GiveBack() DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    --under_way_;
+  }
+  // One of those under way hangs in the disk, until Free. Returns the same as End.
+  bool SetAside() DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     ++stuck_;
+    return std::exchange(refused_, false);
   }
   void Free() DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

@@ -183,13 +183,16 @@ void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadRe
 void UploadWorker::Report(const CircuitBreaker::Permit& permit, const UploadError& answer) {
   const MonotonicTime now = Now();
   const std::string error = answer.status.ToString();
-  const CircuitBreaker::Outcome outcome = OutcomeOf(answer);
+  CircuitBreaker::Outcome outcome = OutcomeOf(answer);
+  if (outcome == CircuitBreaker::Outcome::kUnavailable && !context_.options.uploader->Ready()) {
+    outcome = CircuitBreaker::Outcome::kUndecided;
+  }
   CircuitBreaker::Effect effect =
       context_.breaker.End(permit, outcome, error, now, context_.options.random());
-  // The loss may have been told before.
+  // The loss may have been told meanwhile, before the failure counted.
   if (outcome == CircuitBreaker::Outcome::kUnavailable && !context_.options.uploader->Ready()) {
-    context_.breaker.OnConnectionLost(now);
-    effect = {.ends = true};
+    effect.ends = context_.breaker.OnConnectionLost(now);
+    if (effect.ends) effect.begins.reset();
   }
   if (effect.ends) {
     context_.retries.MakeRestingDue(now);

@@ -209,17 +209,37 @@ TEST_F(CircuitBreakerTest, UnavailableAnswers_CountAtOnce) {
 
 // All that are under way end so, before the channel tells of the loss.
 TEST_F(CircuitBreakerTest, UnavailableAsTheConnectionIsLost_CountsForNothing) {
-  for (int loss = 0; loss < 3; ++loss) {
-    Fail("/a", loss == 0 ? kLimit / 2 : 0);
-    for (int i = 0; i < 3 * kLimit; ++i) Upload("/a", Outcome::kUnavailable);
-    EXPECT_TRUE(Rests("/a"));
-    now_ += milliseconds(50);
-    EXPECT_TRUE(breaker_.OnConnectionLost(now_)) << "what rests may be tried";
-    EXPECT_FALSE(Rests("/a"));
-    now_ += seconds(1);
-  }
+  Fail("/a", kLimit / 2);
+  for (int i = 0; i < 3 * kLimit; ++i) Upload("/a", Outcome::kUnavailable);
+  EXPECT_TRUE(Rests("/a"));
+  now_ += milliseconds(50);
+  EXPECT_TRUE(breaker_.OnConnectionLost(now_)) << "what rests may be tried";
+  EXPECT_FALSE(Rests("/a"));
+  now_ += seconds(1);
   // What was known before counts on.
   Fail("/a", kLimit / 2 - 1);
+  EXPECT_EQ(Fail("/a"), "/a after 20 for 1 s");
+}
+
+TEST_F(CircuitBreakerTest, AServerThatAnswersUnavailableAndHangsUp_IsSentNoMoreForIt) {
+  const auto lose = [&] {
+    for (int i = 0; i < kLimit / 2; ++i) Upload("/a", Outcome::kUnavailable);
+    breaker_.OnConnectionLost(now_);
+    now_ += seconds(1);
+  };
+  for (int i = 0; i < 3; ++i) lose();
+  EXPECT_TRUE(Rests("/a")) << "only the first loss counts for nothing";
+  now_ += minutes(5);
+  Store("/a");
+  lose();
+  lose();
+  EXPECT_FALSE(Rests("/a")) << "something was stored";
+}
+
+TEST_F(CircuitBreakerTest, AnotherAnswerBeforeTheLoss_Counts) {
+  for (int i = 0; i < kLimit / 2; ++i) Upload("/a", Outcome::kUnavailable);
+  Fail("/a", kLimit / 2 - 1);
+  breaker_.OnConnectionLost(now_);
   EXPECT_EQ(Fail("/a"), "/a after 20 for 1 s");
 }
 

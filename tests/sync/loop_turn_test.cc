@@ -27,9 +27,9 @@ class LoopTurnTest : public ::testing::Test {
 
 TEST_F(LoopTurnTest, AThreadThatIsNotStuckKeepsIt) {
   ASSERT_TRUE(turn_.Acquire());
-  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNo);
+  EXPECT_FALSE(turn_.TakeFromStuck(Later()).from_counted);
   turn_.BeginStep();
-  EXPECT_EQ(turn_.TakeFromStuck(Clock::System().MonotonicNow()), LoopTurn::Taken::kNo);
+  EXPECT_FALSE(turn_.TakeFromStuck(Clock::System().MonotonicNow()).from_counted);
   turn_.Own();
   turn_.EndStep();
   EXPECT_TRUE(turn_.Yield());
@@ -51,7 +51,12 @@ TEST_F(LoopTurnTest, AnotherRunsTheLoopWhileOneIsStuckAndGivesTheTurnBack) {
     turn_.End();
   });
   EXPECT_TRUE(WaitUntil([&] { return disk.waiting() == 1; }));
-  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kNobodyWaits);
+  const LoopTurn::Taken taken = turn_.TakeFromStuck(Later());
+  EXPECT_TRUE(taken.from_counted);
+  EXPECT_TRUE(taken.needs_thread);
+  const LoopTurn::Taken again = turn_.TakeFromStuck(Later());
+  EXPECT_FALSE(again.from_counted);
+  EXPECT_TRUE(again.needs_thread) << "no thread has come";
   EXPECT_EQ(turn_.stuck(), 1U);
   std::atomic<bool> runs{false};
   std::thread second([&] {
@@ -90,7 +95,9 @@ TEST_F(LoopTurnTest, OneThatWaitsTakesOverWithoutANewThread) {
   });
   // Once the spare one waits.
   EXPECT_TRUE(WaitUntil([&] { return turn_.spare() == 1; }));
-  EXPECT_EQ(turn_.TakeFromStuck(Later()), LoopTurn::Taken::kYes);
+  const LoopTurn::Taken taken = turn_.TakeFromStuck(Later());
+  EXPECT_TRUE(taken.from_counted);
+  EXPECT_FALSE(taken.needs_thread);
   EXPECT_EQ(turn_.stuck(), 1U);
   EXPECT_TRUE(WaitUntil([&] { return turn_.spare() == 0; }));
   disk.Open();
