@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -82,6 +83,56 @@ TEST_F(PassTest, NothingIsClaimedBeforeItIsDrawn) {
   EXPECT_EQ(job->state.attempts, 3);
   dispatcher.EndPass(pass);
   EXPECT_EQ(pass->state(), Pass::State::kOver);
+}
+
+TEST_F(PassTest, ARootThatHangsAsTheWalksBeginIsLeftOutAndNamed) {
+  CaptureAt("c", 0);
+  Drop("notes", "hello");
+  Dispatcher dispatcher(*context_, config_);
+  std::optional<StuckRoots::Work> hangs;
+  hangs.emplace(dispatcher.stuck(), files_);
+  ASSERT_TRUE(WaitUntil([&] { return dispatcher.stuck().IsStuck(files_); }));
+  const auto pass = dispatcher.BeginPass(Any);
+  std::optional<Job> job;
+  ASSERT_TRUE(WaitUntil([&] { return dispatcher.Next(0, job) == Dispatcher::Drawn::kFile; }));
+  hangs.reset();  // It is back while the other one is walked.
+  ASSERT_TRUE(WaitUntil([&] {
+    dispatcher.Next(0, job);
+    return pass->state() != Pass::State::kUnderWay;
+  }));
+  EXPECT_EQ(pass->StuckPath(), files_);
+  EXPECT_EQ(dispatcher.EndOf(pass), PassEnd::kStuck);
+}
+
+// The walk of an outer root would take an inner one's files for its own.
+TEST_F(PassTest, ARootThatIsLeftOutIsNotEnteredFromOutside) {
+  const std::string outside = dir_.path() + "/outside.txt";
+  WriteFile(outside, "hello");
+  SetAge(outside, std::chrono::hours(1));
+  CaptureAt("c", 0);
+  config_.additional_paths = {dir_.path()};
+  Dispatcher dispatcher(*context_, config_);
+  const auto given = [&] {
+    std::vector<std::string> paths;
+    const auto pass = dispatcher.BeginPass(Any);
+    EXPECT_TRUE(WaitUntil([&] {
+      std::optional<Job> job;
+      if (dispatcher.Next(0, job) == Dispatcher::Drawn::kFile) {
+        paths.emplace_back(BaseName(job->file.path));
+      }
+      return pass->state() != Pass::State::kUnderWay;
+    }));
+    dispatcher.EndOf(pass);
+    return paths;
+  };
+  const auto while_it_hangs = [&] {
+    const StuckRoots::Work hangs(dispatcher.stuck(), captured_);
+    EXPECT_TRUE(WaitUntil([&] { return dispatcher.stuck().IsStuck(captured_); }));
+    return given();
+  };
+  EXPECT_EQ(while_it_hangs(), std::vector<std::string>()) << "where it leads is not known";
+  EXPECT_EQ(given().size(), 2U);
+  EXPECT_EQ(while_it_hangs(), std::vector<std::string>{"outside.txt"});
 }
 
 TEST_F(PassTest, DirectoriesBeyondTheLimitAreGivenInTheOrderOfTheWalk) {
