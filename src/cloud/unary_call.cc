@@ -13,6 +13,11 @@
 namespace datamanager::cloud {
 namespace {
 
+// The server is told how much time there is, and its timer may fire first.
+gpr_timespec SlightlyBefore(gpr_timespec deadline) {
+  return gpr_time_sub(deadline, gpr_time_from_millis(10, GPR_TIMESPAN));
+}
+
 sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
                           const grpc::ByteBuffer& request, const sync::CallOptions& options,
                           bool is_repeat) {
@@ -37,7 +42,7 @@ sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
   } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
     result.status = StoppedError();
   } else if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-             gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), deadline) >= 0) {
+             gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), SlightlyBefore(deadline)) >= 0) {
     // Ours, unless the server gave up earlier.
     result.stalled = true;
     result.status = absl::DeadlineExceededError(absl::StrCat(
