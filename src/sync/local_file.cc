@@ -173,7 +173,8 @@ absl::StatusOr<std::string> LocalFile::SetAside() {
       absl::StatusOr<std::string> copy = CopyTo(*place);
       if (!copy.ok()) return copy;
       absl::Status removed = Remove();
-      if (removed.ok()) return copy;
+      // A removal may have happened although it returned an error.
+      if (removed.ok() || absl::IsNotFound(CheckUnchanged())) return copy;
       ops_->UnlinkAt(place->directory.get(), std::string(BaseName(*copy)).c_str());
       return removed;
     }

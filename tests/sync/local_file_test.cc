@@ -225,6 +225,26 @@ TEST_F(LocalFileTest, SetsAsideAcrossFileSystemsByACopy) {
   EXPECT_EQ(ReadFile(*aside), "0123456789");
 }
 
+// The reply of a network file system may be lost.
+TEST_F(LocalFileTest, ARemovalThatFailsAfterItHasHappenedLeavesTheCopy) {
+  class LosesReplies : public FileOps {
+   public:
+    int RenameNoReplaceAt(int, const char*, int, const char*) override {
+      errno = EXDEV;
+      return -1;
+    }
+    int UnlinkAt(int dir, const char* path) override {
+      FileOps::UnlinkAt(dir, path);
+      errno = EIO;
+      return -1;
+    }
+  } ops;
+  const auto aside = LocalFile::Open(ops, Found(dir_.path(), path_))->SetAside();
+  ASSERT_TRUE(aside.ok()) << aside.status();
+  EXPECT_EQ(ReadFile(*aside), "0123456789");
+  EXPECT_EQ(OnDisk(), "failed/sensor/arm/a.capture");
+}
+
 // Whatever the disk says, the file is whole in one place, and nothing half-done in another.
 TEST_F(LocalFileTest, AFailureWhileItIsSetAsideLosesNothing) {
   using Call = testing::FaultyFileOps::Call;
