@@ -65,7 +65,14 @@ int RenameOntoPlaceholder(FileOps& ops, int from_dir, const char* from, int to_d
   if (!placeholder.valid()) return -1;
   if (ops.RenameAt(from_dir, from, to_dir, to, 0) == 0) return 0;
   const int error = errno;
-  ops.UnlinkAt(to_dir, to);
+  // A network file system may report an error of a rename that has happened: then the name is the
+  // file's, and there is nothing to undo.
+  struct stat reserved {};
+  struct stat named {};
+  if (ops.Fstat(placeholder.get(), &reserved) == 0 && ops.LstatAt(to_dir, to, &named) == 0) {
+    if (FileId::Of(named) == FileId::Of(info)) return 0;
+    if (FileId::Of(named) == FileId::Of(reserved)) ops.UnlinkAt(to_dir, to);
+  }
   errno = error;
   return -1;
 }

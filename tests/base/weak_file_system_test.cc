@@ -122,6 +122,34 @@ TEST_F(WeakFileSystemTest, WithoutLeasesAnEmptyFileIsLeftOverByItsAge) {
   EXPECT_EQ(errno, EEXIST);
 }
 
+// The reply of a network file system may be lost.
+TEST_F(WeakFileSystemTest, ARenameThatFailsAfterItHasHappenedLosesNothing) {
+  class LosesReplies : public FileOps {
+   public:
+    int RenameAt(int from_dir, const char* from, int to_dir, const char* to,
+                 unsigned flags) override {
+      if (flags != 0) return Fail(EINVAL);
+      if (happens) FileOps::RenameAt(from_dir, from, to_dir, to, flags);
+      return Fail(EIO);
+    }
+    static int Fail(int error) {
+      errno = error;
+      return -1;
+    }
+    bool happens = true;
+  } ops;
+  WriteFile(Path("from"), "new");
+  EXPECT_EQ(Rename(ops, "from", "to"), 0);
+  EXPECT_EQ(ReadFile(Path("to")), "new");
+  EXPECT_FALSE(Exists(Path("from")));
+  ops.happens = false;
+  WriteFile(Path("from"), "newer");
+  EXPECT_EQ(Rename(ops, "from", "other"), -1);
+  EXPECT_EQ(errno, EIO);
+  EXPECT_EQ(ReadFile(Path("from")), "newer");
+  EXPECT_FALSE(Exists(Path("other"))) << "the name is free again";
+}
+
 TEST_F(WeakFileSystemTest, OfManyWhoRenameToOneNameOneWinsAndNothingIsLost) {
   WeakFileOps ops({.exclusive_rename = EINVAL});
   constexpr int kThreads = 4;

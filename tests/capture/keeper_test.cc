@@ -183,13 +183,13 @@ TEST_F(KeeperTest, FlushesThenRenamesThenFlushesTheDirectory) {
 }
 
 TEST_F(KeeperTest, FlushesAllDataThenRenamesAllThenFlushesEachDirectoryOnce) {
+  world_->ops.SetCommitMethod(CommitMethod::kInTurn);  // So that the order is always the same.
   Publish("Other");
   ASSERT_TRUE(AllPublished());
   const size_t before = FlushesAndRenames(world_->ops).size();
   HangInFlush();
   for (int i = 0; i < 3; ++i) Publish();
   Publish("Other");
-  world_->ops.SetCommitMethod(CommitMethod::kInTurn);
   world_->ops.fdatasync_gate().Open();
   ASSERT_TRUE(AllPublished());
   std::vector<std::string> steps;
