@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -83,6 +84,41 @@ TEST_F(PassTest, NothingIsClaimedBeforeItIsDrawn) {
   EXPECT_EQ(job->state.attempts, 3);
   dispatcher.EndPass(pass);
   EXPECT_EQ(pass->state(), Pass::State::kOver);
+}
+
+// Retries fail each time and are due again at once.
+TEST_F(PassTest, FreshFilesAndDueRetriesTakeTurns) {
+  constexpr int kBad = 10;
+  constexpr int kFresh = 40;
+  for (int i = 0; i < kBad; ++i) {
+    const FoundFile file = Found(captured_, CaptureAt("bad" + std::to_string(i), i));
+    context_->retries.Put({file, {.attempts = 1, .due = MonotonicTime::min()}});
+  }
+  for (int i = 0; i < kFresh; ++i) CaptureAt("fresh", kBad + i);
+  Dispatcher dispatcher(*context_, config_);
+  const auto pass = dispatcher.BeginPass(Any);
+  std::string given;
+  ASSERT_TRUE(WaitUntil([&] {
+    std::optional<Job> job;
+    if (dispatcher.Next(0, job) != Dispatcher::Drawn::kFile) return false;
+    const bool fresh = job->file.path.find("fresh") != std::string::npos;
+    given += fresh ? 'F' : 'b';
+    if (fresh) {
+      std::filesystem::remove(job->file.path);
+    } else {
+      const FoundFile file = job->file;
+      job.reset();
+      context_->retries.Put({file, {.attempts = 1, .due = MonotonicTime::min()}});
+    }
+    return std::count(given.begin(), given.end(), 'F') == kFresh;
+  }));
+  dispatcher.EndPass(pass);
+  // One of each, once the pass has found the files and is through with the bad ones, the oldest.
+  const std::string turns = given.substr(given.find('F'));
+  EXPECT_LE(given.size() - turns.size(), 2U * kBad + 4) << given;
+  std::string expected = "F";
+  for (int i = 1; i < kFresh; ++i) expected += "bF";
+  EXPECT_EQ(turns, expected);
 }
 
 TEST_F(PassTest, ARootThatHangsAsTheWalksBeginIsLeftOutAndNamed) {
