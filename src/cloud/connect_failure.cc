@@ -83,6 +83,7 @@ constexpr Rule kRules[] = {
      "needs a machine with IPv6"},
     {"connect() timed out", When::kAlways, kNoConnection},
     {"tcp handshaker shutdown", When::kAlways, kNoConnection},
+    {"FD Shutdown", When::kAlways, kNoConnection},
     // A server of TLS 1.2 tells it in the handshake, one of TLS 1.3 just ends the connection.
     {"alert unknown ca", When::kTls, kClientRefused},
     {"alert bad certificate", When::kTls, kClientRefused},
@@ -115,14 +116,17 @@ constexpr Rule kRules[] = {
      "is not overloaded, and firewalls and proxies on the way"},
     {kHungUp, When::kTlsIdentified, kClientDoubted},
     {kHungUp, When::kTlsAnonymous, kClientMissing},
+    // The time was up, and gRPC shut the connection down, before anything was sent.
+    {"Handshake write failed", When::kTls, kNoHandshake},
+    {"Broken pipe", When::kTls, kNoHandshake},
+    {"handshaker shutdown", When::kTls, kNoHandshake},
+    {"handshaker shutdown", When::kPlaintext, kNoConnection},
     {kHungUp, When::kTls,
      "{peer} closed the connection in the TLS handshake: check that it is a TLS server, and "
      "firewalls and proxies on the way"},
     {kHungUp, When::kPlaintext,
      "{peer} closed the connection without an answer, as a server does that expects TLS: if so, "
      "write https:// in cloud.app_address"},
-    // The time was up before this machine came to send anything.
-    {"Handshake write failed", When::kTls, kNoHandshake},
 };
 
 bool Says(std::string_view cause, std::string_view needle) {
