@@ -151,10 +151,11 @@ std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::s
 
 MonotonicTime NextLook() { return Clock::System().MonotonicNow() + std::chrono::milliseconds(10); }
 
-bool WaitForRoom::HasRoom(LinkWatch& link, uint64_t bytes) {
-  if (!link.progress().HasRoom(bytes)) {
-    link.Refresh(Clock::System().MonotonicNow());
-    if (!link.progress().HasRoom(bytes)) return false;
+bool WaitForRoom::Take(uint64_t bytes) {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  if (!link_.progress().TakeRoom(bytes, place_, now)) {
+    link_.Refresh(now);
+    if (!link_.progress().TakeRoom(bytes, place_, now)) return false;
   }
   looks_ = 0;
   return true;

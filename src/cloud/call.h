@@ -66,12 +66,20 @@ MonotonicTime NextLook();
 // A call's wait until the link has room for its bytes.
 class WaitForRoom {
  public:
-  // Looks at the socket before it says no.
-  bool HasRoom(LinkWatch& link, uint64_t bytes);
-  // When to look again. Soon at first, since on a good link the acknowledgement is a moment away.
+  // `link` must outlive it.
+  explicit WaitForRoom(LinkWatch& link) : link_(link) {}
+  ~WaitForRoom() { link_.progress().LeaveLine(place_); }
+  WaitForRoom(const WaitForRoom&) = delete;
+  WaitForRoom& operator=(const WaitForRoom&) = delete;
+
+  // Whether the bytes may be handed over now. Looks at the socket before it says no.
+  bool Take(uint64_t bytes);
+  // When to ask again. Soon at first, since on a good link the acknowledgement is a moment away.
   MonotonicTime NextLook();
 
  private:
+  LinkWatch& link_;
+  std::optional<RoomLine::Place> place_;
   int looks_ = 0;
 };
 // Fills in what is to be known of the connection as the call ends with `result.status`, and takes

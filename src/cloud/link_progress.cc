@@ -123,9 +123,24 @@ LinkState LinkProgress::HandOver(uint64_t bytes) {
   return state_;
 }
 
-bool LinkProgress::HasRoom(uint64_t bytes) const {
+bool LinkProgress::TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place,
+                            MonotonicTime now) {
   MutexLock lock(mutex_);
-  if (state_.connection == 0 || bytes < kSmallestPiece) return true;
+  const bool any = state_.connection == 0 || bytes < kSmallestPiece;
+  if (any || (line_.IsFirst(place, now) && HasRoom())) {
+    line_.Leave(place);
+    return true;
+  }
+  line_.Wait(place, now);
+  return false;
+}
+
+void LinkProgress::LeaveLine(std::optional<RoomLine::Place>& place) {
+  MutexLock lock(mutex_);
+  line_.Leave(place);
+}
+
+bool LinkProgress::HasRoom() const {
   const uint64_t room = Bytes(kRoomSeconds, kSmallestRoom);
   const uint64_t held = std::max(state_.outstanding, state_.queued);
   return held == 0 || held < room;

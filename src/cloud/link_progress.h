@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "base/mutex.h"
 #include "cloud/rate_estimate.h"
+#include "cloud/room_line.h"
 #include "cloud/tcp_connection.h"
 #include "datamanager/clock.h"
 
@@ -64,8 +66,11 @@ class LinkProgress {
   // Whether a call may hand over so many bytes now, so that a small request behind them waits a few
   // seconds at most. Small requests may always. Any may where the socket is not known. As long as
   // the link has not shown how fast it is at most, the room begins with kFirstRoom and doubles each
-  // time that the peer has acknowledged as much and nothing waits.
-  bool HasRoom(uint64_t bytes) const DM_EXCLUDES(mutex_);
+  // time that the peer has acknowledged as much and nothing waits. If it may not, it has a place in
+  // the line of those that wait, until it may or leaves; it asks again and again.
+  bool TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place, MonotonicTime now)
+      DM_EXCLUDES(mutex_);
+  void LeaveLine(std::optional<RoomLine::Place>& place) DM_EXCLUDES(mutex_);
 
   // The largest piece of a stream, and the largest request beyond which a stream is better, so that
   // small requests get their turn: a fraction of a second and a few seconds of the link. kUnlimited
@@ -74,6 +79,7 @@ class LinkProgress {
   uint64_t UnaryBytes() const { return unary_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  bool HasRoom() const DM_REQUIRES(mutex_);
   void PublishSizes() DM_REQUIRES(mutex_);
   void WidenFirstRoom(bool full) DM_REQUIRES(mutex_);
   // So many seconds of the link; in the beginning, that share of the first room.
@@ -89,6 +95,7 @@ class LinkProgress {
   RateEstimate rate_ DM_GUARDED_BY(mutex_);
   uint64_t first_room_ DM_GUARDED_BY(mutex_) = kFirstRoom;
   uint64_t widened_at_ DM_GUARDED_BY(mutex_) = 0;  // state_.acked then.
+  RoomLine line_ DM_GUARDED_BY(mutex_);
   std::atomic<uint64_t> piece_bytes_{kUnlimited};
   std::atomic<uint64_t> unary_bytes_{kUnlimited};
 };

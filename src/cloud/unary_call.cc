@@ -17,7 +17,8 @@ UnaryCall::UnaryCall(EventQueue& events, std::shared_ptr<Connectivity> connectiv
       request_(ToByteBuffer(std::move(request))),
       options_(std::move(options)),
       ended_(std::move(ended)),
-      is_repeat_(options_.is_repeat) {
+      is_repeat_(options_.is_repeat),
+      room_(connectivity_->link()) {
   Begin();
 }
 
@@ -28,7 +29,7 @@ void UnaryCall::Begin() {
     events_.SetDeadline(this, NextLook());
     return;
   }
-  if (!refused && !room_.HasRoom(connectivity_->link(), request_.Length())) {
+  if (!refused && !room_.Take(request_.Length())) {
     events_.SetDeadline(this, room_.NextLook());
     return;
   }

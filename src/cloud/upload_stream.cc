@@ -19,6 +19,7 @@ GrpcUploadStream::GrpcUploadStream(EventQueue& events, std::shared_ptr<Connectiv
       connectivity_(std::move(connectivity)),
       method_(method),
       options_(std::move(options)),
+      room_(connectivity_->link()),
       watch_(connectivity_->link().progress()) {}
 
 GrpcUploadStream::~GrpcUploadStream() {
@@ -89,7 +90,7 @@ void GrpcUploadStream::Await(Step step) {
 }
 
 void GrpcUploadStream::StartWrite() {
-  if (!room_.HasRoom(connectivity_->link(), message_.size())) {
+  if (!room_.Take(message_.size())) {
     step_ = Step::kRoom;
     events_.SetDeadline(this, room_.NextLook());
     return;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace datamanager::cloud {
 namespace {
@@ -55,6 +56,14 @@ class LinkProgressTest : public ::testing::Test {
       acked_ += bytes_per_second / 10;
       Look(100ms, {.acked = acked_, .queued = 5000, .unsent = 1});
     }
+  }
+
+  // Of a call that does not wait if it has to.
+  bool HasRoom(uint64_t bytes) {
+    std::optional<RoomLine::Place> place;
+    const bool taken = link_.TakeRoom(bytes, place, now_);
+    link_.LeaveLine(place);
+    return taken;
   }
 
   LinkProgress link_;
@@ -126,7 +135,7 @@ TEST_F(LinkProgressTest, LimitsNothing_WhereNoSocketIsKnown) {
   EXPECT_EQ(link_.PieceBytes(), LinkProgress::kUnlimited);
   EXPECT_EQ(link_.UnaryBytes(), LinkProgress::kUnlimited);
   EXPECT_EQ(link_.HandOver(1 << 30).outstanding, 0U);
-  EXPECT_TRUE(link_.HasRoom(1 << 30));
+  EXPECT_TRUE(HasRoom(1 << 30));
 }
 
 TEST_F(LinkProgressTest, OffersSizesThatFitTheLink) {
@@ -149,9 +158,9 @@ TEST_F(LinkProgressTest, BeginsWithALittleRoom_ThatDoublesWithEachRoundThatLeave
   uint64_t acked = 0;
   for (int i = 0; i < 3; ++i) {
     link_.HandOver(room - 1);
-    EXPECT_TRUE(link_.HasRoom(5000)) << room;
+    EXPECT_TRUE(HasRoom(5000)) << room;
     link_.HandOver(1);
-    EXPECT_FALSE(link_.HasRoom(5000)) << room;
+    EXPECT_FALSE(HasRoom(5000)) << room;
     acked += room;
     look({.acked = acked});
     room *= 2;
@@ -161,7 +170,7 @@ TEST_F(LinkProgressTest, BeginsWithALittleRoom_ThatDoublesWithEachRoundThatLeave
   acked += room;
   look({.acked = acked, .queued = 1, .unsent = 1});
   link_.HandOver(room);
-  EXPECT_FALSE(link_.HasRoom(5000));
+  EXPECT_FALSE(HasRoom(5000));
   // As on a good link, in the end there is no limit.
   for (; room < (1 << 20); room *= 2) {
     acked += room;
@@ -174,16 +183,45 @@ TEST_F(LinkProgressTest, HasRoomForASecondOfTheLink) {
   RunFull(20000, std::chrono::seconds(10));
   Look(100ms, {.acked = acked_});
   Look(100ms, {.acked = acked_});
-  EXPECT_TRUE(link_.HasRoom(1 << 20)) << "Even a large request may go once nothing is before it.";
+  EXPECT_TRUE(HasRoom(1 << 20)) << "Even a large request may go once nothing is before it.";
   link_.HandOver(15000);
-  EXPECT_TRUE(link_.HasRoom(5000));
+  EXPECT_TRUE(HasRoom(5000));
   link_.HandOver(7000);
-  EXPECT_FALSE(link_.HasRoom(5000));
-  EXPECT_TRUE(link_.HasRoom(500)) << "A small request waits for no room.";
+  EXPECT_FALSE(HasRoom(5000));
+  EXPECT_TRUE(HasRoom(500)) << "A small request waits for no room.";
   Look(100ms, {.acked = acked_ + 4000, .queued = 18000});
-  EXPECT_TRUE(link_.HasRoom(5000));
+  EXPECT_TRUE(HasRoom(5000));
   Look(100ms, {.acked = acked_ + 4000, .queued = 30000});
-  EXPECT_FALSE(link_.HasRoom(5000)) << "What the kernel holds counts, whoever sent it.";
+  EXPECT_FALSE(HasRoom(5000)) << "What the kernel holds counts, whoever sent it.";
+}
+
+TEST_F(LinkProgressTest, WhoWaitsForRoomGetsItInTurn) {
+  RunFull(20000, std::chrono::seconds(10));
+  std::optional<RoomLine::Place> large;
+  std::optional<RoomLine::Place> small;
+  std::optional<RoomLine::Place> gone;
+  EXPECT_FALSE(link_.TakeRoom(5000, gone, now_));
+  EXPECT_FALSE(link_.TakeRoom(2000, small, now_));
+  EXPECT_FALSE(link_.TakeRoom(5000, large, now_));
+  link_.LeaveLine(gone);
+  Look(100ms, {.acked = acked_ + 30000});
+  Look(100ms, {.acked = acked_ + 30000});
+  EXPECT_FALSE(link_.TakeRoom(5000, large, now_)) << "The small one is before it.";
+  EXPECT_TRUE(link_.TakeRoom(500, gone, now_)) << "Who needs no room does not wait.";
+  EXPECT_TRUE(link_.TakeRoom(2000, small, now_));
+  EXPECT_TRUE(link_.TakeRoom(5000, large, now_));
+}
+
+TEST_F(LinkProgressTest, WhoDoesNotAskForRoomAgainHoldsUpNobody) {
+  RunFull(20000, std::chrono::seconds(10));
+  std::optional<RoomLine::Place> hangs;
+  std::optional<RoomLine::Place> other;
+  EXPECT_FALSE(link_.TakeRoom(5000, hangs, now_));
+  EXPECT_FALSE(link_.TakeRoom(5000, other, now_));
+  Look(100ms, {.acked = acked_ + 30000});
+  Look(RoomLine::kPatience, {.acked = acked_ + 30000});
+  EXPECT_TRUE(link_.TakeRoom(5000, other, now_));
+  EXPECT_TRUE(link_.TakeRoom(5000, hangs, now_)) << "It keeps its place.";
 }
 
 }  // namespace
