@@ -48,12 +48,12 @@ class UploadLoop::UploadCalls final : public CallQueue {
   // Runs `function` as a step of the loop.
   template <typename Function>
   void RunStep(const Function& function) {
+    // The root counts as stuck as soon as the turn can be taken.
+    std::optional<StuckRoots::Work> work(std::in_place, loop_.dispatcher_.stuck(), root_);
     loop_.turn_.BeginStep();
     in_step_ = true;
-    {
-      const StuckRoots::Work work(loop_.dispatcher_.stuck(), root_);
-      function();
-    }
+    function();
+    work.reset();
     loop_.EndStep();
     in_step_ = false;
   }
@@ -203,10 +203,9 @@ void UploadLoop::Reap() {
       context_.options.logger->Error(
           absl::StrCat("upload of ", job.file.path, ": ", status.ToString()));
       // Somebody may wait for it.
-      if (job.direct != nullptr) {
-        context_.outcomes.Report(job.file.path, job.direct.get(),
-                                 {.file = job.file.id, .status = status});
-      }
+      context_.outcomes.Report(
+          job.file.path, job.direct.get(),
+          {.file = job.file.id, .status = status, .verdict = Verdict::kTransient});
     }
     upload = uploads_.erase(upload);
     --context_.uploads_under_way;

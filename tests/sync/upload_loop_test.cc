@@ -5,10 +5,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "sync/dispatcher.h"
 #include "sync/upload_window.h"
+#include "tests/support/hanging_disk.h"
 #include "tests/sync/sync_fixture.h"
 
 namespace datamanager::sync {
@@ -46,6 +51,68 @@ TEST(UploadWindowTest, AFailureLeavesItAndOneIsAlwaysAllowed) {
   EXPECT_TRUE(window.End(UploadWindow::Outcome::kOther)) << "another one was refused";
   ASSERT_TRUE(window.Begin());
   EXPECT_FALSE(window.End(UploadWindow::Outcome::kOther));
+}
+
+// How many more uploads may begin; they begin.
+int Fill(UploadWindow& window) {
+  int begun = 0;
+  while (window.Begin()) ++begun;
+  return begun;
+}
+
+TEST(UploadWindowTest, Stall_HalvesTheWindow_DownToOne) {
+  UploadWindow window(8, 16);
+  for (const int places : {8, 4, 2, 1, 1}) {
+    EXPECT_EQ(Fill(window), places);
+    for (int i = 0; i < places; ++i) {
+      window.End(i == 0 ? UploadWindow::Outcome::kStalled : UploadWindow::Outcome::kOther);
+    }
+  }
+}
+
+TEST(UploadWindowTest, Window_NeverExceedsTheMost) {
+  UploadWindow window(8, 3);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(Fill(window), 3);
+    for (int i = 0; i < 3; ++i) window.End(UploadWindow::Outcome::kStored);
+  }
+}
+
+TEST(UploadWindowTest, GiveBack_IsNoEnd_AndKeepsARefusal) {
+  UploadWindow window(1, 16);
+  ASSERT_TRUE(window.Begin());
+  EXPECT_FALSE(window.Begin());
+  window.GiveBack();
+  EXPECT_EQ(window.under_way(), 0);
+  EXPECT_EQ(Fill(window), 1) << "the window has not grown";
+  window.GiveBack();
+  ASSERT_TRUE(window.Begin());
+  EXPECT_TRUE(window.End(UploadWindow::Outcome::kOther)) << "another one was refused";
+}
+
+TEST(UploadWindowTest, SetAside_FreesAPlace_AndReportsARefusal) {
+  UploadWindow window(1, 16);
+  ASSERT_TRUE(window.Begin());
+  EXPECT_FALSE(window.SetAside()) << "none was refused";
+  EXPECT_EQ(Fill(window), 1) << "the place is free, and the window has not grown";
+  EXPECT_TRUE(window.SetAside()) << "another one was refused";
+  EXPECT_EQ(window.under_way(), 2);
+  ASSERT_TRUE(window.Begin());
+  EXPECT_FALSE(window.End(UploadWindow::Outcome::kOther)) << "the refusal was reported before";
+}
+
+TEST(UploadWindowTest, Free_TakesThePlaceAgain) {
+  UploadWindow window(1, 16);
+  ASSERT_TRUE(window.Begin());
+  window.SetAside();
+  ASSERT_TRUE(window.Begin());
+  window.Free();
+  EXPECT_EQ(window.under_way(), 2);
+  EXPECT_FALSE(window.Begin());
+  window.End(UploadWindow::Outcome::kOther);
+  EXPECT_FALSE(window.Begin()) << "the other one has the place";
+  window.End(UploadWindow::Outcome::kOther);
+  EXPECT_EQ(Fill(window), 1);
 }
 
 class UploadLoopTest : public SyncFixture {
@@ -101,6 +168,99 @@ TEST_F(UploadLoopTest, AStopEndsAllOfThem) {
   EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 8; }));
   Close();
   EXPECT_EQ(FilesBelow(captured_).size(), 20U);
+}
+
+// One loop and its window on a disk that hangs below the additional directory. The test plays the
+// scheduler.
+class HangingLoopTest : public SyncFixture {
+ protected:
+  void Start(testing::HangingDisk::Call call) {
+    disk_ = std::make_unique<testing::HangingDisk>(files_, call);
+    options_.ops = disk_.get();
+    context_ = std::make_unique<SyncContext>(options_);
+    dispatcher_ = std::make_unique<Dispatcher>(*context_, config_);
+    dispatcher_->AddWorker([this] { ++wakes_; });
+    loop_ = std::make_unique<UploadLoop>(*context_, config_, *dispatcher_, window_,
+                                         /*most_uploads=*/1, stop_.get_token());
+    StartThread();
+  }
+  void StartThread() {
+    threads_.emplace_back([this] { loop_->Run(); });
+  }
+  void BeginPass(bool awaited = false) {
+    dispatcher_->BeginPass([](const FoundFile&, const struct stat&) { return true; }, awaited);
+  }
+  bool Hangs() {
+    return WaitUntil([this] { return disk_->gate().waiting() == 1; });
+  }
+  // The scheduler looks when every step takes too long.
+  bool TakeFromStuck() {
+    return loop_->TakeFromStuck(Clock::System().MonotonicNow() + 2 * LoopTurn::kPatience);
+  }
+  void EndAll() {
+    disk_->gate().Open();
+    server_->Release();
+    stop_.request_stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  void TearDown() override { EndAll(); }
+
+  UploadWindow window_{1, 1};
+  std::atomic<int> wakes_{0};
+  std::stop_source stop_;
+  std::unique_ptr<testing::HangingDisk> disk_;
+  std::unique_ptr<SyncContext> context_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<UploadLoop> loop_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(HangingLoopTest, AnotherUpload_HasThePlace_WhileOneHangs) {
+  const MonotonicTime begin = Clock::System().MonotonicNow();
+  Start(testing::HangingDisk::Call::kRemove);
+  disk_->gate().Close();
+  Drop("notes", "hello");
+  BeginPass();
+  ASSERT_TRUE(Hangs());
+  Capture("arm", 1);
+  BeginPass();
+  EXPECT_FALSE(loop_->TakeFromStuck(begin)) << "the step has just begun";
+  EXPECT_FALSE(window_.Begin());
+  const int wakes = wakes_;
+  EXPECT_TRUE(TakeFromStuck()) << "no thread runs the loop";
+  EXPECT_GT(wakes_, wakes) << "a worker that was refused is woken";
+  EXPECT_TRUE(TakeFromStuck()) << "no thread was started";
+  StartThread();
+  EXPECT_TRUE(WaitUntil([&] { return Waiting() == "notes"; })) << Waiting();
+  EXPECT_FALSE(loop_->TakeFromStuck(begin)) << "the second thread runs the loop";
+  disk_->gate().Open();
+  EXPECT_TRUE(WaitUntil([&] { return context_->uploads_under_way == 0; }));
+  EXPECT_EQ(Uploaded(), "arm:1 notes");
+  EXPECT_EQ(server_->repeats(), 0U);
+  EndAll();
+  EXPECT_EQ(window_.under_way(), 0);
+  EXPECT_EQ(Fill(window_), 1) << "the place is taken again and given back once";
+}
+
+// An upload without a reply has the only place, so the thread looks ahead, which needs none.
+TEST_F(HangingLoopTest, AStepThatTakesNoPlace_FreesNone_WhenItHangs) {
+  server_->Block();
+  Start(testing::HangingDisk::Call::kReadDirectory);
+  Capture("arm", 1);
+  BeginPass();
+  ASSERT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  disk_->gate().Close();
+  BeginPass(/*awaited=*/true);
+  ASSERT_TRUE(Hangs());
+  EXPECT_TRUE(TakeFromStuck());
+  EXPECT_FALSE(window_.Begin()) << "the upload still has the place";
+  StartThread();
+  server_->Release();
+  EXPECT_TRUE(WaitUntil([&] { return OnDisk() == ""; })) << "the second thread handles the reply";
+  EndAll();
+  EXPECT_EQ(window_.under_way(), 0);
+  EXPECT_EQ(Fill(window_), 1);
 }
 
 // At any instant, whatever is drawn, fails, waits and is drawn again.
