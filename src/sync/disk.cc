@@ -236,8 +236,10 @@ bool Disk::Watch::HasChanged() {
              rose(usage->available, before.available, usage->size)) {
     return true;
   }
+  // Where no write was refused, a file has room all the time.
+  if (!fruitless_->room.full()) return false;
   const Room room = MeasureRoom(ops, config_.capture_directory);
-  return room.bytes > fruitless_->room.bytes || (fruitless_->room.full() && !room.full());
+  return room.bytes > fruitless_->room.bytes || !room.full();
 }
 
 void Disk::Watch::MakeRoom(int refused) {

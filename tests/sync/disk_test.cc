@@ -173,6 +173,9 @@ TEST_F(DiskTest, EvictingInVainIsTriedAgainAfterAWhile) {
   available_ = 0;
   StartDisk();
   ASSERT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 1; }));
+  const uint64_t passes = disk_->Stats().retention_passes;
+  EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().retention_passes >= passes + 5; }));
+  EXPECT_EQ(disk_->Stats().evicted.files, 32u) << "Files can be written, as all the time.";
   clock_.Advance(6min);
   EXPECT_TRUE(WaitUntil([&] { return disk_->Stats().fruitless_passes == 2; }));
   EXPECT_EQ(disk_->Stats().evicted.files, 64u);
