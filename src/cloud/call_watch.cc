@@ -12,7 +12,8 @@ constexpr uint64_t kLeastProgress = 100;
 
 void CallWatch::HandOver(uint64_t bytes, std::chrono::milliseconds limit, MonotonicTime now) {
   const LinkState state = link_.HandOver(bytes);
-  Begin(state, std::max(state.outstanding, state.queued) + kOthers * bytes, limit, now);
+  const uint64_t others = std::max(kLeastOthers, link_.calls() - 1);
+  Begin(state, std::max(state.outstanding, state.queued) + others * bytes, limit, now);
 }
 
 void CallWatch::AwaitAnswer(std::chrono::milliseconds limit, MonotonicTime now) {

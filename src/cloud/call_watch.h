@@ -27,8 +27,9 @@ class CallWatch {
   static constexpr std::chrono::seconds kLeastSpan{60};
   static constexpr uint64_t kLeastBytes = 1000 / 8 * 60;
   static constexpr std::chrono::milliseconds kLookEvery{1000};
-  // Uploads under way on one connection beside the call.
-  static constexpr uint64_t kOthers = 7;
+  // Calls on the connection beside this one, if there are no more by now: others begin while its
+  // bytes are on their way.
+  static constexpr uint64_t kLeastOthers = 7;
 
   enum class Verdict : uint8_t {
     kGoOn,
@@ -36,7 +37,11 @@ class CallWatch {
     kTooSlow,  // Bytes move, but too few.
   };
 
-  explicit CallWatch(LinkProgress& link) : link_(link) {}
+  // `link` must outlive it.
+  explicit CallWatch(LinkProgress& link) : link_(link) { link_.BeginCall(); }
+  ~CallWatch() { link_.EndCall(); }
+  CallWatch(const CallWatch&) = delete;
+  CallWatch& operator=(const CallWatch&) = delete;
 
   // A step begins in which so many bytes are handed to gRPC, or in which only an answer is waited
   // for. It may last `limit` without progress.

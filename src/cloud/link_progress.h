@@ -60,6 +60,11 @@ class LinkProgress {
 
   LinkState State() const DM_EXCLUDES(mutex_);
 
+  // Calls that are watched at the moment.
+  void BeginCall() { ++calls_; }
+  void EndCall() { --calls_; }
+  uint64_t calls() const { return calls_; }
+
   // A call hands so many bytes to gRPC. Returns the state after it.
   LinkState HandOver(uint64_t bytes) DM_EXCLUDES(mutex_);
 
@@ -96,6 +101,7 @@ class LinkProgress {
   uint64_t first_room_ DM_GUARDED_BY(mutex_) = kFirstRoom;
   uint64_t widened_at_ DM_GUARDED_BY(mutex_) = 0;  // state_.acked then.
   RoomLine line_ DM_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> calls_{0};
   std::atomic<uint64_t> piece_bytes_{kUnlimited};
   std::atomic<uint64_t> unary_bytes_{kUnlimited};
 };

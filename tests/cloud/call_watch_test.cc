@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <list>
 
 namespace datamanager::cloud {
 namespace {
@@ -66,6 +67,16 @@ TEST_F(CallWatchTest, GivesUp_WhenOnlyOtherCallsMove) {
   watch_.HandOver(10000, kLimit, now_);
   // 80,000 bytes may stand before the answer.
   EXPECT_EQ(SecondsUntilGivenUp(20000, 50000, 200), 4 + 30);
+}
+
+TEST_F(CallWatchTest, GoesOn_WhileTheBytesOfManyOthersMayStandBeforeItsAnswer) {
+  std::list<CallWatch> others;
+  while (others.size() < 15) others.emplace_back(link_);
+  watch_.HandOver(10000, kLimit, now_);
+  EXPECT_EQ(SecondsUntilGivenUp(20000, 50000, 200), 8 + 30);
+  others.clear();
+  watch_.HandOver(10000, kLimit, now_);
+  EXPECT_EQ(SecondsUntilGivenUp(20000, 50000, 200), 6 + 30) << "50,000 wait in the kernel.";
 }
 
 TEST_F(CallWatchTest, GoesOn_WhileBytesBeforeItsOwnMove) {
