@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <string>
@@ -13,7 +12,6 @@
 namespace datamanager::sync {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::seconds;
 
 class FairnessTest : public SyncFixture {
@@ -81,44 +79,6 @@ TEST_F(FairnessTest, TheNewIsNotStarvedByTheOldNorTheOldByTheNew) {
   EXPECT_GE(shares.at("new"), 40U);
   server_->OnCall(nullptr);
   RunUntilIdle();
-}
-
-// Each retry is due at once, for ever.
-TEST_F(FairnessTest, TheFreshAreNotStarvedByRetriesNorRetriesByTheFresh) {
-  config_.interval = seconds(1);
-  std::atomic<bool> heal{false};
-  server_->OnCall([&](const UploadCall& call) {
-    if (call.metadata.component_name() == "fresh") return absl::OkStatus();
-    clock_.Advance(hours(2));
-    return heal ? absl::OkStatus() : absl::UnavailableError("busy");
-  });
-  // Each a collector of its own, which nothing pauses while others are stored.
-  for (int i = 0; i < 10; ++i) Capture("bad" + std::to_string(i), 1);
-  Start();
-  const auto time_passes = [&] { clock_.Advance(seconds(1)); };
-  EXPECT_TRUE(WaitAwake([&] {
-    time_passes();
-    return sync_->Stats().tabular.retries >= 20;
-  }));
-  server_->Block();
-  EXPECT_TRUE(WaitAwake([&] { return server_->blocked() == 1; }));
-  for (int i = 0; i < 160; ++i) Capture("fresh", 1);
-  const size_t before = server_->call_count();
-  server_->Release();
-  EXPECT_TRUE(WaitAwake([&] {
-    time_passes();
-    return server_->call_count() >= before + 160;
-  }));
-  const size_t fresh = Shares(before + 160).at("fresh");
-  // Half for each, but for one round in which a pass meets the bad ones.
-  EXPECT_GE(fresh, 45U);
-  EXPECT_LE(fresh, 160U - 45U);
-  heal = true;
-  EXPECT_TRUE(WaitAwake([&] {
-    time_passes();
-    return Waiting() == "";
-  }));
-  Close();  // Before what the hook uses is gone.
 }
 
 // A file that found the table full waits for a pass, and passes keep a minute's distance; what is

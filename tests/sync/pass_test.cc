@@ -72,6 +72,44 @@ TEST_F(PassTest, ABacklogThatDoesNotFitGoesOldestFirstAllTheSame) {
   EXPECT_EQ(Join(Offered({.files = 8})), Join(expected));
 }
 
+// Retries fail each time and are due again at once.
+TEST_F(PassTest, FreshFilesAndDueRetriesTakeTurns) {
+  constexpr int kBad = 10;
+  constexpr int kFresh = 40;
+  for (int i = 0; i < kBad; ++i) {
+    const FoundFile file = Found(captured_, CaptureAt("bad" + std::to_string(i), i));
+    context_->retries.Put({file, {.attempts = 1, .due = MonotonicTime::min()}});
+  }
+  for (int i = 0; i < kFresh; ++i) CaptureAt("fresh", kBad + i);
+  std::string offered;
+  std::stop_source over;
+  std::thread taker([&] {
+    while (std::count(offered.begin(), offered.end(), 'F') < kFresh) {
+      std::optional<Job> job = channel_.Receive(over.get_token());
+      if (!job.has_value()) return;
+      const bool fresh = job->file.path.find("fresh") != std::string::npos;
+      offered += fresh ? 'F' : 'b';
+      if (fresh) continue;
+      const FoundFile file = job->file;
+      job.reset();
+      context_->retries.Put({file, {.attempts = 1, .due = MonotonicTime::min()}});
+    }
+    over.request_stop();
+  });
+  Passes passes(*context_, config_, channel_);
+  passes.Run(
+      over.get_token(), [](const FoundFile&, const struct stat&) { return true; }, [] {});
+  over.request_stop();
+  taker.join();
+  // One of each, once the pass is through with the bad ones, the oldest.
+  const size_t begin = offered.find('F');
+  ASSERT_NE(begin, std::string::npos) << offered;
+  const auto bad = std::count(offered.begin() + static_cast<ptrdiff_t>(begin), offered.end(), 'b');
+  EXPECT_EQ(std::count(offered.begin(), offered.end(), 'F'), kFresh) << offered;
+  EXPECT_GE(bad, kFresh - kBad) << offered;
+  EXPECT_LE(bad, kFresh + kBad) << offered;
+}
+
 TEST_F(PassTest, WhatNobodyTookBeforeTheStopKeepsItsTries) {
   const FoundFile file = Found(captured_, CaptureAt("c", 0));
   context_->retries.Put({file, {.attempts = 3, .due = MonotonicTime::min()}});
