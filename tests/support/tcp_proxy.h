@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 #include <list>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -49,9 +50,10 @@ class TcpProxy {
   }
 
   int port() const { return port_; }
-  // While it is silent nothing is passed on; the connections stay open, and new ones are not
-  // answered.
+  // While it is silent nothing is passed on, from this call's return on; the connections stay open,
+  // and new ones are not answered.
   void SetSilent(bool silent) {
+    const std::lock_guard lock(passing_);
     silent_ = silent;
     Wake();
   }
@@ -100,6 +102,7 @@ class TcpProxy {
       }
       ::poll(polled.data(), polled.size(), -1);
       uint64_t woken = 0;
+      const std::lock_guard lock(passing_);
       if (::read(wake_.get(), &woken, sizeof(woken)) > 0 || silent_) continue;
       size_t next = 2;
       for (Connection& connection : connections) {
@@ -160,6 +163,7 @@ class TcpProxy {
   const UniqueFd wake_;
   const UniqueFd listener_;
   int port_ = 0;
+  std::mutex passing_;  // Held while bytes are passed on.
   std::atomic<bool> silent_{false};
   std::atomic<uint64_t> silent_after_{std::numeric_limits<uint64_t>::max()};
   std::atomic<bool> break_{false};
