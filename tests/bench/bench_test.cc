@@ -142,6 +142,12 @@ TEST_F(BenchTest, UploadFarAway) {
   EXPECT_THROW(Run(&UploadFarAway, ops), Broken);
 }
 
+TEST_F(BenchTest, UploadOtherFiles) {
+  EXPECT_EQ(Ids(Run(&UploadOtherFiles)), "P15 P15 ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&UploadOtherFiles, ops), Broken);
+}
+
 TEST_F(BenchTest, UploadLargeFile) {
   EXPECT_EQ(Ids(Run(&UploadLargeFile)), "P7 P7 ");
   SkipsAFile ops;

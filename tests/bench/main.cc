@@ -88,7 +88,8 @@ constexpr Bench kBenches[] = {{"P1", &Encode},
                               {"P12", &DiskWear},
                               {"P13", &Footprint},
                               {"P13-build", &CleanBuild},
-                              {"P14", &UploadFarAway}};
+                              {"P14", &UploadFarAway},
+                              {"P15", &UploadOtherFiles}};
 
 int Main(const Options& options) {
   std::vector<Row> rows;
