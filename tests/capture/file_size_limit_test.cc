@@ -54,11 +54,12 @@ TEST(FileSizeLimitTest, ARecordThatNoFileHoldsIsToldAndEndsNothing) {
     const FileSizeLimit limit(10);
     one.Start();
     EXPECT_TRUE(one.WaitForDropped(5));
+    EXPECT_NE(one.Stats().last_error.find("the 10 bytes that RLIMIT_FSIZE allows"),
+              std::string::npos)
+        << one.Stats().last_error;
   }
   EXPECT_TRUE(one.WaitForCaptured(5));
   one.Close();
-  EXPECT_NE(one.Stats().last_error.find("the 10 bytes that RLIMIT_FSIZE allows"), std::string::npos)
-      << one.Stats().last_error;
   one.ExpectAllKept(temp.path());
 }
 
