@@ -86,7 +86,7 @@ TEST(CommitMethodTest, FindsTheMountOfAnOpenFile) {
     EXPECT_EQ(facts->type, "tmpfs");
     EXPECT_EQ(FindCommitMethod(memory.get()), CommitMethod::kInTurn);
   }
-  const testing::TempDir temp;
+  const testing::TempDir temp{testing::DiskDirectory()};
   const UniqueFd directory(::open(temp.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_TRUE(FindMount(directory.get()).has_value());
   EXPECT_GE(MountIdOf(directory.get()), 0);

@@ -47,7 +47,7 @@ class CommitterTest : public ::testing::TestWithParam<CommitMethod> {
     return static_cast<size_t>(std::count(journal.begin(), journal.end(), entry));
   }
 
-  const TempDir temp_;
+  const TempDir temp_{testing::DiskDirectory()};
   const std::shared_ptr<FaultyFileOps> ops_ = std::make_shared<FaultyFileOps>();
   dev_t device_ = 0;
   Committer committer_{{.ops = ops_.get()}};

@@ -39,7 +39,7 @@ class FileOpsTest : public ::testing::Test {
     return info.st_mode & 07777;
   }
 
-  const TempDir temp_;
+  const TempDir temp_{testing::DiskDirectory()};
   FileOps& ops_ = FileOps::System();
 };
 

@@ -110,7 +110,7 @@ std::vector<Row> Footprint(const Settings& settings) {
 
 std::vector<Row> CleanBuild(const Settings& settings) {
   if (settings.source.empty()) return {};
-  const testing::TempDir directory;
+  const testing::TempDir directory{testing::DiskDirectory()};
   const Stopwatch watch;
   RunProgram({"cmake", "-S", settings.source, "-B", directory.path() + "/build",
               "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DDATAMANAGER_BUILD_TESTS=OFF",

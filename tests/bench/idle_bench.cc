@@ -88,7 +88,7 @@ struct Manager {
     return most;
   }
 
-  const testing::TempDir directory;
+  const testing::TempDir directory{testing::DiskDirectory()};
   const std::unique_ptr<Child> process;
 };
 

@@ -91,8 +91,8 @@ class Uploading {
   }
 
  private:
-  const testing::TempDir capture_;
-  const testing::TempDir files_;
+  const testing::TempDir capture_{testing::DiskDirectory()};
+  const testing::TempDir files_{testing::DiskDirectory()};
   std::unique_ptr<DataManager> manager_;
 };
 
@@ -396,7 +396,7 @@ class LargeFile {
 
   const Settings& settings_;
   BenchServer& server_;
-  const testing::TempDir directory_;
+  const testing::TempDir directory_{testing::DiskDirectory()};
   const size_t size_;
 };
 

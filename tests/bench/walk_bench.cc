@@ -56,7 +56,7 @@ class Backlog {
   size_t files() const { return files_; }
 
  private:
-  const testing::TempDir root_;
+  const testing::TempDir root_{testing::DiskDirectory()};
   const size_t files_;
 };
 

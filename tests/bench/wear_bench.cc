@@ -168,7 +168,7 @@ class Variant {
     Require(::syncfs(root.get()) == 0, "syncfs");
   }
 
-  const testing::TempDir directory_;
+  const testing::TempDir directory_{testing::DiskDirectory()};
   std::unique_ptr<testing::LoopDisk> disk_;
   std::unique_ptr<BenchServer> server_;
   const std::shared_ptr<std::atomic<bool>> ended_ = std::make_shared<std::atomic<bool>>(false);

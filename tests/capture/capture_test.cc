@@ -159,7 +159,7 @@ class CaptureTest : public ::testing::Test {
     return WaitUntil([&] { return log_.Has(text); });
   }
 
-  const TempDir temp_;
+  const TempDir temp_{testing::DiskDirectory()};
   const std::shared_ptr<World> world_ = std::make_shared<World>();
   LogCapture log_;
   std::shared_ptr<Logger> logger_;

@@ -90,7 +90,7 @@ class ProcessesTest : public ::testing::Test {
     EXPECT_TRUE(FilesBelow(directory_, ".prog").empty());
   }
 
-  const TempDir temp_;
+  const TempDir temp_{testing::DiskDirectory()};
   const std::string directory_ = temp_.path() + "/capture";
   LogCapture log_;
   std::shared_ptr<Logger> logger_;

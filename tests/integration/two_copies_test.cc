@@ -30,7 +30,7 @@ TEST(TwoCopiesTest, TheCoreLivesBesideAnotherCopyOfTheMessages) {
 
 TEST(TwoCopiesTest, TheirMessagesAreCapturedToo) {
   using Joints = viam::component::arm::v1::GetJointPositionsResponse;
-  const testing::TempDir dir;
+  const testing::TempDir dir{testing::DiskDirectory()};
   Sources sources;
   sources.AddMessage<Joints>("rdk:component:arm", "arm1", "JointPositions",
                              [](const CaptureRequest&, Joints& out) {

@@ -25,7 +25,7 @@ class LocalFileTest : public ::testing::Test {
   LocalFile Open() { return *LocalFile::Open(ops_, Found(dir_.path(), path_)); }
   std::string OnDisk() const { return Join(FilesBelow(dir_.path())); }
 
-  testing::TempDir dir_;
+  testing::TempDir dir_{testing::DiskDirectory()};
   FileOps& ops_ = FileOps::System();
   const std::string path_ = dir_.path() + "/sensor/arm/a.capture";
 };
