@@ -68,12 +68,14 @@ class WaitForRoom {
  public:
   // `link` must outlive it.
   explicit WaitForRoom(LinkWatch& link) : link_(link) {}
-  ~WaitForRoom() { link_.progress().LeaveLine(place_); }
+  ~WaitForRoom() { Leave(); }
   WaitForRoom(const WaitForRoom&) = delete;
   WaitForRoom& operator=(const WaitForRoom&) = delete;
 
   // Whether the bytes may be handed over now. Looks at the socket before it says no.
   bool Take(uint64_t bytes);
+  // It does not ask again.
+  void Leave() { link_.progress().LeaveLine(place_); }
   // When to ask again. Soon at first, since on a good link the acknowledgement is a moment away.
   MonotonicTime NextLook();
 

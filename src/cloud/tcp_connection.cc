@@ -51,7 +51,7 @@ bool HasEnds(int fd, const TcpEnds& ends) {
 
 UniqueFd DuplicateIf(int fd, const TcpEnds& ends) {
   if (!HasEnds(fd, ends)) return {};
-  UniqueFd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  UniqueFd duplicate(AboveStandardStreams(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
   if (duplicate.valid() && !HasEnds(duplicate.get(), ends)) duplicate.Reset();
   return duplicate;
 }
@@ -61,8 +61,11 @@ UniqueFd DuplicateIf(int fd, const TcpEnds& ends) {
 UniqueFd TcpConnection::Find() {
   if (UniqueFd known = DuplicateIf(number_, ends_); known.valid()) return known;
   number_ = -1;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), &::closedir);
+  UniqueFd fds(AboveStandardStreams(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!fds.valid()) return {};
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fds.get()), &::closedir);
   if (directory == nullptr) return {};
+  fds.Release();
   while (const dirent* const entry = ::readdir(directory.get())) {
     if (entry->d_name[0] == '.') continue;
     const int fd = std::atoi(entry->d_name);

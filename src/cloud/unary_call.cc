@@ -34,6 +34,7 @@ void UnaryCall::Begin() {
     return;
   }
   if (refused) {
+    room_.Leave();
     events_.Post([this, refusal = *std::move(beginning->refusal)] { ended_(this, refusal); });
     return;
   }
@@ -69,9 +70,11 @@ void UnaryCall::OnDeadline() {
 }
 
 void UnaryCall::OnEvent(bool /*ok*/) {
-  const std::unique_ptr<Try> ended = std::move(try_);
+  std::unique_ptr<Try> ended = std::move(try_);
   ended->cancel.reset();
   sync::CallResult result = ResultOf(*ended);
+  // It counts among the calls of the connection, and keeps the channel, which the end may let go.
+  ended.reset();
   if (result.renewed && !is_repeat_) {
     is_repeat_ = true;
     Begin();

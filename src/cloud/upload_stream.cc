@@ -96,8 +96,10 @@ void GrpcUploadStream::StartWrite() {
     return;
   }
   watch_.HandOver(message_.size(), options_.timeout, Now());
+  // Before the step is awaited, because it may throw.
+  const grpc::ByteBuffer message = ToByteBuffer(std::move(message_));
   Await(Step::kWrite);
-  call_->Write(ToByteBuffer(std::move(message_)), static_cast<Operation*>(this));
+  call_->Write(message, static_cast<Operation*>(this));
 }
 
 void GrpcUploadStream::StartFinish() {
@@ -124,6 +126,7 @@ void GrpcUploadStream::OnDeadline() {
     const bool stopped = step_ == Step::kRoom && options_.stop.stop_requested();
     const Step step = std::exchange(step_, Step::kNothing);
     if (stopped) {
+      room_.Leave();
       broken_ = true;
       Post([this] { Written(false); });
     } else if (step == Step::kRoom) {

@@ -55,8 +55,12 @@ Dispatcher::Drawn Dispatcher::DrawHint(std::optional<Job>& job) {
   const std::optional<std::string> hint = TakeHint();
   const std::string& directory = config_.capture_directory;
   if (!hint.has_value()) return Drawn::kNothing;
-  if (!hint->starts_with(directory + "/") || stuck_.IsStuck(directory)) return Drawn::kAgain;
-  const StuckRoots::Work work(stuck_, directory);
+  if (!hint->starts_with(directory + "/")) return Drawn::kAgain;
+  // By the path that passes use of it, which may lead through links.
+  const std::optional<Root> known = known_roots_.Find(directory);
+  const std::string& place = known.has_value() ? known->path : directory;
+  if (stuck_.IsStuck(place)) return Drawn::kAgain;
+  const StuckRoots::Work work(stuck_, place);
   FileOps& ops = *context_.options.ops;
   const absl::StatusOr<Root> root = FindRoot(ops, directory, DirectorySummary::Role::kCapture);
   if (!root.ok()) return Drawn::kAgain;

@@ -47,6 +47,10 @@ const std::string& Pass::PathOf(const RootState& root) {
 
 bool Pass::IsStuck(const RootState& root) const { return stuck_.IsStuck(PathOf(root)); }
 
+bool Pass::HangsForLong(const RootState& root) const {
+  return stuck_.HangsFor(PathOf(root), StuckRoots::kLongPatience);
+}
+
 bool Pass::MayWalk() const {
   return std::all_of(roots_.begin(), roots_.end(), [this](const RootState& root) {
     return root.step != Step::kToResolve || IsStuck(root);
@@ -146,13 +150,18 @@ Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
   }
   std::optional<Root> resolved;
   Result result = Result::kNotYet;
-  {
+  try {
     const StuckRoots::Work work(stuck_, path);
     if (step == Step::kToResolve) {
       resolved = root->pass->Resolve();
     } else {
       result = job == nullptr ? root->pass->LookAhead(row) : root->pass->Next(row, *job);
     }
+  } catch (...) {
+    MutexLock lock(mutex_);
+    root->busy = false;
+    root->step = Step::kOver;  // The next pass begins anew.
+    throw;
   }
   MutexLock lock(mutex_);
   root->busy = false;
@@ -179,7 +188,7 @@ Pass::State Pass::state() const {
   bool stuck = false;
   for (const RootState& root : roots_) {
     if (root.step == Step::kOver) continue;
-    if (root.step == Step::kSkipped || IsStuck(root)) {
+    if (root.step == Step::kSkipped || HangsForLong(root)) {
       stuck = true;
     } else if (root.busy || !stop_.stop_requested()) {
       return State::kUnderWay;
@@ -190,10 +199,14 @@ Pass::State Pass::state() const {
 
 std::string Pass::StuckPath() const {
   MutexLock lock(mutex_);
+  const RootState* skipped = nullptr;
   for (const RootState& root : roots_) {
-    if (root.step == Step::kSkipped || IsStuck(root)) return PathOf(root);
+    if (root.step == Step::kOver) continue;
+    if (IsStuck(root)) return PathOf(root);
+    // It may have been left out only because one below it hangs.
+    if (root.step == Step::kSkipped && skipped == nullptr) skipped = &root;
   }
-  return "";
+  return skipped == nullptr ? "" : PathOf(*skipped);
 }
 
 void Pass::Settle() {

@@ -101,6 +101,8 @@ class Pass {
   // Leaves out what hangs, and what might lead there.
   void SkipUnresolved(std::vector<Root>& all) DM_REQUIRES(mutex_);
   bool IsStuck(const RootState& root) const DM_REQUIRES(mutex_);
+  // For so long that the pass goes on without it.
+  bool HangsForLong(const RootState& root) const DM_REQUIRES(mutex_);
   // The resolved path, if it is known.
   static const std::string& PathOf(const RootState& root);
 

@@ -228,9 +228,7 @@ void Scheduler::WatchWorkers() {
     const std::string text =
         started.ok() ? "the disk hangs: another thread uploads from elsewhere meanwhile"
                      : absl::StrCat("the disk hangs, and a worker with it: ", started.ToString());
-    if (auto warning = filter_.Pass(text, Now())) {
-      context_->options.logger->Warning(*std::move(warning));
-    }
+    WarnOnce(text);
   }
 }
 
@@ -273,9 +271,16 @@ void Scheduler::FlushIfDue() {
   while (next_flush_ <= Now()) next_flush_ += config_.interval;
   absl::Status status = context_->options.flush(Now() + kFlushLimit, stop_.get_token());
   if (status.ok() || absl::IsCancelled(status)) return;
-  if (auto text = filter_.Pass(status.ToString(), Now())) {
-    context_->options.logger->Warning(*std::move(text));
+  WarnOnce(status.ToString());
+}
+
+void Scheduler::WarnOnce(const std::string& text) {
+  std::optional<std::string> warning;
+  {
+    MutexLock lock(mutex_);
+    warning = filter_.Pass(text, Now());
   }
+  if (warning.has_value()) context_->options.logger->Warning(*std::move(warning));
 }
 
 bool Scheduler::IsNews(MonotonicTime& said) {

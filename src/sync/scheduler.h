@@ -61,6 +61,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // Gives a worker whose thread hangs in the disk another one.
   void WatchWorkers() DM_EXCLUDES(mutex_);
   void FlushIfDue();
+  // Warns of this text, but not of the same again and again. Of any thread.
+  void WarnOnce(const std::string& text) DM_EXCLUDES(mutex_);
   void SayOffline();
   // Whether it is time to tell again why no pass begins; `said`: when this cause was last told.
   bool IsNews(MonotonicTime& said);
@@ -75,6 +77,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::vector<std::shared_ptr<UploadLoop>> loops_;
   Mutex mutex_;
   std::vector<Thread> threads_ DM_GUARDED_BY(mutex_);
+  RepeatFilter filter_ DM_GUARDED_BY(mutex_);
 
   // The scheduler thread's only.
   std::shared_ptr<Pass> pass_;  // The one under way.
@@ -90,7 +93,6 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   MonotonicTime offline_said_;
   MonotonicTime unselected_said_;
   SyncStats said_;  // The statistics last told.
-  RepeatFilter filter_;
   RepeatFilter selective_filter_;
 };
 

@@ -50,8 +50,8 @@ class UploadLoop::UploadCalls final : public CallQueue {
   void RunStep(const Function& function) {
     // The root counts as stuck as soon as the turn can be taken.
     std::optional<StuckRoots::Work> work(std::in_place, loop_.dispatcher_.stuck(), root_);
-    loop_.turn_.BeginStep();
     in_step_ = true;
+    loop_.turn_.BeginStep();
     function();
     work.reset();
     loop_.EndStep();
@@ -64,18 +64,26 @@ class UploadLoop::UploadCalls final : public CallQueue {
         RunStep([&] { done(std::move(result)); });
         return;
       }
+      // Its place is free for the files of other roots, as if it hung in the disk itself.
+      parked_ = true;
+      if (loop_.window_.SetAside()) loop_.dispatcher_.Notify();
       loop_.parked_.push_back({.root = root_, .step = [this, done, result = std::move(result)] {
+                                 parked_ = false;
+                                 loop_.window_.Free();
                                  RunStep([&] { done(result); });
                                }});
     };
   }
   bool in_step() const { return in_step_; }
+  // It waits until its root answers.
+  bool parked() const { return parked_; }
   void Own() { loop_.Own(); }
 
  private:
   UploadLoop& loop_;
   const std::string& root_;
   bool in_step_ = false;
+  bool parked_ = false;
 };
 
 class UploadLoop::UploadStreamOf final : public UploadStream {
@@ -123,6 +131,8 @@ class UploadLoop::Upload {
   // Not while another thread is in it.
   bool done() const { return !calls_.in_step() && task_.done(); }
   bool in_step() const { return calls_.in_step(); }
+  // Whether it can go on only when the disk has answered.
+  bool hangs() const { return calls_.in_step() || calls_.parked(); }
   UploadWindow::Outcome TakeResult() { return task_.TakeResult(); }
   const Job& job() const { return job_; }
   uint64_t bytes() const { return bytes_; }
@@ -228,20 +238,30 @@ void UploadLoop::EndStep() {
 }
 
 bool UploadLoop::HasRoom() const {
-  // Those that hang in the disk are in nobody's way.
+  // Those that wait for the disk are in nobody's way.
   int under_way = 0;
   uint64_t bytes = 0;
   for (const std::unique_ptr<Upload>& upload : uploads_) {
-    if (upload->in_step()) continue;
+    if (upload->hangs()) continue;
     ++under_way;
     bytes += upload->bytes();
   }
   return under_way < most_uploads_ && bytes < kMostBytesUnderWay;
 }
 
+void UploadLoop::SayCaught() const {
+  context_.options.logger->Error(
+      absl::StrCat("looking for files to upload: ", CaughtStatus("the walk").ToString()));
+}
+
 bool UploadLoop::LookAhead() {
+  bool again = false;
   turn_.BeginStep(/*counts=*/false);
-  const bool again = dispatcher_.LookAhead(number_);
+  try {
+    again = dispatcher_.LookAhead(number_);
+  } catch (...) {
+    SayCaught();
+  }
   EndStep();
   return again;
 }
@@ -253,21 +273,26 @@ bool UploadLoop::DrawIfRoom() {
 }
 
 bool UploadLoop::Draw() {
-  if (!window_.Begin()) return false;
+  if (!window_.Begin()) {
+    dispatcher_.PassOn(number_);
+    return false;
+  }
   // Counted before it is claimed, so that never more files are claimed than uploads counted.
   ++context_.uploads_under_way;
   std::optional<Job> job;
+  Dispatcher::Drawn drawn = Dispatcher::Drawn::kNothing;
   turn_.BeginStep();
-  const Dispatcher::Drawn drawn = dispatcher_.Next(number_, job);
+  try {
+    drawn = dispatcher_.Next(number_, job);
+  } catch (...) {
+    SayCaught();
+  }
   EndStep();
   if (drawn != Dispatcher::Drawn::kFile) {
     --context_.uploads_under_way;
-    if (drawn == Dispatcher::Drawn::kAgain) {
-      window_.GiveBack();
-      return true;
-    }
-    if (window_.End(UploadWindow::Outcome::kOther)) dispatcher_.Notify();
-    return false;
+    // Nobody is woken: a worker that was refused meanwhile would find nothing either.
+    window_.GiveBack();
+    return drawn == Dispatcher::Drawn::kAgain;
   }
   uploads_.push_back(std::make_unique<Upload>(*this, *std::move(job)));
   uploads_.back()->Start();

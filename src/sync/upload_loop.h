@@ -64,6 +64,8 @@ class UploadLoop {
   bool DrawIfRoom();
   // See Dispatcher::LookAhead.
   bool LookAhead();
+  // Logs the exception that is being handled. The next pass looks again.
+  void SayCaught() const;
 
   SyncContext& context_;
   Dispatcher& dispatcher_;

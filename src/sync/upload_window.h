@@ -41,7 +41,7 @@ class UploadWindow {
     }
     return std::exchange(refused_, false);
   }
-  // There was nothing to upload, and Begin follows.
+  // There was nothing to upload. One that was refused meanwhile is not told: it would find nothing.
   void GiveBack() DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     --under_way_;

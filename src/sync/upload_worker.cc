@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/caught.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
 #include "capture_file/salvage.h"
@@ -57,8 +59,18 @@ Task<UploadWindow::Outcome> UploadWorker::Process(const Job& job, CallQueue& cal
     Rest(job, rests_until);
     co_return UploadWindow::Outcome::kOther;
   }
-  const UploadError answer = co_await Upload(job, calls, std::move(stop));
+  UploadError answer{.origin = ErrorOrigin::kFile};
+  std::exception_ptr thrown;
+  try {
+    answer = co_await Upload(job, calls, std::move(stop));
+  } catch (...) {
+    thrown = std::current_exception();
+    RetryLater(job, {.resume = job.state.resume,
+                     .sent = job.state.sent,
+                     .what = CaughtStatus("the upload").ToString()});
+  }
   Report(*permit, answer);
+  if (thrown != nullptr) std::rethrow_exception(thrown);
   co_return WindowOutcomeOf(answer);
 }
 

@@ -334,7 +334,7 @@ class OtherFiles {
   }
   void CheckCounts() {
     const Counts counts = server_.TakeCounts();
-    Require(counts.calls == count_ && counts.messages == 2 * count_ &&
+    Require(counts.calls == count_ && counts.messages >= 2 * count_ &&
                 counts.bytes >= count_ * kBytes && counts.bytes <= count_ * (kBytes + 1000),
             absl::StrCat("the server got ", Text(counts), " instead of ", count_, " files of ",
                          kBytes, " bytes"));
@@ -388,7 +388,7 @@ class LargeFile {
   void CheckCounts() {
     const Counts counts = server_.TakeCounts();
     const size_t pieces = (size_ + kPieceBytes - 1) / kPieceBytes;
-    Require(counts.calls == 1 && counts.messages == pieces + 1 && counts.bytes >= size_ &&
+    Require(counts.calls == 1 && counts.messages >= pieces + 1 && counts.bytes >= size_ &&
                 counts.bytes <= size_ + pieces * 10 + 1000,
             absl::StrCat("the server got ", Text(counts), " instead of a file of ", size_,
                          " bytes in ", pieces, " pieces"));

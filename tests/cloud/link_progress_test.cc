@@ -197,6 +197,7 @@ TEST_F(LinkProgressTest, HasRoomForASecondOfTheLink) {
 
 TEST_F(LinkProgressTest, WhoWaitsForRoomGetsItInTurn) {
   RunFull(20000, std::chrono::seconds(10));
+  link_.HandOver(25000);
   std::optional<RoomLine::Place> large;
   std::optional<RoomLine::Place> small;
   std::optional<RoomLine::Place> gone;
@@ -214,6 +215,7 @@ TEST_F(LinkProgressTest, WhoWaitsForRoomGetsItInTurn) {
 
 TEST_F(LinkProgressTest, WhoDoesNotAskForRoomAgainHoldsUpNobody) {
   RunFull(20000, std::chrono::seconds(10));
+  link_.HandOver(25000);
   std::optional<RoomLine::Place> hangs;
   std::optional<RoomLine::Place> other;
   EXPECT_FALSE(link_.TakeRoom(5000, hangs, now_));

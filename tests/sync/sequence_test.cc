@@ -230,7 +230,7 @@ TEST_F(SequenceTest, ItsDataIsWhatWasBegunBeforeItsEndAndWrittenToAfterItsStart)
   const WallTime start = Now();
   const Sequence sequence{
       .start = start, .end = start + seconds(10), .resources = {{"remote:arm", "Readings"}}};
-  const auto waits = [&] { return DataWaits(ops, captured_, {sequence})[0]; };
+  const auto waits = [&]() -> bool { return DataWaits(ops, captured_, {sequence})[0]; };
   EXPECT_FALSE(waits());
   const auto file = [&](const std::string& component, WallTime begun, seconds age) {
     const std::string path = InProgress(component, begun);
