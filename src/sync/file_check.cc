@@ -79,9 +79,13 @@ bool FileCheck::IsFree(const FoundFile& file) const {
 
 std::optional<Job> FileCheck::Claim(FoundFile file,
                                     std::shared_ptr<const DirectUpload> direct) const {
+  CountedUpload counted(context_.uploads_under_way);
   std::optional<FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   if (!claim.has_value()) return std::nullopt;
-  Job job{.file = std::move(file), .claim = *std::move(claim), .direct = std::move(direct)};
+  Job job{.counted = std::move(counted),
+          .file = std::move(file),
+          .claim = *std::move(claim),
+          .direct = std::move(direct)};
   if (job.direct == nullptr) job.state = context_.retries.Take(job.file);
   return job;
 }

@@ -125,7 +125,8 @@ void Scheduler::Run() {
     }
     const bool ready = context_->options.uploader->Ready();
     LookAtPass(ready);
-    if (context_->table_was_full.exchange(false)) {
+    // What was full during a pass counts from its end.
+    if (pass_ == nullptr && context_->table_was_full.exchange(false)) {
       earliest_pass_ = pass_ended_ + kFullTableInterval;
       next_pass_ = std::max(next_pass_, earliest_pass_);
       probe_pass_ = std::max(probe_pass_, earliest_pass_);
@@ -166,7 +167,7 @@ MonotonicTime Scheduler::NextWake(bool ready) {
   if (ready) wake = std::min(wake, context_->retries.NextDueTime(Now()).value_or(wake));
   // While workers may be in the disk, or are about to be, they are watched.
   if (std::exchange(notified_, false) || dispatcher_.has_passes() ||
-      context_->uploads_under_way > 0) {
+      dispatcher_.stuck().AnyAtWork() || context_->uploads_under_way > 0) {
     wake = std::min(wake, Clock::System().MonotonicNow() + LoopTurn::kPatience);
   }
   return wake;

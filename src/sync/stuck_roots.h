@@ -54,7 +54,12 @@ class StuckRoots {
     }
     return false;
   }
-  // Whether any is.
+  // Whether a thread is at work in any.
+  bool AnyAtWork() const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return !at_work_.empty();
+  }
+  // Whether any is stuck.
   bool Any() const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     const MonotonicTime now = Clock::System().MonotonicNow();

@@ -218,7 +218,6 @@ void UploadLoop::Reap() {
           {.file = job.file.id, .status = status, .verdict = Verdict::kTransient});
     }
     upload = uploads_.erase(upload);
-    --context_.uploads_under_way;
     if (window_.End(end)) dispatcher_.Notify();
   }
 }
@@ -277,8 +276,6 @@ bool UploadLoop::Draw() {
     dispatcher_.PassOn(number_);
     return false;
   }
-  // Counted before it is claimed, so that never more files are claimed than uploads counted.
-  ++context_.uploads_under_way;
   std::optional<Job> job;
   Dispatcher::Drawn drawn = Dispatcher::Drawn::kNothing;
   turn_.BeginStep();
@@ -289,7 +286,6 @@ bool UploadLoop::Draw() {
   }
   EndStep();
   if (drawn != Dispatcher::Drawn::kFile) {
-    --context_.uploads_under_way;
     // Nobody is woken: a worker that was refused meanwhile would find nothing either.
     window_.GiveBack();
     return drawn == Dispatcher::Drawn::kAgain;

@@ -151,7 +151,10 @@ void RobotProcess::Offer(sync::FoundFile file) {
   std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   ASSERT_TRUE(claim.has_value()) << file.path;
   const sync::RetryState state = context_.retries.Take(file);
-  const sync::Job job{.file = std::move(file), .claim = *std::move(claim), .state = state};
+  const sync::Job job{.counted = sync::CountedUpload(context_.uploads_under_way),
+                      .file = std::move(file),
+                      .claim = *std::move(claim),
+                      .state = state};
   testing::RunTask(*calls_, worker_.Process(job, *calls_, {}));
 }
 
