@@ -140,6 +140,25 @@ TEST_F(PassTest, ARootThatHangsAsTheWalksBeginIsLeftOutAndNamed) {
   EXPECT_EQ(dispatcher.EndOf(pass), PassEnd::kStuck);
 }
 
+// The outer root comes first, and is left out because of the other one.
+TEST_F(PassTest, OfNestedRootsTheOneThatHangsIsNamed) {
+  const std::string nested = captured_ + "/nested";
+  std::filesystem::create_directories(nested);
+  CaptureAt("c", 0);
+  config_.additional_paths = {nested};
+  Dispatcher dispatcher(*context_, config_);
+  const StuckRoots::Work hangs(dispatcher.stuck(), nested);
+  ASSERT_TRUE(WaitUntil([&] { return dispatcher.stuck().IsStuck(nested); }));
+  const auto pass = dispatcher.BeginPass(Any);
+  ASSERT_TRUE(WaitUntil([&] {
+    std::optional<Job> job;
+    EXPECT_NE(dispatcher.Next(0, job), Dispatcher::Drawn::kFile);
+    return pass->state() != Pass::State::kUnderWay;
+  }));
+  EXPECT_EQ(pass->state(), Pass::State::kStuck);
+  EXPECT_EQ(pass->StuckPath(), nested);
+}
+
 // The walk of an outer root would take an inner one's files for its own.
 TEST_F(PassTest, ARootThatIsLeftOutIsNotEnteredFromOutside) {
   const std::string outside = dir_.path() + "/outside.txt";

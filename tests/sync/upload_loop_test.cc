@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -174,8 +175,9 @@ TEST_F(UploadLoopTest, AStopEndsAllOfThem) {
 // scheduler.
 class HangingLoopTest : public SyncFixture {
  protected:
-  void Start(testing::HangingDisk::Call call) {
-    disk_ = std::make_unique<testing::HangingDisk>(files_, call);
+  void Start(testing::HangingDisk::Call call) { Start(call, files_); }
+  void Start(testing::HangingDisk::Call call, const std::string& directory) {
+    disk_ = std::make_unique<testing::HangingDisk>(directory, call);
     options_.ops = disk_.get();
     context_ = std::make_unique<SyncContext>(options_);
     dispatcher_ = std::make_unique<Dispatcher>(*context_, config_);
@@ -261,6 +263,81 @@ TEST_F(HangingLoopTest, AStepThatTakesNoPlace_FreesNone_WhenItHangs) {
   EndAll();
   EXPECT_EQ(window_.under_way(), 0);
   EXPECT_EQ(Fill(window_), 1);
+}
+
+// The upload with the only place and the thread that looks ahead are in the same root.
+TEST_F(HangingLoopTest, AnUploadThatWaitsForAHangingRoot_LeavesItsPlaceToOthers) {
+  server_->Block();
+  server_->BlockOnly("arm");
+  Start(testing::HangingDisk::Call::kReadDirectory, captured_);
+  Capture("arm", 1);
+  BeginPass();
+  ASSERT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  disk_->gate().Close();
+  BeginPass(/*awaited=*/true);
+  ASSERT_TRUE(Hangs());
+  ASSERT_TRUE(WaitUntil([&] { return dispatcher_->stuck().IsStuck(captured_); }));
+  EXPECT_TRUE(TakeFromStuck());
+  StartThread();
+  Drop("notes", "hello");
+  BeginPass();
+  server_->Release();
+  EXPECT_TRUE(WaitUntil([&] { return Waiting() == "arm"; })) << Waiting();
+  disk_->gate().Open();
+  EXPECT_TRUE(WaitUntil([&] { return context_->uploads_under_way == 0; }));
+  EXPECT_EQ(Uploaded(), "arm:1 notes");
+  EndAll();
+  EXPECT_EQ(window_.under_way(), 0);
+  EXPECT_EQ(Fill(window_), 1) << "the place is taken again and given back once";
+}
+
+// Many idle workers would keep each other awake.
+TEST_F(HangingLoopTest, AWorkerThatFindsNothing_WakesNone) {
+  Start(testing::HangingDisk::Call::kReadDirectory);
+  disk_->gate().Close();
+  BeginPass();
+  ASSERT_TRUE(Hangs());
+  EXPECT_FALSE(window_.Begin()) << "the place is taken for what the worker may find";
+  const int wakes = wakes_;
+  disk_->gate().Open();
+  EXPECT_TRUE(WaitUntil([&] { return window_.under_way() == 0; }));
+  EndAll();
+  EXPECT_EQ(wakes_, wakes);
+}
+
+// Has no memory for one call.
+class ThrowingWalk final : public FileOps {
+ public:
+  void ThrowOnce() { throws_ = true; }
+  bool threw() const { return !throws_; }
+  const dirent* ReadDirectory(DIR* directory) override {
+    if (throws_.exchange(false)) throw std::bad_alloc();
+    return FileOps::ReadDirectory(directory);
+  }
+
+ private:
+  std::atomic<bool> throws_ = false;
+};
+
+class ThrowingWalkTest : public SyncFixture {};
+
+TEST_F(ThrowingWalkTest, TheNextPassFindsTheFiles_AndNoPlaceIsLost) {
+  ThrowingWalk disk;
+  options_.ops = &disk;
+  config_.workers = 1;
+  config_.uploads_per_worker = 1;
+  impatient_ = true;
+  Start();
+  for (int round = 0; round < 3; ++round) {
+    disk.ThrowOnce();
+    EXPECT_TRUE(WaitAwake([&] { return disk.threw(); }));
+    Capture("arm", 1);
+    RunUntilIdle();
+  }
+  EXPECT_EQ(Uploaded(), "arm:1,2,3");
+  EXPECT_TRUE(Logged("looking for files to upload: RESOURCE_EXHAUSTED"));
+  EXPECT_EQ(sync_->Stats().uploading, 0U);
+  Close();
 }
 
 // At any instant, whatever is drawn, fails, waits and is drawn again.
