@@ -299,9 +299,15 @@ TEST_F(HangingLoopTest, AWorkerThatFindsNothing_WakesNone) {
   ASSERT_TRUE(Hangs());
   EXPECT_FALSE(window_.Begin()) << "the place is taken for what the worker may find";
   const int wakes = wakes_;
+  const MonotonicTime opened = Clock::System().MonotonicNow();
+  const bool stuck = dispatcher_->stuck().Any();
   disk_->gate().Open();
   EXPECT_TRUE(WaitUntil([&] { return window_.under_way() == 0; }));
   EndAll();
+  // Workers are woken when a thread is back from a root that was stuck, as on a busy machine.
+  if (stuck || Clock::System().MonotonicNow() - opened >= StuckRoots::kPatience / 2) {
+    GTEST_SKIP() << "the machine is too slow to tell";
+  }
   EXPECT_EQ(wakes_, wakes);
 }
 
