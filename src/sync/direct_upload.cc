@@ -238,10 +238,7 @@ absl::Status DirectUploads::Count(const std::string& path, uint64_t size,
   if (outcome.verdict == Verdict::kGone) return absl::OkStatus();
   if (!outcome.status.ok()) {
     Fail(path, size, outcome.status);
-    const bool lost = outcome.verdict == Verdict::kOffline ||
-                      (outcome.verdict == Verdict::kTransient &&
-                       absl::IsUnavailable(outcome.status) && !context_.options.uploader->Ready());
-    if (!lost) return absl::OkStatus();
+    if (!IsLoss(outcome)) return absl::OkStatus();
     return WaitForConnection(context_, stop_.get_token(), deadline_);
   }
   ++result_.files_uploaded;
@@ -252,6 +249,19 @@ absl::Status DirectUploads::Count(const std::string& path, uint64_t size,
     Say(absl::StrCat(path, ": stored, but not removed: ", outcome.removed.ToString()));
   }
   return absl::OkStatus();
+}
+
+bool DirectUploads::IsLoss(const UploadOutcome& outcome) const {
+  if (outcome.verdict == Verdict::kOffline) return true;
+  if (outcome.verdict != Verdict::kTransient || !absl::IsUnavailable(outcome.status)) return false;
+  // The channel tells of the loss a moment after its calls have ended.
+  const Uploader& uploader = *context_.options.uploader;
+  const std::stop_token stop = stop_.get_token();
+  const MonotonicTime limit = Clock::System().MonotonicNow() + kStateLag;
+  while (uploader.Ready() && !stop.stop_requested() && Clock::System().MonotonicNow() < limit) {
+    context_.WaitForWake(limit, stop);
+  }
+  return !uploader.Ready();
 }
 
 void DirectUploads::Fail(const std::string& path, uint64_t size, const absl::Status& status) {

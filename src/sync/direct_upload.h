@@ -45,6 +45,8 @@ class DirectUploads {
   absl::Status UploadOne(const std::string& root, const std::string& path,
                          const OpenedDirectory& directory);
   absl::Status Count(const std::string& path, uint64_t size, const UploadOutcome& outcome);
+  // Whether the connection was lost, and not one file refused. May wait a moment to be sure.
+  bool IsLoss(const UploadOutcome& outcome) const;
   void Fail(const std::string& path, uint64_t size, const absl::Status& status);
   void Say(std::string error);
 
