@@ -11,7 +11,9 @@ namespace {
 
 gpr_timespec ToGpr(MonotonicTime deadline) {
   // gRPC's monotonic clock has its own zero.
-  const auto wait = std::max(deadline - Clock::System().MonotonicNow(), MonotonicTime::duration(0));
+  const auto wait = deadline - Clock::System().MonotonicNow();
+  // gRPC rounds up to the next millisecond, and would wait for it.
+  if (wait <= MonotonicTime::duration(0)) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
   if (wait > std::chrono::hours(24)) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
   return gpr_time_add(
       gpr_now(GPR_CLOCK_MONOTONIC),
