@@ -188,6 +188,8 @@ void Scheduler::BeginPass() {
 
 void Scheduler::LookAtPass(bool ready) {
   if (pass_ == nullptr) return;
+  // Before its end shows in Stats.
+  const MonotonicTime now = Now();
   const std::optional<PassEnd> end = dispatcher_.EndOf(pass_);
   if (!end.has_value() && ready) {
     FlushIfDue();
@@ -198,7 +200,7 @@ void Scheduler::LookAtPass(bool ready) {
     skipped_ = true;
   }
   pass_ = nullptr;
-  pass_ended_ = Now();
+  pass_ended_ = now;
   PostponePass();
 }
 

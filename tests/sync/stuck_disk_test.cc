@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <optional>
 #include <string>
@@ -15,6 +17,16 @@ namespace datamanager::sync {
 namespace {
 
 using testing::HangingDisk;
+
+// Threads that Close has left alone still use what the process destroys as it ends.
+bool AnyWorker() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name == "dm-upload") return true;
+  }
+  return false;
+}
 
 // Waits until whatever hangs by now has hung for longer than any thread is given.
 bool WaitUntilStuck() {
@@ -65,6 +77,7 @@ class StuckDiskTest : public SyncFixture, public ::testing::WithParamInterface<H
   void TearDown() override {
     disk_.gate().Open();
     Close();
+    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
   }
 
   HangingDisk disk_{files_, GetParam()};
@@ -183,6 +196,7 @@ class StuckRemovalTest : public SyncFixture {
     disk_.gate().Open();
     server_->Release();
     Close();
+    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
   }
   // One upload waits for the reply, and the thread hangs with another one.
   void HangWhileAnotherWaits() {
@@ -263,6 +277,7 @@ class CloseOnAStuckDiskTest : public SyncFixture {
   void TearDown() override {
     disk_.gate().Open();
     Close();
+    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
   }
 
   HangingDisk disk_{files_, HangingDisk::Call::kRemove};
