@@ -647,7 +647,7 @@ TEST_F(UploadWorkerTest, WhereLeasesCannotTellTheAgeDecides) {
   Capture("young", 1);
   Start();
   EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
-  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "old:1"; }));
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "old:1" && Waiting() == "young"; }));
   RunForSomePasses();
   EXPECT_EQ(Waiting(), "young");
   Close();  // Before its disk goes.
