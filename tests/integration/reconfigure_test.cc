@@ -123,6 +123,7 @@ TEST_F(ReconfigureTest, AnEqualConfigIsANoOp) {
   const std::string file = OpenFileOf("cpu");
   ASSERT_TRUE(WaitForLog("Connected to app"));
   ASSERT_TRUE(WaitForLog("starting sync worker pool"));
+  ASSERT_TRUE(WaitForLog("on disk: "));
   const size_t said = log_.entries().size();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(IsOk(Reconfigure()));
   // Zero means the default: equal too.
