@@ -27,8 +27,9 @@ inline std::filesystem::path MemoryDirectory() {
   return roomy && ::access(memory.c_str(), R_OK | W_OK | X_OK) == 0 ? memory : DiskDirectory();
 }
 
-// Made empty, and removed with all that is in it. It lies in memory by default, which wears no disk
-// and takes a sixth of the time off the suite; what is about a disk says DiskDirectory().
+// Made empty, and removed with all that is in it. By default it lies in memory, because thousands
+// of tests that create and remove files are slow on ext4 and wear the disk. A test that is about a
+// disk passes DiskDirectory().
 class TempDir {
  public:
   explicit TempDir(const std::filesystem::path& parent = MemoryDirectory())
