@@ -126,24 +126,19 @@ LinkState LinkProgress::HandOver(uint64_t bytes) {
 bool LinkProgress::TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place,
                             MonotonicTime now) {
   MutexLock lock(mutex_);
-  const bool any = state_.connection == 0 || bytes < kSmallestPiece;
-  if (any || (line_.IsFirst(place, now) && HasRoom())) {
-    line_.Leave(place);
-    return true;
+  if (state_.connection != 0 && bytes >= kSmallestPiece) {
+    line_.Ask(place, bytes, now);
+    line_.Serve(std::max(state_.outstanding, state_.queued), Bytes(kRoomSeconds, kSmallestRoom),
+                now);
+    if (!line_.IsServed(place)) return false;
   }
-  line_.Wait(place, now);
-  return false;
+  line_.Leave(place);
+  return true;
 }
 
 void LinkProgress::LeaveLine(std::optional<RoomLine::Place>& place) {
   MutexLock lock(mutex_);
   line_.Leave(place);
-}
-
-bool LinkProgress::HasRoom() const {
-  const uint64_t room = Bytes(kRoomSeconds, kSmallestRoom);
-  const uint64_t held = std::max(state_.outstanding, state_.queued);
-  return held == 0 || held < room;
 }
 
 void LinkProgress::PublishSizes() {

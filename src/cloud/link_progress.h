@@ -84,7 +84,6 @@ class LinkProgress {
   uint64_t UnaryBytes() const { return unary_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  bool HasRoom() const DM_REQUIRES(mutex_);
   void PublishSizes() DM_REQUIRES(mutex_);
   void WidenFirstRoom(bool full) DM_REQUIRES(mutex_);
   // So many seconds of the link; in the beginning, that share of the first room.

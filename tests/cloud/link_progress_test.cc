@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -197,7 +198,7 @@ TEST_F(LinkProgressTest, HasRoomForASecondOfTheLink) {
 
 TEST_F(LinkProgressTest, WhoWaitsForRoomGetsItInTurn) {
   RunFull(20000, std::chrono::seconds(10));
-  link_.HandOver(25000);
+  link_.HandOver(21000);
   std::optional<RoomLine::Place> large;
   std::optional<RoomLine::Place> small;
   std::optional<RoomLine::Place> gone;
@@ -205,25 +206,43 @@ TEST_F(LinkProgressTest, WhoWaitsForRoomGetsItInTurn) {
   EXPECT_FALSE(link_.TakeRoom(2000, small, now_));
   EXPECT_FALSE(link_.TakeRoom(5000, large, now_));
   link_.LeaveLine(gone);
-  Look(100ms, {.acked = acked_ + 30000});
-  Look(100ms, {.acked = acked_ + 30000});
+  Look(100ms, {.acked = acked_ + 2000});
   EXPECT_FALSE(link_.TakeRoom(5000, large, now_)) << "The small one is before it.";
   EXPECT_TRUE(link_.TakeRoom(500, gone, now_)) << "Who needs no room does not wait.";
   EXPECT_TRUE(link_.TakeRoom(2000, small, now_));
+  link_.HandOver(2000);
+  EXPECT_FALSE(link_.TakeRoom(5000, large, now_));
+  Look(100ms, {.acked = acked_ + 4000});
   EXPECT_TRUE(link_.TakeRoom(5000, large, now_));
+}
+
+TEST_F(LinkProgressTest, WhoWaitsForRoomNeedNotAskFirst) {
+  RunFull(20000, std::chrono::seconds(10));
+  link_.HandOver(21000);
+  std::array<std::optional<RoomLine::Place>, 5> calls;
+  for (auto& place : calls) EXPECT_FALSE(link_.TakeRoom(8000, place, now_));
+  for (int i = 0; i < 2; ++i) Look(100ms, {.acked = acked_ + 2000});  // All has arrived.
+  EXPECT_FALSE(link_.TakeRoom(8000, calls[4], now_)) << "The room is kept for those before it.";
+  EXPECT_FALSE(link_.TakeRoom(8000, calls[3], now_));
+  for (const size_t served : {2, 0, 1}) {
+    EXPECT_TRUE(link_.TakeRoom(8000, calls[served], now_)) << served;
+    link_.HandOver(8000);
+  }
+  EXPECT_FALSE(link_.TakeRoom(8000, calls[3], now_));
 }
 
 TEST_F(LinkProgressTest, WhoDoesNotAskForRoomAgainHoldsUpNobody) {
   RunFull(20000, std::chrono::seconds(10));
-  link_.HandOver(25000);
+  link_.HandOver(21000);
   std::optional<RoomLine::Place> hangs;
   std::optional<RoomLine::Place> other;
-  EXPECT_FALSE(link_.TakeRoom(5000, hangs, now_));
+  EXPECT_FALSE(link_.TakeRoom(50000, hangs, now_));
   EXPECT_FALSE(link_.TakeRoom(5000, other, now_));
-  Look(100ms, {.acked = acked_ + 30000});
-  Look(RoomLine::kPatience, {.acked = acked_ + 30000});
+  Look(100ms, {.acked = acked_ + 2000});
+  EXPECT_FALSE(link_.TakeRoom(5000, other, now_)) << "The room is kept for the one before it.";
+  Look(RoomLine::kPatience, {.acked = acked_ + 2000});
   EXPECT_TRUE(link_.TakeRoom(5000, other, now_));
-  EXPECT_TRUE(link_.TakeRoom(5000, hangs, now_)) << "It keeps its place.";
+  EXPECT_TRUE(link_.TakeRoom(50000, hangs, now_)) << "It keeps its place.";
 }
 
 }  // namespace
