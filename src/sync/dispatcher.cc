@@ -223,8 +223,6 @@ std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter, bool awaited) {
     pass_count_ = passes_.size();
   }
   WakeWorkers();
-  // Who waits for it is not the one who watches the workers.
-  if (awaited) context_.Wake();
   return pass;
 }
 
@@ -248,9 +246,10 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
   hinted_ = false;
 }
 
-PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter,
+PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter, bool awaited,
                             std::string& stuck_path) {
-  const std::shared_ptr<Pass> pass = BeginPass(std::move(filter), /*awaited=*/true);
+  const std::shared_ptr<Pass> pass = BeginPass(std::move(filter), awaited);
+  context_.Wake();  // Whoever waits for it is not the one who watches the workers.
   uint64_t changes = 0;
   while (true) {
     {

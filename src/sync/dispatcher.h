@@ -67,15 +67,15 @@ class Dispatcher {
   // --- For whoever starts passes.
 
   // Begins a pass over what is there now. `awaited`: it shall be over as soon as its files are with
-  // workers, see LookAhead.
+  // workers, see LookAhead. That costs a further look at each file.
   std::shared_ptr<Pass> BeginPass(FileFilter filter, bool awaited = false) DM_EXCLUDES(mutex_);
   // How far it is. If it is at its end, it counts, and is forgotten here. nullopt: it is under way.
   std::optional<PassEnd> EndOf(const std::shared_ptr<Pass>& pass) DM_EXCLUDES(mutex_);
   // Ends it early.
   void EndPass(const std::shared_ptr<Pass>& pass) DM_EXCLUDES(mutex_);
   // One pass, to its end, the stop or the loss of the connection. kStuck: fills in `stuck_path`.
-  PassEnd RunPass(const std::stop_token& stop, FileFilter filter, std::string& stuck_path)
-      DM_EXCLUDES(mutex_);
+  PassEnd RunPass(const std::stop_token& stop, FileFilter filter, bool awaited,
+                  std::string& stuck_path) DM_EXCLUDES(mutex_);
   // A file has just been published; during a pass it takes its turn. Does not block.
   void Hint(const std::string& path) DM_EXCLUDES(mutex_);
 

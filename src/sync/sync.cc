@@ -231,7 +231,8 @@ absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop
   std::string stuck_path;
   while (true) {
     switch (scheduler.dispatcher().RunPass(
-        stop, [](const FoundFile&, const struct stat&) { return true; }, stuck_path)) {
+        stop, [](const FoundFile&, const struct stat&) { return true; }, /*awaited=*/true,
+        stuck_path)) {
       case PassEnd::kComplete:
         return absl::OkStatus();
       case PassEnd::kStuck:
@@ -265,7 +266,9 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
       if (absl::Status status = WaitForConnection(*context_, stop); !status.ok()) return status;
     }
     std::string stuck_path;
-    const PassEnd end = scheduler.dispatcher().RunPass(stop, was_there, stuck_path);
+    // The uploads are waited for in any case.
+    const PassEnd end =
+        scheduler.dispatcher().RunPass(stop, was_there, /*awaited=*/false, stuck_path);
     if (end == PassEnd::kStuck) {
       if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
         return status;

@@ -162,6 +162,7 @@ UploadLoop::~UploadLoop() { assert(uploads_.empty()); }
 
 void UploadLoop::Run() {
   if (!turn_.Acquire()) return;
+  bool looked_ahead = false;
   while (true) {
     const uint64_t wakes = wakes_;
     if (!turn_.Yield()) return;
@@ -173,9 +174,14 @@ void UploadLoop::Run() {
       turn_.End();
       return;
     }
-    // What can go on goes on before another file is drawn.
-    if (RunParked() || calls_->RunOne(MonotonicTime())) continue;
-    if (!stopped && (DrawIfRoom() || LookAhead())) continue;
+    if (RunParked()) continue;
+    // What can go on goes on before another file is drawn. Otherwise nobody looks for events in
+    // vain: gRPC would poll its sockets, which costs an eighth of a small upload's CPU time.
+    const bool has_work = looked_ahead || (!stopped && HasRoom());
+    if (has_work && !uploads_.empty() && calls_->RunOne(MonotonicTime())) continue;
+    if (!stopped && DrawIfRoom()) continue;
+    looked_ahead = !stopped && LookAhead();
+    if (looked_ahead) continue;
     // The first RunOne may have used the wake up.
     if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
   }

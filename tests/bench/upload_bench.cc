@@ -414,7 +414,7 @@ std::vector<Row> UploadSmallFiles(const Settings& settings) {
       Append(Compare(
                  "P6", settings.Rounds(7),
                  {{.what = what, .bound = 1.65},
-                  {.what = absl::StrCat(what, ", CPU of the client"), .bound = 1.65}},
+                  {.what = absl::StrCat(what, ", CPU of the client"), .bound = 2.25}},
                  [&] { return files.BySync(); }, [&] { return files.ByBareLoop(); }),
              rows);
     }
@@ -436,7 +436,7 @@ std::vector<Row> UploadOtherFiles(const Settings& settings) {
   return Compare(
       "P15", settings.Rounds(7),
       {{.what = what, .bound = 1.65},
-       {.what = absl::StrCat(what, ", CPU of the client"), .bound = 1.65}},
+       {.what = absl::StrCat(what, ", CPU of the client"), .bound = 2.25}},
       [&] { return files.BySync(); }, [&] { return files.ByBareLoop(); });
 }
 

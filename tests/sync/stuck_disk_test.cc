@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -66,7 +67,20 @@ TEST(StuckRootsTest, StuckRoots_CallsBack_WhenTheLastThreadLeavesARootThatWasStu
   EXPECT_FALSE(roots->Any());
 }
 
-class StuckDiskTest : public SyncFixture, public ::testing::WithParamInterface<HangingDisk::Call> {
+class HangingDiskFixture : public SyncFixture {
+ protected:
+  // Also for those that a Close has left alone.
+  void CloseAndAwaitThreads() {
+    std::shared_ptr<SyncContext> context = sync_->context();
+    Close();
+    EXPECT_TRUE(WaitUntil([&] { return context.use_count() == 1; })) << "a thread uses it";
+    context.reset();
+    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
+  }
+};
+
+class StuckDiskTest : public HangingDiskFixture,
+                      public ::testing::WithParamInterface<HangingDisk::Call> {
  protected:
   StuckDiskTest() {
     config_.workers = 1;
@@ -76,8 +90,7 @@ class StuckDiskTest : public SyncFixture, public ::testing::WithParamInterface<H
   // What follows lets go of threads that hang.
   void TearDown() override {
     disk_.gate().Open();
-    Close();
-    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
+    CloseAndAwaitThreads();
   }
 
   HangingDisk disk_{files_, GetParam()};
@@ -183,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(Calls, StuckWalkTest, ::testing::Values(HangingDisk::Ca
                          NameOf);
 
 // The removal of stored capture files hangs. Uploads from the additional directory go on.
-class StuckRemovalTest : public SyncFixture {
+class StuckRemovalTest : public HangingDiskFixture {
  protected:
   StuckRemovalTest() {
     config_.workers = 1;
@@ -195,8 +208,7 @@ class StuckRemovalTest : public SyncFixture {
   void TearDown() override {
     disk_.gate().Open();
     server_->Release();
-    Close();
-    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
+    CloseAndAwaitThreads();
   }
   // One upload waits for the reply, and the thread hangs with another one.
   void HangWhileAnotherWaits() {
@@ -256,7 +268,7 @@ TEST_F(StuckRemovalTest, Close_LeavesASecondUpload_ThatEndsWhenTheDiskIsBack) {
 }
 
 // The scheduler's thread may have ended before the step takes too long.
-class CloseOnAStuckDiskTest : public SyncFixture {
+class CloseOnAStuckDiskTest : public HangingDiskFixture {
  protected:
   CloseOnAStuckDiskTest() {
     config_.workers = 1;
@@ -276,8 +288,7 @@ class CloseOnAStuckDiskTest : public SyncFixture {
   }
   void TearDown() override {
     disk_.gate().Open();
-    Close();
-    EXPECT_TRUE(WaitUntil([] { return !AnyWorker(); }));
+    CloseAndAwaitThreads();
   }
 
   HangingDisk disk_{files_, HangingDisk::Call::kRemove};
