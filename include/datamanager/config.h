@@ -98,7 +98,8 @@ struct Config {
   bool sync_disabled = false;
   // Minutes between two scheduled passes; less than 0.0001 means the default.
   double sync_interval_mins = 0.1;
-  // Upload workers; 0 means half the processors, at least one. At most 1024.
+  // Upload workers, and uploads at a time; at most 1024. 0 means half the processors, at least one,
+  // each with up to 8 uploads under way.
   int64_t maximum_num_sync_threads = 0;
   // Further directories whose files are uploaded and then removed. "~" is not expanded, as in the
   // reference. "/" is refused; of overlapping ones each file is met once.

@@ -138,7 +138,7 @@ struct SyncStats {
   uint64_t unreadable = 0;          // Capture files moved to failed/ because they are none.
   uint64_t passes = 0;              // Walks that came to their end.
   uint64_t unselected = 0;          // Walks that the selective sensor did not let begin.
-  uint64_t uploading = 0;           // Files with a worker at this moment.
+  uint64_t uploading = 0;           // Uploads under way at this moment.
   uint64_t resent = 0;              // Requests sent again because no OK came for them.
   uint64_t stalled = 0;             // Calls ended because nothing moved for upload_stall_timeout.
   uint64_t offline_pauses = 0;      // How often uploads rested because the connection was lost.

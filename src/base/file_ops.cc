@@ -154,7 +154,8 @@ int FileOps::TryLease(int fd, int type) {
   // If somebody opens the file in the instant in which we hold the lease, the kernel tells us by a
   // signal. The default one kills; this one is ignored by default, and comes to this thread only,
   // which blocks it. To give the lease up forgets both.
-  const f_owner_ex owner{.type = F_OWNER_TID, .pid = ::gettid()};
+  thread_local const pid_t self = ::gettid();
+  const f_owner_ex owner{.type = F_OWNER_TID, .pid = self};
   if (::fcntl(fd, F_SETOWN_EX, &owner) != 0 || ::fcntl(fd, F_SETSIG, SIGURG) != 0) return -1;
   if (::fcntl(fd, F_SETLEASE, type) != 0) return -1;
   return ::fcntl(fd, F_SETLEASE, F_UNLCK);

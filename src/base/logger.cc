@@ -50,22 +50,40 @@ std::string_view LogLevelName(LogLevel level) {
   return "unknown";
 }
 
+namespace {
+
+struct StandardErrorSink {
+  void operator()(const LogEntry& entry) const {
+    logger->log(entry.time, spdlog::source_loc{}, ToSpdlog(entry.level), entry.message);
+  }
+
+  std::shared_ptr<spdlog::logger> logger;
+  LogLevel level = LogLevel::kInfo;
+};
+
+// The lowest level that the sink writes; an embedder's own takes everything.
+LogLevel LowestLevelOf(const LogSink& sink) {
+  const auto* const standard_error = sink.target<StandardErrorSink>();
+  return standard_error == nullptr ? LogLevel::kDebug : standard_error->level;
+}
+
+}  // namespace
+
 LogSink StandardErrorLog(LogLevel level) {
   auto logger = std::make_shared<spdlog::logger>(
       "datamanager", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_level(ToSpdlog(level));
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  return [logger](const LogEntry& entry) {
-    logger->log(entry.time, spdlog::source_loc{}, ToSpdlog(entry.level), entry.message);
-  };
+  return StandardErrorSink{.logger = std::move(logger), .level = level};
 }
 
 // Co-owned by the log thread, which may outlive the Logger when the sink hangs.
 struct Logger::State {
   State(LogSink log_sink, std::chrono::milliseconds log_rest)
-      : sink(std::move(log_sink)), rest(log_rest) {}
+      : sink(std::move(log_sink)), lowest(LowestLevelOf(sink)), rest(log_rest) {}
 
   const LogSink sink;
+  const LogLevel lowest;
   const std::chrono::milliseconds rest;
   Mutex mutex;
   CondVar changed;
@@ -140,7 +158,10 @@ absl::StatusOr<std::shared_ptr<Logger>> Logger::Create(LogSink sink,
 
 Logger::~Logger() { Close(); }
 
+bool Logger::Wants(LogLevel level) const { return level >= state_->lowest; }
+
 void Logger::Log(LogLevel level, std::string message) {
+  if (!Wants(level)) return;
   LogEntry entry{.time = Clock::System().WallNow(), .level = level, .message = std::move(message)};
   bool wake = false;
   {

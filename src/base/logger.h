@@ -34,6 +34,9 @@ class Logger {
   void Error(std::string message) { Log(LogLevel::kError, std::move(message)); }
   void Log(LogLevel level, std::string message);
 
+  // False: the sink is known to ignore this level, so that the message need not be put together.
+  bool Wants(LogLevel level) const;
+
   // Messages that found the queue full.
   uint64_t dropped() const;
 

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <utility>
@@ -47,6 +48,13 @@ int ProcessLocks::Take(int fd) {
     entry->second = fd;
   }
   return 0;
+}
+
+bool ProcessLocks::IsHeld(int fd) {
+  Table& table = TheTable();
+  MutexLock lock(table.mutex);
+  return std::any_of(table.owners.begin(), table.owners.end(),
+                     [fd](const auto& entry) { return entry.second == fd; });
 }
 
 void ProcessLocks::ReleaseHeld(int fd) {

@@ -14,12 +14,15 @@ class ProcessLocks {
   // Takes the lock of the file behind `fd`. Returns 0, also if `fd` holds it already; -1 with
   // EWOULDBLOCK if another descriptor holds it, or with the errno of fstat(2).
   static int Take(int fd);
+  // Whether `fd` holds a lock here, which no other process sees.
+  static bool Holds(int fd) { return held_.load(std::memory_order_relaxed) > 0 && IsHeld(fd); }
   // Releases the lock that `fd` holds. Call it before `fd` is closed.
   static void Release(int fd) {
     if (held_.load(std::memory_order_relaxed) > 0) ReleaseHeld(fd);
   }
 
  private:
+  static bool IsHeld(int fd);
   static void ReleaseHeld(int fd);
 
   // Nearly every machine has no such locks: closing a descriptor should not cost a mutex.

@@ -130,17 +130,13 @@ Token Authentication::Current() const {
   return token_;
 }
 
-absl::StatusOr<Token> Authentication::Get(std::stop_token stop) {
+std::optional<absl::StatusOr<Token>> Authentication::TryGet() const {
   MutexLock lock(mutex_);
-  changed_.Wait(mutex_, stop, [this] {
-    mutex_.AssertHeld();
-    return token_ != nullptr || admission_.state == Admission::State::kDenied || !channel_ready_;
-  });
   if (token_ != nullptr) return token_;
-  if (stop.stop_requested()) return StoppedError();
   if (admission_.state == Admission::State::kDenied) {
     return absl::UnauthenticatedError(admission_.error);
   }
+  if (channel_ready_) return std::nullopt;
   return absl::UnavailableError("the connection was lost while a new token was on its way");
 }
 

@@ -70,14 +70,14 @@ class Authentication {
   Admission admission() const DM_EXCLUDES(mutex_);
   bool Admitted() const DM_EXCLUDES(mutex_);
 
-  // The current token. While a new one is on its way it blocks for that, at most for the timeout.
-  // UNAUTHENTICATED with what failed, UNAVAILABLE if the connection is lost, or CANCELLED.
-  absl::StatusOr<Token> Get(std::stop_token stop) DM_EXCLUDES(mutex_);
+  // The current token. nullopt: a new one is on its way, which takes as long as the timeout at
+  // most. UNAUTHENTICATED with what failed, or UNAVAILABLE if the connection is lost.
+  std::optional<absl::StatusOr<Token>> TryGet() const DM_EXCLUDES(mutex_);
   // The current token, or null.
   Token Current() const DM_EXCLUDES(mutex_);
 
   // A call that carried `token` has ended so. Whether it is to be repeated, at once and with
-  // another token, which Get then returns; never if `is_repeat`. Does not block.
+  // another token, which TryGet then returns; never if `is_repeat`. Does not block.
   bool CallEnded(const Token& token, const absl::Status& status, bool is_repeat)
       DM_EXCLUDES(mutex_);
 

@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -82,6 +83,14 @@ gpr_timespec DeadlineAfter(std::chrono::milliseconds timeout) {
                       gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
+gpr_timespec DeadlineAt(MonotonicTime time) {
+  if (time == MonotonicTime::max()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  const auto left = time - Clock::System().MonotonicNow();
+  // Rounded up, so that it is not called for before.
+  return DeadlineAfter(
+      std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0)));
+}
+
 std::string Format(std::chrono::milliseconds duration) {
   return absl::FormatDuration(absl::FromChrono(duration));
 }
@@ -101,6 +110,16 @@ grpc::Status Exchange(const std::shared_ptr<grpc::Channel>& channel, const std::
   return status;
 }
 
+absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
+                          std::string_view waited) {
+  if (verdict == CallWatch::Verdict::kTooSlow) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("stalled: ", ToAbsl(method), ": the server acknowledged fewer than ",
+                     CallWatch::kLeastBytes, " bytes within ", Format(CallWatch::kLeastSpan)));
+  }
+  return absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(waited)));
+}
+
 void AddToken(const Token& token, grpc::ClientContext& context) {
   if (token != nullptr) context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
 }
@@ -109,7 +128,7 @@ void AddUploadKey(const std::string& key, grpc::ClientContext& context) {
   if (!key.empty()) context.AddMetadata("datamanager-upload-key", key);
 }
 
-Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop) {
+std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop) {
   const auto refused = [](absl::Status status, bool ready) {
     return Beginning{.refusal =
                          sync::CallResult{.status = std::move(status), .channel_ready = ready}};
@@ -123,10 +142,29 @@ Beginning Begin(const Connectivity& connectivity, const std::stop_token& stop) {
                                                        connection.last_error)),
                    ready);
   }
-  if (connectivity.authentication() == nullptr) return {};
-  absl::StatusOr<Token> token = connectivity.authentication()->Get(stop);
-  if (!token.ok()) return refused(token.status(), connectivity.Ready());
-  return {.token = *std::move(token)};
+  if (connectivity.authentication() == nullptr) return Beginning{};
+  std::optional<absl::StatusOr<Token>> token = connectivity.authentication()->TryGet();
+  if (!token.has_value()) return std::nullopt;
+  if (!token->ok()) return refused(token->status(), connectivity.Ready());
+  return Beginning{.token = **std::move(token)};
+}
+
+MonotonicTime NextLook() { return Clock::System().MonotonicNow() + std::chrono::milliseconds(10); }
+
+bool WaitForRoom::Take(uint64_t bytes) {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  if (!link_.progress().TakeRoom(bytes, place_, now)) {
+    link_.Refresh(now);
+    if (!link_.progress().TakeRoom(bytes, place_, now)) return false;
+  }
+  looks_ = 0;
+  return true;
+}
+
+MonotonicTime WaitForRoom::NextLook() {
+  constexpr int kMostDoublings = 5;
+  const int doublings = std::min(looks_++, kMostDoublings);
+  return Clock::System().MonotonicNow() + std::chrono::milliseconds(1 << doublings);
 }
 
 void End(Connectivity& connectivity, const Token& token, bool is_repeat, sync::CallResult& result) {

@@ -17,12 +17,11 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "cloud/address.h"
+#include "cloud/call_queue.h"
 #include "cloud/connectivity.h"
 #include "cloud/credentials.h"
 #include "cloud/ready_listener.h"
 #include "cloud/tls_files.h"
-#include "cloud/unary_call.h"
-#include "cloud/upload_stream.h"
 #include "uploader/uploader.h"
 
 namespace datamanager {
@@ -100,19 +99,13 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
 
   sync::Uploader& uploader() override { return *this; }
 
-  sync::CallResult Unary(sync::UploadMethod method, std::string request,
-                         const sync::CallOptions& options) override {
-    const std::shared_ptr<Connection> connection = current();
-    if (connection == nullptr) return NotManaged();
-    return cloud::CallUnary(*connection->connectivity, method, std::move(request), options);
-  }
-  std::unique_ptr<sync::UploadStream> OpenStream(sync::UploadMethod method,
-                                                 const sync::CallOptions& options) override {
-    std::shared_ptr<Connection> connection = current();
-    if (connection == nullptr) return std::make_unique<NoStream>();
-    cloud::Connectivity* const connectivity = connection->connectivity.get();
-    return std::make_unique<cloud::GrpcUploadStream>(
-        std::shared_ptr<cloud::Connectivity>(std::move(connection), connectivity), method, options);
+  std::unique_ptr<sync::CallQueue> NewQueue() override {
+    return std::make_unique<cloud::GrpcCallQueue>([this]() -> std::shared_ptr<cloud::Connectivity> {
+      std::shared_ptr<Connection> connection = current();
+      if (connection == nullptr) return nullptr;
+      cloud::Connectivity* const connectivity = connection->connectivity.get();
+      return {std::move(connection), connectivity};
+    });
   }
 
   std::string part_id() const override {
@@ -149,16 +142,6 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
   }
 
  private:
-  // A stream that was over before it began.
-  class NoStream final : public sync::UploadStream {
-   public:
-    bool Write(std::string /*message*/) override { return false; }
-    sync::CallResult Finish() override { return NotManaged(); }
-  };
-  static sync::CallResult NotManaged() {
-    return {.status = absl::UnavailableError("not connected: the robot is not cloud managed")};
-  }
-
   // Null: not managed.
   std::shared_ptr<Connection> current() const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "cloud/call.h"
+#include "cloud/channel_sockets.h"
 #include "cloud/connect_failure.h"
 
 namespace datamanager::cloud {
@@ -25,9 +26,6 @@ using std::chrono_literals::operator""ms;
 
 // How long the probe waits for a connection under way to fail or succeed.
 constexpr std::chrono::milliseconds kProbeTimeout = 1s;
-// gRPC ends the calls of a broken connection before it tells the channel's state, through two more
-// of its layers. Without the wait, 1 in 40 calls cut off by a killed server still found it READY.
-constexpr std::chrono::milliseconds kStateLag = 100ms;
 constexpr std::chrono::milliseconds kCloseLimit = 1s;
 
 // A call whose only purpose is its error.
@@ -67,6 +65,20 @@ class Probe {
   const std::stop_callback<CancelCall> cancel_;
 };
 
+// `number` is what LinkWatch follows it by. Where it cannot, gRPC's own pings have to do.
+std::shared_ptr<grpc::Channel> MakeFollowedChannel(
+    const Endpoint& endpoint, const ChannelLimits& limits,
+    const std::shared_ptr<std::atomic<bool>>& server_accepted, std::optional<int64_t>& number) {
+  if (!endpoint.address.host.empty()) {
+    ChannelLimits patient = limits;
+    patient.ping_timeout = LinkWatch::kPingTimeout;
+    std::shared_ptr<grpc::Channel> channel = MakeChannel(endpoint, patient, server_accepted);
+    number = NewestChannel(endpoint.address.target);
+    if (number.has_value()) return channel;
+  }
+  return MakeChannel(endpoint, limits, server_accepted);
+}
+
 }  // namespace
 
 ConnectionState NextState(ConnectionState before, grpc_connectivity_state channel,
@@ -92,6 +104,7 @@ ConnectionState NextState(ConnectionState before, grpc_connectivity_state channe
 // pending notification, and with it the queue.
 struct Connectivity::Watch {
   Watch(const Endpoint& leads_to, const std::shared_ptr<grpc::Channel>& watched,
+        std::optional<int64_t> number, const ChannelLimits& limits,
         std::shared_ptr<std::atomic<bool>> accepted, std::shared_ptr<Logger> log,
         std::shared_ptr<ReadyListener> told)
       : endpoint(leads_to),
@@ -100,6 +113,10 @@ struct Connectivity::Watch {
         server_accepted(std::move(accepted)),
         logger(std::move(log)),
         listener(std::move(told)),
+        link(number, {limits.ping_interval, limits.ping_timeout},
+             [this](LogLevel level, const std::string& message) {
+               Log(level, absl::StrCat("Connection to app at ", name, ": ", message));
+             }),
         status({.state = ConnectionState::kConnecting,
                 .since = Clock::System().WallNow(),
                 .address = name}) {}
@@ -141,6 +158,7 @@ struct Connectivity::Watch {
   CallsUnderWay calls{
       [this] { calls_alarm.Set(&queue, gpr_now(GPR_CLOCK_MONOTONIC), &calls_alarm); }};
   // The thread's alone.
+  LinkWatch link;  // Others look into its account.
   std::unique_ptr<Probe> probe;
   bool connected_before = false;
   bool loss_logged = false;  // Since the last time it was healthy.
@@ -159,8 +177,9 @@ struct Connectivity::Watch {
 void Connectivity::Watch::Run() {
   void* tag = nullptr;
   while (NextEvent(&tag)) {
-    if (tag == nullptr) continue;
-    if (tag == this) {
+    if (tag == nullptr) {
+      // Nothing but time has passed.
+    } else if (tag == this) {
       Observe();
     } else if (tag == &calls_alarm) {
       calls.Woken();
@@ -169,15 +188,16 @@ void Connectivity::Watch::Run() {
     } else {
       FinishProbe();
     }
+    link.Follow(channel_state == GRPC_CHANNEL_READY, Clock::System().MonotonicNow());
   }
 }
 
 bool Connectivity::Watch::NextEvent(void** tag) {
   bool ok = false;
-  if (calls.MayWaitForEvents(channel_state == GRPC_CHANNEL_READY, closing.get_token())) {
-    return queue.Next(tag, &ok);
-  }
-  switch (queue.AsyncNext(tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC))) {
+  const bool wait =
+      calls.MayWaitForEvents(channel_state == GRPC_CHANNEL_READY, closing.get_token());
+  switch (queue.AsyncNext(tag, &ok,
+                          wait ? DeadlineAt(link.NextFollow()) : gpr_time_0(GPR_CLOCK_MONOTONIC))) {
     case grpc::CompletionQueue::SHUTDOWN:
       return false;
     case grpc::CompletionQueue::TIMEOUT:
@@ -320,9 +340,11 @@ absl::StatusOr<std::unique_ptr<Connectivity>> Connectivity::Create(
     const Endpoint& endpoint, std::shared_ptr<Logger> logger,
     std::shared_ptr<ReadyListener> listener, const ChannelLimits& limits) {
   auto server_accepted = std::make_shared<std::atomic<bool>>(false);
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(endpoint, limits, server_accepted);
-  auto watch = std::make_shared<Watch>(endpoint, channel, std::move(server_accepted), logger,
-                                       std::move(listener));
+  std::optional<int64_t> number;
+  std::shared_ptr<grpc::Channel> channel =
+      MakeFollowedChannel(endpoint, limits, server_accepted, number);
+  auto watch = std::make_shared<Watch>(endpoint, channel, number, limits,
+                                       std::move(server_accepted), logger, std::move(listener));
   if (endpoint.credentials.has_value()) {
     watch->authentication = std::make_shared<Authentication>(
         *endpoint.credentials, channel, std::move(logger),
@@ -387,6 +409,8 @@ Authentication* Connectivity::authentication() const { return watch_->authentica
 
 CallsUnderWay& Connectivity::calls() const { return watch_->calls; }
 
+LinkWatch& Connectivity::link() const { return watch_->link; }
+
 bool Connectivity::ChannelReady() const {
   return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
 }
@@ -411,9 +435,6 @@ bool Connectivity::WaitUntilReady(MonotonicTime deadline, std::stop_token stop) 
 }
 
 bool Connectivity::ReadyAfter(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kUnavailable) {
-    channel_->WaitForStateChange(GRPC_CHANNEL_READY, DeadlineAfter(kStateLag));
-  }
   if (ChannelReady()) return Ready();
   if (!status.ok() && status.code() != absl::StatusCode::kCancelled) {
     std::string reason =

@@ -14,6 +14,7 @@
 #include "cloud/authentication.h"
 #include "cloud/calls_under_way.h"
 #include "cloud/channel.h"
+#include "cloud/link_watch.h"
 #include "cloud/ready_listener.h"
 #include "datamanager/cloud.h"
 
@@ -57,6 +58,8 @@ class Connectivity {
   Authentication* authentication() const;
   // Where each call over the channel says that it is under way.
   CallsUnderWay& calls() const;
+  // What the peer has acknowledged.
+  LinkWatch& link() const;
 
   // See sync::Uploader.
   ConnectionStatus Status() const;
@@ -66,8 +69,8 @@ class Connectivity {
   bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop);
 
   // Whether the connection is of use as a call ends with `status`. If the channel is not READY, an
-  // error is remembered as the connection's. May block for a moment, until the state has caught up
-  // with the error.
+  // error is remembered as the connection's. Does not block: gRPC ends the calls of a broken
+  // connection before it tells the channel's state, so that of 40 such calls one finds it READY.
   bool ReadyAfter(const absl::Status& status);
 
  private:

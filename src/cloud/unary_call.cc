@@ -1,65 +1,106 @@
 #include "cloud/unary_call.h"
 
-#include <grpcpp/client_context.h>
-
-#include <stop_token>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "cloud/call.h"
 #include "cloud/pushback.h"
 
 namespace datamanager::cloud {
-namespace {
 
-// The server is told how much time there is, and its timer may fire first.
-gpr_timespec SlightlyBefore(gpr_timespec deadline) {
-  return gpr_time_sub(deadline, gpr_time_from_millis(10, GPR_TIMESPAN));
+UnaryCall::UnaryCall(EventQueue& events, std::shared_ptr<Connectivity> connectivity,
+                     sync::UploadMethod method, std::string request, sync::CallOptions options,
+                     Ended ended)
+    : events_(events),
+      connectivity_(std::move(connectivity)),
+      method_(method),
+      request_(ToByteBuffer(std::move(request))),
+      options_(std::move(options)),
+      ended_(std::move(ended)),
+      is_repeat_(options_.is_repeat),
+      room_(connectivity_->link()) {
+  Begin();
 }
 
-sync::CallResult CallOnce(Connectivity& connectivity, sync::UploadMethod method,
-                          const grpc::ByteBuffer& request, const sync::CallOptions& options,
-                          bool is_repeat) {
-  Beginning beginning = Begin(connectivity, options.stop);
-  if (beginning.refusal.has_value()) return *std::move(beginning.refusal);
-  const gpr_timespec deadline = DeadlineAfter(options.timeout);
-  grpc::ClientContext context;
-  context.set_deadline(deadline);
-  AddToken(beginning.token, context);
-  AddUploadKey(options.upload_key, context);
-  const std::stop_callback cancel(options.stop, CancelCall{&context});
-  grpc::ByteBuffer reply;
-  CallsUnderWay::Call under_way(connectivity.calls());
-  const grpc::Status status =
-      Exchange(connectivity.channel(), MethodPath(method), request, context, reply);
-  under_way.End(status.ok());
-
-  sync::CallResult result{.status = ToStatus(status), .sent = true};
-  if (!status.ok()) result.pushback = PushbackOf(context);
-  if (status.ok()) {
-    result.response = ToString(reply);
-  } else if (status.error_code() == grpc::StatusCode::CANCELLED && options.stop.stop_requested()) {
-    result.status = StoppedError();
-  } else if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-             gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), SlightlyBefore(deadline)) >= 0) {
-    // Ours, unless the server gave up earlier.
-    result.stalled = true;
-    result.status = absl::DeadlineExceededError(absl::StrCat(
-        "stalled: no reply to ", ToAbsl(MethodName(method)), " within ", Format(options.timeout)));
+void UnaryCall::Begin() {
+  std::optional<Beginning> beginning = TryBegin(*connectivity_, options_.stop);
+  const bool refused = beginning.has_value() && beginning->refusal.has_value();
+  if (!beginning.has_value()) {
+    events_.SetDeadline(this, NextLook());
+    return;
   }
-  End(connectivity, beginning.token, is_repeat, result);
-  return result;
+  if (!refused && !room_.Take(request_.Length())) {
+    events_.SetDeadline(this, room_.NextLook());
+    return;
+  }
+  if (refused) {
+    room_.Leave();
+    events_.Post([this, refusal = *std::move(beginning->refusal)] { ended_(this, refusal); });
+    return;
+  }
+  try_ = std::make_unique<Try>(connectivity_->link().progress());
+  try_->token = std::move(beginning->token);
+  AddToken(try_->token, try_->context);
+  AddUploadKey(options_.upload_key, try_->context);
+  try_->under_way.emplace(connectivity_->calls());
+  grpc::GenericStub stub(connectivity_->channel());
+  try_->reader =
+      stub.PrepareUnaryCall(&try_->context, MethodPath(method_), request_, events_.queue());
+  try_->reader->StartCall();
+  try_->reader->Finish(&try_->reply, &try_->status, this);
+  try_->cancel.emplace(options_.stop, CancelCall{&try_->context});
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  try_->watch.HandOver(request_.Length(), options_.timeout, now);
+  events_.SetDeadline(this, try_->watch.NextLook(now));
 }
 
-}  // namespace
+void UnaryCall::OnDeadline() {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  connectivity_->link().Refresh(now);
+  if (try_ == nullptr) {
+    Begin();
+    return;
+  }
+  try_->verdict = try_->watch.Look(now);
+  if (try_->verdict == CallWatch::Verdict::kGoOn) {
+    events_.SetDeadline(this, try_->watch.NextLook(now));
+  } else {
+    try_->context.TryCancel();
+  }
+}
 
-sync::CallResult CallUnary(Connectivity& connectivity, sync::UploadMethod method,
-                           std::string request, const sync::CallOptions& options) {
-  const grpc::ByteBuffer bytes = ToByteBuffer(std::move(request));
-  sync::CallResult result = CallOnce(connectivity, method, bytes, options, options.is_repeat);
-  if (!result.renewed) return result;
-  return CallOnce(connectivity, method, bytes, options, /*is_repeat=*/true);
+void UnaryCall::OnEvent(bool /*ok*/) {
+  std::unique_ptr<Try> ended = std::move(try_);
+  ended->cancel.reset();
+  sync::CallResult result = ResultOf(*ended);
+  // It counts among the calls of the connection, and keeps the channel, which the end may let go.
+  ended.reset();
+  if (result.renewed && !is_repeat_) {
+    is_repeat_ = true;
+    Begin();
+    return;
+  }
+  ended_(this, std::move(result));
+}
+
+sync::CallResult UnaryCall::ResultOf(Try& attempt) {
+  attempt.under_way->End(attempt.status.ok());
+  sync::CallResult result{.status = ToStatus(attempt.status), .sent = true};
+  if (!attempt.status.ok()) result.pushback = PushbackOf(attempt.context);
+  if (attempt.status.ok()) {
+    result.response = ToString(attempt.reply);
+  } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED &&
+             options_.stop.stop_requested()) {
+    result.status = StoppedError();
+  } else if (attempt.status.error_code() == grpc::StatusCode::CANCELLED &&
+             attempt.verdict != CallWatch::Verdict::kGoOn) {
+    result.stalled = true;
+    result.status = StalledError(attempt.verdict, MethodName(method_),
+                                 absl::StrCat("no reply to ", ToAbsl(MethodName(method_)),
+                                              " within ", Format(options_.timeout)));
+  }
+  End(*connectivity_, attempt.token, is_repeat_, result);
+  return result;
 }
 
 }  // namespace datamanager::cloud

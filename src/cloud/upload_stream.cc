@@ -7,100 +7,213 @@
 #include "cloud/pushback.h"
 
 namespace datamanager::cloud {
+namespace {
 
-GrpcUploadStream::GrpcUploadStream(std::shared_ptr<Connectivity> connectivity,
-                                   sync::UploadMethod method, const sync::CallOptions& options)
-    : connectivity_(std::move(connectivity)),
-      method_(MethodName(method)),
-      timeout_(options.timeout),
-      reply_timeout_(options.reply_timeout),
-      stop_(options.stop),
-      is_repeat_(options.is_repeat),
-      beginning_(Begin(*connectivity_, options.stop)) {
-  if (beginning_.refusal.has_value()) return;
-  AddToken(beginning_.token, context_);
-  AddUploadKey(options.upload_key, context_);
+MonotonicTime Now() { return Clock::System().MonotonicNow(); }
+
+}  // namespace
+
+GrpcUploadStream::GrpcUploadStream(EventQueue& events, std::shared_ptr<Connectivity> connectivity,
+                                   sync::UploadMethod method, sync::CallOptions options)
+    : events_(events),
+      connectivity_(std::move(connectivity)),
+      method_(method),
+      options_(std::move(options)),
+      room_(connectivity_->link()),
+      watch_(connectivity_->link().progress()) {}
+
+GrpcUploadStream::~GrpcUploadStream() {
+  cancel_.reset();
+  context_.TryCancel();
+  events_.ClearDeadline(this);
+  const bool in_grpc = step_ != Step::kNothing && step_ != Step::kToken && step_ != Step::kRoom;
+  if (in_grpc) events_.AwaitEventOf(this);
+}
+
+void GrpcUploadStream::Write(std::string message, std::function<void(bool)> done) {
+  written_ = std::move(done);
+  if (refused() || broken_) {
+    Post([this] { Written(false); });
+    return;
+  }
+  message_ = std::move(message);
+  ++messages_;
+  GoOn();
+}
+
+void GrpcUploadStream::Finish(std::function<void(sync::CallResult)> done) {
+  finished_ = std::move(done);
+  if (refused() || !stall_.ok()) {
+    Post([this] { Ended(); });
+    return;
+  }
+  GoOn();
+}
+
+void GrpcUploadStream::GoOn() {
+  if (call_ == nullptr) {
+    Begin();
+  } else if (finished_ != nullptr) {
+    StartFinish();
+  } else {
+    StartWrite();
+  }
+}
+
+void GrpcUploadStream::Begin() {
+  beginning_ = TryBegin(*connectivity_, options_.stop);
+  if (!beginning_.has_value()) {
+    step_ = Step::kToken;
+    events_.SetDeadline(this, NextLook());
+    return;
+  }
+  if (refused()) {
+    Post([this] { finished_ != nullptr ? Ended() : Written(false); });
+    return;
+  }
+  AddToken(beginning_->token, context_);
+  AddUploadKey(options_.upload_key, context_);
   // The headers leave with the first message, so that starting the call is no operation to wait
   // for.
   context_.set_initial_metadata_corked(true);
   under_way_.emplace(connectivity_->calls());
   grpc::GenericStub stub(connectivity_->channel());
-  call_ = stub.PrepareCall(&context_, MethodPath(method), &queue_);
+  call_ = stub.PrepareCall(&context_, MethodPath(method_), events_.queue());
   call_->StartCall(nullptr);
-  cancel_.emplace(stop_, CancelCall{&context_});
+  cancel_.emplace(options_.stop, CancelCall{&context_});
+  GoOn();
 }
 
-GrpcUploadStream::~GrpcUploadStream() {
-  context_.TryCancel();
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
+void GrpcUploadStream::Await(Step step) {
+  step_ = step;
+  events_.SetDeadline(this, watch_.NextLook(Now()));
+}
+
+void GrpcUploadStream::StartWrite() {
+  if (!room_.Take(message_.size())) {
+    step_ = Step::kRoom;
+    events_.SetDeadline(this, room_.NextLook());
+    return;
+  }
+  watch_.HandOver(message_.size(), options_.timeout, Now());
+  // Before the step is awaited, because it may throw.
+  const grpc::ByteBuffer message = ToByteBuffer(std::move(message_));
+  Await(Step::kWrite);
+  call_->Write(message, static_cast<Operation*>(this));
+}
+
+void GrpcUploadStream::StartFinish() {
+  watch_.AwaitAnswer(options_.reply_timeout, Now());
+  // Even a broken stream's reply is read: gRPC gives no status while a message waits.
+  if (broken_) {
+    StartReading();
+    return;
+  }
+  Await(Step::kWritesDone);
+  call_->WritesDone(static_cast<Operation*>(this));
+}
+
+void GrpcUploadStream::StartReading() {
+  Await(Step::kReply);
+  call_->Read(&reply_, static_cast<Operation*>(this));
+}
+
+void GrpcUploadStream::OnDeadline() {
+  const MonotonicTime now = Now();
+  connectivity_->link().Refresh(now);
+  if (step_ == Step::kToken || step_ == Step::kRoom) {
+    // A stop ends also the wait for room.
+    const bool stopped = step_ == Step::kRoom && options_.stop.stop_requested();
+    const Step step = std::exchange(step_, Step::kNothing);
+    if (stopped) {
+      room_.Leave();
+      broken_ = true;
+      Post([this] { Written(false); });
+    } else if (step == Step::kRoom) {
+      StartWrite();
+    } else {
+      Begin();
+    }
+    return;
+  }
+  const CallWatch::Verdict verdict = watch_.Look(now);
+  if (verdict == CallWatch::Verdict::kGoOn) {
+    events_.SetDeadline(this, watch_.NextLook(now));
+    return;
+  }
+  const bool writing = step_ == Step::kWrite;
+  const std::string awaited = writing ? absl::StrCat("take message ", messages_)
+                                      : absl::StrCat("reply after ", messages_, " messages");
+  stall_ = StalledError(verdict, MethodName(method_),
+                        absl::StrCat(ToAbsl(MethodName(method_)), " waited ",
+                                     Format(writing ? options_.timeout : options_.reply_timeout),
+                                     " for the server to ", awaited));
+  context_.TryCancel();  // It ends what is under way at once.
+}
+
+void GrpcUploadStream::OnEvent(bool ok) {
+  const Step step = std::exchange(step_, Step::kNothing);
+  if (step == Step::kWrite) {
+    broken_ = !ok || !stall_.ok();
+    Written(!broken_);
+    return;
+  }
+  if (!stall_.ok()) {
+    Ended();
+    return;
+  }
+  // A step that fails here says only that the status is there already.
+  if (step == Step::kWritesDone) {
+    StartReading();
+  } else if (step == Step::kReply) {
+    Await(Step::kStatus);
+    call_->Finish(&status_, static_cast<Operation*>(this));
+  } else {
+    Ended();
   }
 }
 
-bool GrpcUploadStream::Write(std::string message) {
-  if (beginning_.refusal.has_value() || broken_) return false;
-  ++messages_;
-  call_->Write(ToByteBuffer(std::move(message)), nullptr);
-  broken_ = !Await(absl::StrCat("take message ", messages_), timeout_, DeadlineAfter(timeout_));
-  return !broken_;
+void GrpcUploadStream::Post(std::function<void()> function) {
+  events_.Post([alive = std::weak_ptr<bool>(alive_), function = std::move(function)] {
+    if (alive.lock() != nullptr) function();
+  });
 }
 
-sync::CallResult GrpcUploadStream::Finish() {
-  if (beginning_.refusal.has_value()) return *beginning_.refusal;
+// What follows a `done` in these two must not touch the stream, which may be gone.
+
+void GrpcUploadStream::Written(bool ok) {
+  const auto done = std::exchange(written_, nullptr);
+  done(ok);
+}
+
+void GrpcUploadStream::Ended() {
   sync::CallResult result;
-  result.status = stall_.ok() ? AwaitStatus(result.response) : stall_;
-  result.sent = true;
-  result.stalled = !stall_.ok();
-  if (stall_.ok() && !result.status.ok()) result.pushback = PushbackOf(context_);
-  under_way_->End(result.status.ok());
-  End(*connectivity_, beginning_.token, is_repeat_, result);
-  return result;
+  if (refused()) {
+    result = *beginning_->refusal;
+  } else {
+    result.stalled = !stall_.ok();
+    result.status = result.stalled ? stall_ : StatusOfCall();
+    result.sent = true;
+    if (result.status.ok()) result.response = ToString(reply_);
+    if (!result.stalled && !result.status.ok()) result.pushback = PushbackOf(context_);
+    under_way_->End(result.status.ok());
+    End(*connectivity_, beginning_->token, options_.is_repeat, result);
+  }
+  const auto done = std::exchange(finished_, nullptr);
+  done(std::move(result));
 }
 
-absl::Status GrpcUploadStream::AwaitStatus(std::string& response) {
-  const gpr_timespec deadline = DeadlineAfter(reply_timeout_);
-  const std::string step = absl::StrCat("reply after ", messages_, " messages");
-  // A step that fails here says only that the status is there already. Even a broken stream's reply
-  // is read: gRPC gives no status while a message waits.
-  if (!broken_) {
-    call_->WritesDone(nullptr);
-    Await(step, reply_timeout_, deadline);
-    if (!stall_.ok()) return stall_;
-  }
-  grpc::ByteBuffer reply;
-  call_->Read(&reply, nullptr);
-  Await(step, reply_timeout_, deadline);
-  if (!stall_.ok()) return stall_;
-  grpc::Status status;
-  call_->Finish(&status, nullptr);
-  Await(step, reply_timeout_, deadline);
-  if (!stall_.ok()) return stall_;
-
-  if (status.error_code() == grpc::StatusCode::CANCELLED && stop_.stop_requested()) {
+absl::Status GrpcUploadStream::StatusOfCall() {
+  if (status_.error_code() == grpc::StatusCode::CANCELLED && options_.stop.stop_requested()) {
     return StoppedError();
   }
-  if (!status.ok()) return ToStatus(status);
+  if (!status_.ok()) return ToStatus(status_);
   if (broken_) {
-    return absl::AbortedError(absl::StrCat(
-        ToAbsl(method_), ": the server answered OK before it had taken message ", messages_));
+    return absl::AbortedError(absl::StrCat(ToAbsl(MethodName(method_)),
+                                           ": the server answered OK before it had taken message ",
+                                           messages_));
   }
-  response = ToString(reply);
   return absl::OkStatus();
-}
-
-bool GrpcUploadStream::Await(std::string_view step, std::chrono::milliseconds limit,
-                             gpr_timespec deadline) {
-  void* tag = nullptr;
-  bool ok = false;
-  if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) return ok;
-  stall_ =
-      absl::DeadlineExceededError(absl::StrCat("stalled: ", ToAbsl(method_), " waited ",
-                                               Format(limit), " for the server to ", ToAbsl(step)));
-  context_.TryCancel();
-  queue_.Next(&tag, &ok);  // A cancelled operation ends at once.
-  return false;
 }
 
 }  // namespace datamanager::cloud

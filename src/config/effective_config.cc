@@ -17,6 +17,9 @@
 namespace datamanager::config {
 namespace {
 
+// A link with 100 ms a round trip takes several small files at a time before it is full.
+constexpr int kUploadsPerWorker = 8;
+
 class Resolver {
  public:
   Resolver(const Config& config, const Environment& environment)
@@ -139,6 +142,7 @@ void Resolver::ResolveSync() {
   sync.selective_sensor = config_.selective_syncer_name;
   sync.interval = SyncInterval();
   sync.workers = Workers();
+  sync.uploads_per_worker = config_.maximum_num_sync_threads == 0 ? kUploadsPerWorker : 1;
   sync.min_file_age = Clamped(std::chrono::milliseconds(config_.file_last_modified_millis != 0
                                                             ? config_.file_last_modified_millis
                                                             : defaults_.file_last_modified_millis));

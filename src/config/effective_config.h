@@ -86,6 +86,9 @@ struct SyncConfig {
   std::string selective_sensor;  // Which is asked before each of these; may be empty.
   std::chrono::milliseconds interval{0};
   int workers = 1;
+  // Of each worker, at a time; one where the config says how many threads upload, so that this
+  // bounds the uploads as well.
+  int uploads_per_worker = 1;
   std::chrono::milliseconds min_file_age{0};  // Of arbitrary files.
 
   friend bool operator==(const SyncConfig&, const SyncConfig&) = default;

@@ -44,7 +44,9 @@ CircuitBreaker::Outcome OutcomeOf(const UploadError& answer) {
       return answer.pushback.has_value() ? Outcome::kUndecided : Outcome::kRefused;
     case Verdict::kTransient:
       // A failure with a wait in it begins a pause by itself: see PushBack.
-      return answer.sent && !answer.pushback.has_value() ? Outcome::kFailed : Outcome::kUndecided;
+      if (!answer.sent || answer.pushback.has_value()) return Outcome::kUndecided;
+      return absl::IsUnavailable(answer.status) && !answer.stalled ? Outcome::kUnavailable
+                                                                   : Outcome::kFailed;
     case Verdict::kOffline:
     case Verdict::kGone:
     case Verdict::kBusy:
@@ -98,6 +100,24 @@ bool CircuitBreaker::Streak::Fail(FailureKind failure, const Place& place, uint6
 
 void CircuitBreaker::Streak::MakeDue(MonotonicTime now) {
   if (open()) until = std::min(until, now - length);
+}
+
+void CircuitBreaker::Streak::Doubt(MonotonicTime now) {
+  if (before_doubt == nullptr || now > settles) {
+    before_doubt.reset();
+    before_doubt = std::make_shared<const Streak>(*this);
+  }
+  settles = now + kStateLag;
+}
+
+bool CircuitBreaker::Streak::UndoDoubted(MonotonicTime now) {
+  if (before_doubt == nullptr || now > settles) return false;
+  const std::shared_ptr<const Streak> before = std::move(before_doubt);
+  *this = *before;
+  // A probe under way has said nothing.
+  if (probe != 0) until = now;
+  probe = 0;
+  return true;
 }
 
 UploadPause CircuitBreaker::Streak::Describe(const std::string& directory,
@@ -176,6 +196,7 @@ CircuitBreaker::Effect CircuitBreaker::End(const Permit& permit, Outcome outcome
     const bool ends = all_.open() || (streak != nullptr && streak->open());
     if (streak != nullptr) directories_.erase(found);
     all_ = {};
+    undone_.reset();
     pushbacks_ = 0;
     if (pushed_back_until_.has_value() && now >= *pushed_back_until_) pushed_back_until_.reset();
     UpdateMayRest();
@@ -196,6 +217,14 @@ CircuitBreaker::Effect CircuitBreaker::End(const Permit& permit, Outcome outcome
   const FailureKind kind =
       outcome == Outcome::kRefused ? FailureKind::kRefused : FailureKind::kFailed;
   const Place place{.directory = HashOf(permit.directory), .file = permit.file};
+  if (outcome == Outcome::kUnavailable) {
+    all_.Doubt(now);
+    if (streak != nullptr) streak->Doubt(now);
+  } else {
+    // Another answer has come since: it counts, and so do those before it.
+    all_.before_doubt.reset();
+    if (streak != nullptr) streak->before_doubt.reset();
+  }
   const bool all_begins = all_.Fail(kind, place, permit.probe_all, /*of_all=*/true, now, random);
   all_.last_error = error;
   bool begins = false;
@@ -272,6 +301,21 @@ void CircuitBreaker::OnConnection(bool new_address, MonotonicTime now) {
   pushed_back_until_.reset();
   pushbacks_ = 0;
   UpdateMayRest();
+}
+
+bool CircuitBreaker::OnConnectionLost(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  if (undone_.has_value() && now - *undone_ < kConnectionInterval) return false;
+  const auto undo = [&](Streak& streak) {
+    const bool was_open = streak.open();
+    if (streak.UndoDoubted(now)) undone_ = now;
+    return was_open && !streak.open();
+  };
+  bool ends = undo(all_);
+  for (auto& [directory, streak] : directories_) ends = undo(streak) || ends;
+  std::erase_if(directories_, [](const auto& entry) { return entry.second.failures == 0; });
+  UpdateMayRest();
+  return ends;
 }
 
 void CircuitBreaker::UpdateMayRest() {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,6 +44,12 @@ std::chrono::milliseconds PauseLength(FailureKind kind, int pause, double random
 // the last failure; if none comes within the grace (kLongestGrace), any file may be the probe. An
 // upload that was under way when a pause began does not prolong it and does not begin another.
 //
+// When the connection is lost, the calls under way end with UNAVAILABLE, as do calls that a server
+// or proxy refuses, and often before the channel's state tells of the loss. Such failures count at
+// once; if the loss shows within kStateLag, what they changed is undone. That happens once within
+// kConnectionInterval, unless something was stored since: a server may close the connection after
+// each error.
+//
 // The server may also ask for a pause of all uploads (see PushBack).
 //
 // Time and chance are handed in. Bounded: beyond kDirectories, failures count for all uploads only.
@@ -76,7 +83,13 @@ class CircuitBreaker {
     uint64_t probe = 0;      // Not 0: it is the probe of its directory,
     uint64_t probe_all = 0;  // or of all uploads.
   };
-  enum class Outcome : uint8_t { kStored, kRefused, kFailed, kUndecided };
+  enum class Outcome : uint8_t {
+    kStored,
+    kRefused,
+    kFailed,
+    kUnavailable,  // A failure, unless it was the loss of the connection.
+    kUndecided,
+  };
   // A pause that has begun.
   struct Pause {
     PauseReason reason = PauseReason::kFailed;
@@ -116,6 +129,9 @@ class CircuitBreaker {
   // ends those that no refusals began, see kConnectionInterval.
   void OnConnection(bool new_address, MonotonicTime now) DM_EXCLUDES(mutex_);
 
+  // The connection is lost. True: a pause ends.
+  bool OnConnectionLost(MonotonicTime now) DM_EXCLUDES(mutex_);
+
   // When a file may be tried next, if something rests.
   std::optional<MonotonicTime> NextTry() const DM_EXCLUDES(mutex_);
   // The pauses under way, at most 5; those of all uploads come first.
@@ -147,6 +163,9 @@ class CircuitBreaker {
     uint64_t probe = 0;                     // The number of the probe under way; 0: none.
     std::optional<MonotonicTime> made_due;  // When a call of Sync last ended it.
     std::string last_error;
+    // What it was before the failures that count unless the connection is lost by `settles`.
+    std::shared_ptr<const Streak> before_doubt;
+    MonotonicTime settles;
 
     bool open() const { return pauses[0] + pauses[1] > 0; }
     // When the file at `place` may be tried; nullopt: now.
@@ -159,6 +178,10 @@ class CircuitBreaker {
     bool Fail(FailureKind failure, const Place& place, uint64_t probe_id, bool of_all,
               MonotonicTime now, double random);
     void MakeDue(MonotonicTime now);
+    // The next failure may be the connection's loss.
+    void Doubt(MonotonicTime now);
+    // Undoes what such failures changed. False: there are none.
+    bool UndoDoubted(MonotonicTime now);
     UploadPause Describe(const std::string& directory, MonotonicTime now) const;
   };
 
@@ -172,6 +195,8 @@ class CircuitBreaker {
   std::map<std::string, Streak, std::less<>> directories_ DM_GUARDED_BY(mutex_);
   Streak all_ DM_GUARDED_BY(mutex_);
   uint64_t probes_ DM_GUARDED_BY(mutex_) = 0;  // The number of the last one.
+  // When the loss of the connection last undid something, if nothing was stored since.
+  std::optional<MonotonicTime> undone_ DM_GUARDED_BY(mutex_);
   // When a connection to the same address last ended pauses.
   std::optional<MonotonicTime> connected_ DM_GUARDED_BY(mutex_);
   uint64_t pushbacks_ DM_GUARDED_BY(mutex_) = 0;  // In a row.

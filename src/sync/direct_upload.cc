@@ -109,7 +109,7 @@ absl::Status DirectUploads::UploadWaiting(FoundFile file,
     if (!tracker.WaitUntilFree(file.id, deadline_, stop_.get_token())) return EndedEarly();
     outcome = expectation.Await(Now(), stop_.get_token());
     if (outcome.has_value()) break;
-    const OfferEnd end = scheduler_.passes().OfferNow(file, nullptr, deadline_, stop_.get_token());
+    const OfferEnd end = scheduler_.dispatcher().Offer(file, nullptr, deadline_, stop_.get_token());
     if (end == OfferEnd::kOffline) {
       return NotConnected(context_.options.uploader->Status(), context_.options.clock->WallNow());
     }
@@ -210,12 +210,12 @@ absl::Status DirectUploads::UploadOne(const std::string& root, const std::string
           "Stats().sync.paused says why and until when");
     }
     UploadOutcomes::Expectation expectation(context_.outcomes, path, direct_.get());
-    const OfferEnd end = scheduler_.passes().OfferNow({.root = root,
-                                                       .path = path,
-                                                       .kind = FileKind::kArbitrary,
-                                                       .id = FileId::Of(info),
-                                                       .version = FileVersion::Of(info)},
-                                                      direct_, deadline_, stop_.get_token());
+    const OfferEnd end = scheduler_.dispatcher().Offer({.root = root,
+                                                        .path = path,
+                                                        .kind = FileKind::kArbitrary,
+                                                        .id = FileId::Of(info),
+                                                        .version = FileVersion::Of(info)},
+                                                       direct_, deadline_, stop_.get_token());
     if (end == OfferEnd::kOffline) {
       absl::Status connected = WaitForConnection(context_, stop_.get_token(), deadline_);
       if (!connected.ok()) return EndsCall() ? EndedEarly() : connected;
@@ -238,7 +238,7 @@ absl::Status DirectUploads::Count(const std::string& path, uint64_t size,
   if (outcome.verdict == Verdict::kGone) return absl::OkStatus();
   if (!outcome.status.ok()) {
     Fail(path, size, outcome.status);
-    if (outcome.verdict != Verdict::kOffline) return absl::OkStatus();
+    if (!IsLoss(outcome)) return absl::OkStatus();
     return WaitForConnection(context_, stop_.get_token(), deadline_);
   }
   ++result_.files_uploaded;
@@ -249,6 +249,19 @@ absl::Status DirectUploads::Count(const std::string& path, uint64_t size,
     Say(absl::StrCat(path, ": stored, but not removed: ", outcome.removed.ToString()));
   }
   return absl::OkStatus();
+}
+
+bool DirectUploads::IsLoss(const UploadOutcome& outcome) const {
+  if (outcome.verdict == Verdict::kOffline) return true;
+  if (outcome.verdict != Verdict::kTransient || !absl::IsUnavailable(outcome.status)) return false;
+  // The channel tells of the loss a moment after its calls have ended.
+  const Uploader& uploader = *context_.options.uploader;
+  const std::stop_token stop = stop_.get_token();
+  const MonotonicTime limit = Clock::System().MonotonicNow() + kStateLag;
+  while (uploader.Ready() && !stop.stop_requested() && Clock::System().MonotonicNow() < limit) {
+    context_.WaitForWake(limit, stop);
+  }
+  return !uploader.Ready();
 }
 
 void DirectUploads::Fail(const std::string& path, uint64_t size, const absl::Status& status) {

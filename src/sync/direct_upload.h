@@ -12,8 +12,8 @@
 #include "datamanager/clock.h"
 #include "datamanager/data_manager.h"
 #include "sync/dataset_file.h"
+#include "sync/dispatcher.h"
 #include "sync/found_file.h"
-#include "sync/pass.h"
 #include "sync/permission.h"
 #include "sync/roots.h"
 #include "sync/scheduler.h"
@@ -33,7 +33,7 @@ class DirectUploads {
   UploadedFiles FromPath(const std::string& path, const UploadLabels& labels);
 
  private:
-  using OfferEnd = Passes::OfferEnd;
+  using OfferEnd = Dispatcher::OfferEnd;
   using Stop = std::stop_callback<std::function<void()>>;
 
   // What waits for datasets already.
@@ -45,6 +45,8 @@ class DirectUploads {
   absl::Status UploadOne(const std::string& root, const std::string& path,
                          const OpenedDirectory& directory);
   absl::Status Count(const std::string& path, uint64_t size, const UploadOutcome& outcome);
+  // Whether the connection was lost, and not one file refused. May wait a moment to be sure.
+  bool IsLoss(const UploadOutcome& outcome) const;
   void Fail(const std::string& path, uint64_t size, const absl::Status& status);
   void Say(std::string error);
 

@@ -26,15 +26,15 @@ void SetTime(const timespec& time, google::protobuf::Timestamp& out) {
 
 }  // namespace
 
-UploadResult SendFile(const UploadContext& context, const LocalFile& file,
-                      v1::UploadMetadata metadata, capture_file::Extent contents) {
+Task<UploadResult> SendFile(const UploadContext& context, const LocalFile& file,
+                            v1::UploadMetadata metadata, capture_file::Extent contents) {
   UploadResult result{.step = "FileUpload", .kind = DataKind::kArbitrary};
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.uploader.part_id());
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.part_id);
   if (!keys.ok()) {
     result.error = {.status = keys.status(), .origin = ErrorOrigin::kFile};
-    return result;
+    co_return result;
   }
-  metadata.set_part_id(context.uploader.part_id());
+  metadata.set_part_id(context.part_id);
   metadata.set_type(v1::DATA_TYPE_FILE);
   // Linux tells when the inode last changed; the reference sends that as the time of creation.
   SetTime(file.info().st_ctim, *metadata.mutable_file_create_time());
@@ -46,16 +46,17 @@ UploadResult SendFile(const UploadContext& context, const LocalFile& file,
                          .timeout = context.stall_timeout,
                          .reply_timeout = context.reply_timeout,
                          .stop = context.stop});
-  result.error = upload.Send(first, contents, [](uint64_t size, std::string& message) {
+  const StreamedUpload::FrameHead frame_head = [](uint64_t size, std::string& message) {
     std::string data_head;
     AppendFieldHead(kContentsData, size, data_head);
     AppendFieldHead(kPacketContents, data_head.size() + size, message);
     message += data_head;
-  });
+  };
+  result.error = co_await upload.Send(first, contents, frame_head);
   if (v1::FileUploadResponse response; response.ParseFromString(upload.response())) {
     result.binary_data_id = response.binary_data_id();
   }
-  return result;
+  co_return result;
 }
 
 }  // namespace datamanager::sync

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_FILE_UPLOAD_H_
 #define DATAMANAGER_SRC_SYNC_FILE_UPLOAD_H_
 
+#include "base/task.h"
 #include "capture_file/reader.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 #include "sync/local_file.h"
@@ -10,9 +11,9 @@
 namespace datamanager::sync {
 
 // Streams `contents` of the file. Adds to the metadata the part, the type and the file's times.
-UploadResult SendFile(const UploadContext& context, const LocalFile& file,
-                      wire::viam::app::datasync::v1::UploadMetadata metadata,
-                      capture_file::Extent contents);
+Task<UploadResult> SendFile(const UploadContext& context, const LocalFile& file,
+                            wire::viam::app::datasync::v1::UploadMetadata metadata,
+                            capture_file::Extent contents);
 
 }  // namespace datamanager::sync
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/process_locks.h"
 #include "base/strings.h"
 #include "capture_file/copy.h"
 #include "capture_file/file_name.h"
@@ -32,34 +33,15 @@ std::string NumberedName(std::string_view path, int attempt) {
 
 }  // namespace
 
-absl::StatusOr<LocalFile::Parent> LocalFile::OpenParent(FileOps& ops, const std::string& path) {
-  absl::StatusOr<UniqueFd> fd = OpenDirectoryWithoutLinks(ops, ParentPath(path), O_PATH);
-  if (!fd.ok()) return fd.status();
-  struct stat info {};
-  if (ops.Fstat(fd->get(), &info) != 0) {
-    return ErrnoStatus(errno, "look at the directory of", path);
-  }
-  return Parent{.fd = *std::move(fd), .id = FileId::Of(info)};
-}
-
 absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
   const std::string& path = found.path;
-  absl::StatusOr<Parent> parent = OpenParent(ops, path);
-  if (!parent.ok()) return parent.status();
-  const std::string name(BaseName(path));
   const auto another = [&] {
     return absl::NotFoundError(absl::StrCat(path, " is another file now"));
   };
-  struct stat info {};
-  // Not even opened, if it is no regular file: a device may do things when it is.
-  if (ops.LstatAt(parent->fd.get(), name.c_str(), &info) != 0) {
-    return ErrnoStatus(errno, "look at", path);
-  }
-  if (FileId::Of(info) != found.id || !S_ISREG(info.st_mode)) return another();
-  UniqueFd fd(
-      ops.OpenAt(parent->fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  // If it is no regular file any longer, the open neither waits nor takes a terminal.
+  UniqueFd fd(ops.OpenWithoutLinks(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) {
-    if (errno == ELOOP) return another();
+    if (errno == ELOOP || errno == ENOTDIR || errno == ENXIO || errno == ENODEV) return another();
     return ErrnoStatus(errno, "open", path);
   }
   if (ops.TryLock(fd.get()) != 0) {
@@ -68,22 +50,19 @@ absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
     }
     return ErrnoStatus(errno, "lock", path);
   }
-  struct stat named {};
-  if (ops.Fstat(fd.get(), &info) != 0 || ops.LstatAt(parent->fd.get(), name.c_str(), &named) != 0) {
-    return ErrnoStatus(errno, "look at", path);
-  }
-  if (FileId::Of(info) != found.id || FileId::Of(named) != found.id || !S_ISREG(info.st_mode)) {
-    return another();
-  }
+  struct stat info {};
+  if (ops.Fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
+  if (FileId::Of(info) != found.id || !S_ISREG(info.st_mode)) return another();
   if (IsLinkToAnothers(info)) {
     return absl::NotFoundError(absl::StrCat(path, " is a hard link to another user's file"));
   }
-  const bool known_complete = ops.TryLease(fd.get(), F_RDLCK) == 0;
-  if (!known_complete && errno == EAGAIN) {
-    return absl::UnavailableError(absl::StrCat(path, " is open for writing elsewhere"));
+  const bool locks_reach_others = !ProcessLocks::Holds(fd.get());
+  LocalFile file(ops, std::move(found), std::move(fd), info);
+  if (file.found_.kind == FileKind::kCapture && locks_reach_others) return file;
+  file.known_complete_ = ops.TryLease(file.fd(), F_RDLCK) == 0;
+  if (!file.known_complete_ && errno == EAGAIN) {
+    return absl::UnavailableError(absl::StrCat(file.found_.path, " is open for writing elsewhere"));
   }
-  LocalFile file(ops, std::move(found), *std::move(parent), std::move(fd), info);
-  file.known_complete_ = known_complete;
   return file;
 }
 
@@ -100,30 +79,33 @@ absl::Status LocalFile::CheckContents() const {
   return CheckUnchanged();
 }
 
-absl::Status LocalFile::CheckUnchanged() const {
-  absl::StatusOr<Parent> parent = OpenParent(*ops_, found_.path);
-  if (!parent.ok()) return parent.status();
-  if (parent->id != parent_.id) {
-    return absl::NotFoundError(
-        absl::StrCat("the directory of ", found_.path, " is another one now"));
-  }
+absl::StatusOr<UniqueFd> LocalFile::DirectoryOfUnchanged() const {
+  absl::StatusOr<UniqueFd> directory =
+      OpenDirectoryWithoutLinks(*ops_, ParentPath(found_.path), O_PATH);
+  if (!directory.ok()) return directory;
   struct stat named {};
-  if (ops_->LstatAt(parent->fd.get(), name_.c_str(), &named) != 0) {
+  if (ops_->LstatAt(directory->get(), name_.c_str(), &named) != 0) {
     return ErrnoStatus(errno, "look at", found_.path);
   }
   if (FileId::Of(named) == FileId::Of(info_) && FileVersion::Of(named) == FileVersion::Of(info_)) {
-    return absl::OkStatus();
+    return directory;
   }
   return absl::AbortedError("the file changed while it was uploaded");
 }
 
+absl::Status LocalFile::CheckUnchanged() const { return DirectoryOfUnchanged().status(); }
+
+absl::Status LocalFile::CheckNoWriter() const {
+  if (ops_->TryLease(fd_.get(), F_RDLCK) == 0 || errno != EAGAIN) return absl::OkStatus();
+  return absl::UnavailableError("somebody has opened the file for writing");
+}
+
 absl::Status LocalFile::Remove() {
   // First, so that who opens it from here on is at work on a file of which all else is stored.
-  if (ops_->TryLease(fd_.get(), F_RDLCK) != 0 && errno == EAGAIN) {
-    return absl::UnavailableError("somebody has opened the file for writing");
-  }
-  if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
-  if (ops_->UnlinkAt(parent_.fd.get(), name_.c_str()) != 0) {
+  if (absl::Status status = CheckNoWriter(); !status.ok()) return status;
+  absl::StatusOr<UniqueFd> directory = DirectoryOfUnchanged();
+  if (!directory.ok()) return directory.status();
+  if (ops_->UnlinkAt(directory->get(), name_.c_str()) != 0) {
     return ErrnoStatus(errno, "remove", found_.path);
   }
   return absl::OkStatus();
@@ -131,17 +113,19 @@ absl::Status LocalFile::Remove() {
 
 absl::Status LocalFile::Evict() {
   absl::Status removed = Remove();
-  if (absl::IsResourceExhausted(removed) && Empty() &&
-      ops_->UnlinkAt(parent_.fd.get(), name_.c_str()) == 0) {
+  if (!absl::IsResourceExhausted(removed)) return removed;
+  absl::StatusOr<UniqueFd> directory = DirectoryOfUnchanged();
+  if (directory.ok() && Empty(directory->get()) &&
+      ops_->UnlinkAt(directory->get(), name_.c_str()) == 0) {
     return absl::OkStatus();
   }
   return removed;
 }
 
-bool LocalFile::Empty() {
+bool LocalFile::Empty(int directory) {
   if (info_.st_nlink != 1) return false;  // The content stays under its other name.
-  const UniqueFd fd(ops_->OpenAt(parent_.fd.get(), name_.c_str(),
-                                 O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
+  const UniqueFd fd(
+      ops_->OpenAt(directory, name_.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
   struct stat info {};
   return fd.valid() && ops_->Fstat(fd.get(), &info) == 0 && FileId::Of(info) == FileId::Of(info_) &&
          ops_->Ftruncate(fd.get(), 0) == 0;
@@ -158,12 +142,14 @@ absl::StatusOr<LocalFile::Place> LocalFile::MakePlace() const {
 }
 
 absl::StatusOr<std::string> LocalFile::SetAside() {
-  if (absl::Status status = CheckUnchanged(); !status.ok()) return status;
+  if (absl::Status status = CheckNoWriter(); !status.ok()) return status;
+  absl::StatusOr<UniqueFd> directory = DirectoryOfUnchanged();
+  if (!directory.ok()) return directory.status();
   absl::StatusOr<Place> place = MakePlace();
   if (!place.ok()) return place.status();
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     std::string path = NumberedName(place->path, attempt);
-    if (ops_->RenameNoReplaceAt(parent_.fd.get(), name_.c_str(), place->directory.get(),
+    if (ops_->RenameNoReplaceAt(directory->get(), name_.c_str(), place->directory.get(),
                                 std::string(BaseName(path)).c_str()) == 0) {
       // A power cut that undoes the move has the file refused, and moved, once more.
       ops_->Fsync(place->directory.get());
@@ -212,7 +198,9 @@ absl::StatusOr<std::string> LocalFile::CopyTo(const Place& place) const {
 
 absl::StatusOr<capture_file::FurtherFile> LocalFile::WriteFurther(
     const capture_file::Salvage& salvage, const capture_file::KeepGoing& keep_going) const {
-  return capture_file::FurtherFile::Write(*ops_, parent_.fd.get(), name_, fd_.get(), salvage,
+  absl::StatusOr<UniqueFd> directory = DirectoryOfUnchanged();
+  if (!directory.ok()) return directory.status();
+  return capture_file::FurtherFile::Write(*ops_, directory->get(), name_, fd_.get(), salvage,
                                           keep_going);
 }
 

@@ -19,13 +19,16 @@
 namespace datamanager::sync {
 
 // Holds the file's lock until it is destroyed, so that no other process uploads, moves or removes
-// it; what it removes or moves it does before it unlocks. Reaches everything through the
-// descriptors of directories below the root, so that a directory that is swapped for a link never
-// leads it elsewhere. One thread at a time, with all signals blocked.
+// it; what it removes or moves it does before it unlocks. No path that it opens follows a link, and
+// what it removes or moves it has just found in the directory whose descriptor it does that by: a
+// directory that is swapped for a link never leads it elsewhere. One thread at a time, with all
+// signals blocked.
 class LocalFile {
  public:
-  // NOT_FOUND: gone, another file by that name, a link on the way, or not ours to take.
-  // UNAVAILABLE: another process has its lock, or has it open for writing.
+  // `found` is of a look that saw a regular file. NOT_FOUND: gone, another file by that name, a
+  // link on the way, or not ours to take. UNAVAILABLE: another process has its lock, or has it open
+  // for writing. A capture file is complete by its name, and is not asked for writers where the
+  // lock is one that other processes see: see CheckNoWriter.
   static absl::StatusOr<LocalFile> Open(FileOps& ops, FoundFile found);
 
   const FoundFile& found() const { return found_; }
@@ -40,19 +43,21 @@ class LocalFile {
   // Reads exactly `size` bytes. ABORTED if the file has changed and no longer has them.
   absl::Status Read(uint64_t offset, uint64_t size, char* out) const;
 
+  // UNAVAILABLE if somebody has it open for writing.
+  absl::Status CheckNoWriter() const;
   // Whether what was read of it is what it held when it was opened. Cheaper than CheckUnchanged, of
   // which it answers as well if not.
   absl::Status CheckContents() const;
   // ABORTED if the file is not as it was when it was opened: same file by that name, same size,
   // same times of change. NOT_FOUND if it is no longer there, or its directory is elsewhere.
   absl::Status CheckUnchanged() const;
-  // Checks that, and removes the file. UNAVAILABLE if somebody has opened it for writing.
+  // Checks that and CheckNoWriter, and removes the file.
   absl::Status Remove();
   // Like Remove, for a file that no process has open for writing and that is to be evicted. On a
   // full file system that writes changes to a new place (btrfs), removing a name may itself need
   // room: then the file is emptied first, which frees its own bytes.
   absl::Status Evict();
-  // Checks that, and moves the file to `failed/` below its root, keeping its path below the root;
+  // Checks both, and moves the file to `failed/` below its root, keeping its path below the root;
   // returns where it is. Never overwrites: a taken name gets a number. Copies it, where the root is
   // on another file system.
   absl::StatusOr<std::string> SetAside();
@@ -67,21 +72,15 @@ class LocalFile {
     std::string path;
   };
 
-  // Truncates the file to nothing. False: it is unchanged.
-  bool Empty();
+  // The directory that the file's path leads to. See CheckUnchanged for errors.
+  absl::StatusOr<UniqueFd> DirectoryOfUnchanged() const;
+  // Truncates the file, which is in `directory`, to nothing. False: it is unchanged.
+  bool Empty(int directory);
 
-  // The directory in which a file is, and which one that is.
-  struct Parent {
-    UniqueFd fd;
-    FileId id;
-  };
-  static absl::StatusOr<Parent> OpenParent(FileOps& ops, const std::string& path);
-
-  LocalFile(FileOps& ops, FoundFile found, Parent parent, UniqueFd fd, const struct stat& info)
+  LocalFile(FileOps& ops, FoundFile found, UniqueFd fd, const struct stat& info)
       : ops_(&ops),
         found_(std::move(found)),
         name_(BaseName(found_.path)),
-        parent_(std::move(parent)),
         fd_(std::move(fd)),
         info_(info) {}
 
@@ -93,7 +92,6 @@ class LocalFile {
   FileOps* ops_;
   FoundFile found_;
   std::string name_;
-  Parent parent_;
   UniqueFd fd_;
   struct stat info_;
   bool known_complete_ = true;

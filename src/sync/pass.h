@@ -1,13 +1,11 @@
-// How files reach the workers: in passes over the directories, by hints, and when a retry is due.
+// One pass: everything that was on disk at its beginning, root by root.
 #ifndef DATAMANAGER_SRC_SYNC_PASS_H_
 #define DATAMANAGER_SRC_SYNC_PASS_H_
 
-#include <sys/stat.h>
-
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -16,114 +14,108 @@
 
 #include "base/mutex.h"
 #include "config/effective_config.h"
-#include "datamanager/clock.h"
-#include "sync/backlog.h"
-#include "sync/channel.h"
 #include "sync/complaints.h"
-#include "sync/found_file.h"
-#include "sync/permission.h"
+#include "sync/file_check.h"
+#include "sync/job.h"
+#include "sync/root_pass.h"
 #include "sync/roots.h"
+#include "sync/stuck_roots.h"
 #include "sync/sync_context.h"
-#include "sync/upload_worker.h"
 
 namespace datamanager::sync {
 
-enum class PassEnd : uint8_t { kComplete, kStopped, kOffline };
-
-// Sees each ready file, before it is offered; false passes it over.
-using FileFilter = std::function<bool(const FoundFile&, const struct stat&)>;
-
-// Offers files to the workers. Thread-safe: passes of several threads may overlap, since a file is
-// claimed before it is offered.
-class Passes {
+// Where configured paths led when they were last resolved: a pass has to know all roots, because
+// the walk of one must not enter another, also while the disk of that one hangs. Thread-safe.
+class KnownRoots {
  public:
-  // All must outlive it.
-  Passes(SyncContext& context, const config::SyncConfig& config, Channel<Job>& channel,
-         Backlog::Limits limits = {})
-      : context_(context), config_(config), channel_(channel), limits_(limits) {}
-
-  // Offers everything ready that was there at the call, that nobody has and that does not wait for
-  // a retry. What has just been published, the backlog from its oldest file on, other files in the
-  // order of a walk, and due retries take turns, so that none of them holds up the others. Blocks
-  // until each has been taken. `pause` is called after each turn, and each second while a file
-  // waits for a worker.
-  PassEnd Run(const std::stop_token& stop, const FileFilter& filter,
-              const std::function<void()>& pause) DM_EXCLUDES(hints_mutex_);
-
-  // Offers the file whose retry has been due longest, if there is one. Blocks until it has been
-  // taken; `pause` is called each second.
-  PassEnd OfferRetry(const std::stop_token& stop, const std::function<void()>& pause);
-
-  // Offers one file that somebody waits for, whatever else there is: `direct` is what they ask for,
-  // or null for an upload to datasets, which goes on if they do not wait any longer. Waits for
-  // whoever has the file, and for a worker.
-  enum class OfferEnd : uint8_t { kTaken, kTimedOut, kStopped, kOffline };
-  OfferEnd OfferNow(FoundFile file, std::shared_ptr<const DirectUpload> direct,
-                    MonotonicTime deadline, const std::stop_token& stop);
-
-  // Whether there is any ready file that `filter` lets through, whoever has it.
-  bool AnyReady(const FileFilter& filter, const std::stop_token& stop);
-
-  // A file has just been published; during a pass it takes its turn. Does not block.
-  void Hint(const std::string& path) DM_EXCLUDES(hints_mutex_);
+  void Remember(const std::string& path, const Root& root) DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    roots_.insert_or_assign(path, root);
+  }
+  std::optional<Root> Find(const std::string& path) const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    const auto found = roots_.find(path);
+    return found == roots_.end() ? std::nullopt : std::optional(found->second);
+  }
 
  private:
-  using Sender = Channel<Job>::Sender;
-  using Sent = Channel<Job>::Sent;
-  // One call of Run.
-  class Pass;
+  mutable Mutex mutex_;
+  std::map<std::string, Root> roots_ DM_GUARDED_BY(mutex_);
+};
 
-  // The looks right before a file is offered: whether it is a file that may be uploaded, and that
-  // is ready. Fills in what the look tells of `file`, whose root, path and kind are given.
-  struct Look {
-    bool ready = false;
-    struct stat info {};
-    absl::Status blocked;  // Why it may not be uploaded.
+// Gives what its roots have, by turns. A root whose disk hangs holds up only itself: the pass is
+// over for the others. Thread-safe; only Next and LookAhead block, on the disk.
+class Pass {
+ public:
+  using Row = RootPass::Row;
+  using Result = RootPass::Result;
+
+  // All references must outlive it. Takes a large share of memory only if `whole_backlog`.
+  Pass(SyncContext& context, const config::SyncConfig& config, const FileCheck& check,
+       Complaints& complaints, StuckRoots& stuck, KnownRoots& known, FileFilter filter,
+       Backlog::Limits limits, bool whole_backlog);
+  ~Pass() { Cancel(); }
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+
+  // A step of some root. kNothing: there is nothing to do for this thread at the moment.
+  Result Next(Row row, std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  // A step towards knowing whether there is another file, without claiming it: so that the pass is
+  // over as soon as all its files are claimed. False: there is nothing to do for this thread.
+  bool LookAhead() DM_EXCLUDES(mutex_);
+  // Somebody waits for its end. To be called before the workers know of the pass.
+  void Await() { awaited_ = true; }
+  bool awaited() const { return awaited_; }
+  // Ends its walks. It is over then.
+  void Cancel() { stop_.request_stop(); }
+
+  enum class State : uint8_t {
+    kUnderWay,
+    kStuck,  // Over but for roots whose disk hangs, or hung as the walks began.
+    kOver,
   };
-  Look LookAt(const OpenedDirectory& directory, FoundFile& file);
-  // The same for a file of which only the path is known.
-  Look LookAt(FoundFile& file);
-  // Whether it has been left alone long enough.
-  bool IsReady(FileKind kind, const struct stat& info);
-  // Whether the sequence waits for its data.
-  bool IsHeld(int directory, const std::string& name, const struct stat& info,
-              const FoundFile& file);
-  // Whether it is free: nobody here has it, and it does not wait for a retry.
-  bool IsFree(const FoundFile& file) const;
+  State state() const DM_EXCLUDES(mutex_);
+  // What hangs, or hung, such as "/data".
+  std::string StuckPath() const DM_EXCLUDES(mutex_);
+  // Tells what it has found, once it is over.
+  void Settle() DM_EXCLUDES(mutex_);
 
-  // Holds out one file if nobody has it, and waits for room. kComplete: go on.
-  PassEnd Offer(FoundFile file, Sender& sender, const std::stop_token& stop,
-                const std::function<void()>& pause);
-  // Offers the file whose retry has been due longest, if there is one.
-  PassEnd OfferRetry(Sender& sender, const std::stop_token& stop,
-                     const std::function<void()>& pause);
-  // Waits until all that is held out has been taken; unless `end` says that the sender gives up.
-  PassEnd Finish(Sender& sender, PassEnd end, const std::stop_token& stop,
-                 const std::function<void()>& pause);
-  // Repeats `step`, a wait of kPause, until it has an answer.
-  template <typename Step>
-  PassEnd Await(const Step& step, const std::function<void()>& pause) const;
-  // Nobody has taken it.
-  void GiveBack(const Job& job);
-  // The oldest hint, if there is one.
-  std::optional<std::string> TakeHint() DM_EXCLUDES(hints_mutex_);
-  std::vector<Root> Roots(const Complain& complain) const;
-  MonotonicTime Now() const { return context_.options.clock->MonotonicNow(); }
+ private:
+  enum class Step : uint8_t { kToResolve, kResolved, kWalking, kOver, kSkipped };
+  struct RootState {
+    std::unique_ptr<RootPass> pass;
+    Step step = Step::kToResolve;
+    bool busy = false;  // A thread is in it.
+    std::optional<Root> root;
+    bool row_is_empty[2] = {false, false};
+    bool row_has_file[2] = {false, false};  // By LookAhead.
+  };
+
+  // Without a `job` it looks ahead.
+  Result DoStep(Row row, std::optional<Job>* job) DM_EXCLUDES(mutex_);
+  // A root that has something to do in the row; or null. `busy`: another thread is in such a root.
+  RootState* Take(Row row, bool ahead, bool& busy) DM_REQUIRES(mutex_);
+  // Whether all roots are resolved, or hang, so that walks may begin.
+  bool MayWalk() const DM_REQUIRES(mutex_);
+  void BeginWalks() DM_REQUIRES(mutex_);
+  // Leaves out what hangs, and what might lead there.
+  void SkipUnresolved(std::vector<Root>& all) DM_REQUIRES(mutex_);
+  bool IsStuck(const RootState& root) const DM_REQUIRES(mutex_);
+  // For so long that the pass goes on without it.
+  bool HangsForLong(const RootState& root) const DM_REQUIRES(mutex_);
+  // The resolved path, if it is known.
+  static const std::string& PathOf(const RootState& root);
 
   SyncContext& context_;
-  const config::SyncConfig& config_;
-  Channel<Job>& channel_;
-  const Backlog::Limits limits_;
-  Complaints complaints_;
-  // The pass whose backlog may be as large as the limit: memory does not grow much with passes at
-  // the same time. Compared only.
-  std::atomic<const Pass*> largest_ = nullptr;
-
-  Mutex hints_mutex_;
-  int under_way_ DM_GUARDED_BY(hints_mutex_) = 0;
-  std::deque<std::string> hints_ DM_GUARDED_BY(hints_mutex_);
-  // Changed under the lock only; a pass asks for a hint after each file.
-  std::atomic<bool> hinted_ = false;
+  Complaints& complaints_;
+  StuckRoots& stuck_;
+  KnownRoots& known_;
+  std::stop_source stop_;
+  bool awaited_ = false;  // Set before other threads see the pass.
+  mutable Mutex mutex_;
+  std::vector<RootState> roots_ DM_GUARDED_BY(mutex_);
+  size_t turn_ DM_GUARDED_BY(mutex_) = 0;
+  bool walks_begun_ DM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace datamanager::sync

@@ -43,6 +43,7 @@ RetryState AfterFailure(const RetryState& before, const FailedTry& failed, Monot
   after.attempts = before.attempts + 1;
   after.busy_looks = 0;
   after.resting = false;
+  after.settles.reset();
   after.offline = failed.verdict == Verdict::kOffline && !before.was_offline;
   after.was_offline = before.was_offline || failed.verdict == Verdict::kOffline;
   after.not_before = now;
@@ -121,16 +122,28 @@ RetryState RetryTable::Take(const FoundFile& file) {
   return state;
 }
 
-std::optional<FoundFile> RetryTable::NextDue(MonotonicTime now) const {
+std::optional<FoundFile> RetryTable::NextDue(
+    MonotonicTime now, const std::function<bool(const FoundFile&)>& takes) const {
   MutexLock lock(mutex_);
-  if (by_due_.empty() || by_due_.begin()->first > now) return std::nullopt;
-  return entries_.at(by_due_.begin()->second).file;
+  for (const auto& [due, key] : by_due_) {
+    if (due > now) break;
+    const FoundFile& file = entries_.at(key).file;
+    if (takes(file)) return file;
+  }
+  return std::nullopt;
 }
 
-std::optional<MonotonicTime> RetryTable::NextDueTime() const {
+bool RetryTable::AnyDue(MonotonicTime now) const {
   MutexLock lock(mutex_);
-  if (by_due_.empty()) return std::nullopt;
-  return by_due_.begin()->first;
+  return !by_due_.empty() && by_due_.begin()->first <= now;
+}
+
+std::optional<MonotonicTime> RetryTable::NextDueTime(MonotonicTime now) const {
+  MutexLock lock(mutex_);
+  const auto next = std::find_if(by_due_.begin(), by_due_.end(),
+                                 [now](const auto& entry) { return entry.first > now; });
+  if (next == by_due_.end()) return std::nullopt;
+  return next->first;
 }
 
 void RetryTable::Clear() {
@@ -158,6 +171,17 @@ void RetryTable::MakeRestingDue(MonotonicTime now) {
 void RetryTable::OnConnection(bool new_address, MonotonicTime now) {
   MutexLock lock(mutex_);
   ChangeAll([=](const RetryState& before) { return AfterConnection(before, new_address, now); });
+}
+
+void RetryTable::MarkOffline(MonotonicTime now) {
+  MutexLock lock(mutex_);
+  for (auto& [key, entry] : entries_) {
+    RetryState& state = entry.state;
+    if (!state.settles.has_value() || *state.settles < now) continue;
+    state.settles.reset();
+    state.offline = !state.was_offline;
+    state.was_offline = true;
+  }
 }
 
 void RetryTable::MakeOfflineDue(MonotonicTime now) {

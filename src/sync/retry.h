@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -58,7 +59,9 @@ struct RetryState {
   bool was_offline = false;  // Whether any try ended offline.
   bool offline = false;      // Whether the wait ends when the connection is back.
   bool resting = false;      // Whether it waits until a pause of the breaker ends.
-  bool sent = false;         // Whether the last try sent a request that was not acknowledged.
+  // Whether the connection may turn out to be lost until then: gRPC ends calls before it tells.
+  std::optional<MonotonicTime> settles;
+  bool sent = false;  // Whether the last try sent a request that was not acknowledged.
   ResumePoint resume;
   MonotonicTime first_failed;
   MonotonicTime due;
@@ -78,6 +81,9 @@ struct FailedTry {
   // The wait that the server asks for.
   std::optional<std::chrono::milliseconds> pushback = std::nullopt;
 };
+
+// How long after the end of its calls a connection may turn out to be lost.
+inline constexpr std::chrono::milliseconds kStateLag{100};
 
 // How a failed try changes the state. Only the first offline verdict on a file has its wait cut
 // short by the next connection; any later one counts as transient, whatever lies between them: the
@@ -120,14 +126,21 @@ class RetryTable {
   bool IsWaiting(const FoundFile& file, MonotonicTime now) const DM_EXCLUDES(mutex_);
   // Removes and returns what is known of `file`: nothing, if it never failed.
   RetryState Take(const FoundFile& file) DM_EXCLUDES(mutex_);
-  // The file that has been due longest.
-  std::optional<FoundFile> NextDue(MonotonicTime now) const DM_EXCLUDES(mutex_);
-  // When the next file becomes due.
-  std::optional<MonotonicTime> NextDueTime() const DM_EXCLUDES(mutex_);
+  // Of the files that `takes` accepts, the one that has been due longest. `takes` must not use the
+  // table.
+  std::optional<FoundFile> NextDue(MonotonicTime now,
+                                   const std::function<bool(const FoundFile&)>& takes) const
+      DM_EXCLUDES(mutex_);
+  // Whether any is due.
+  bool AnyDue(MonotonicTime now) const DM_EXCLUDES(mutex_);
+  // When the next file becomes due, of those that are not yet.
+  std::optional<MonotonicTime> NextDueTime(MonotonicTime now) const DM_EXCLUDES(mutex_);
   // See AfterCall.
   void MakeDueForCall(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Forgets everything: the next pass meets the files anew.
   void Clear() DM_EXCLUDES(mutex_);
+  // The connection is lost: tries that ended right before, as it seemed online, ended offline.
+  void MarkOffline(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Cuts short the waits that began offline.
   void MakeOfflineDue(MonotonicTime now) DM_EXCLUDES(mutex_);
   // Ends the waits of files that are `resting`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -25,40 +26,26 @@ constexpr std::chrono::seconds kProbePassDistance{1};
 constexpr int kProbePassShare = 4;
 // The same news is told once in this time (the reference's figure).
 constexpr std::chrono::minutes kNewsInterval{1};
+// Uploads under way before it is known what the link carries: a large one, and a small one that
+// need not wait for it.
+constexpr int kFirstUploads = 2;
+// Threads beside the workers' own, for those that hang in the disk.
+constexpr size_t kMostSubstitutes = 32;
+constexpr size_t kOtherThreads = 2;  // The scheduler's, and the one that tidies up.
 
 }  // namespace
 
 Scheduler::Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config)
     : context_(std::move(context)),
       config_(std::move(config)),
-      passes_(*context_, config_, channel_),
+      dispatcher_(*context_, config_),
+      window_(std::max(config_.workers, kFirstUploads),
+              config_.workers * config_.uploads_per_worker),
       selective_filter_(kNewsInterval) {}
 
 absl::Status Scheduler::Start() {
   context_->options.logger->Info(
       absl::StrCat("starting sync worker pool of size: ", config_.workers));
-  for (int i = 0; i < config_.workers; ++i) {
-    absl::StatusOr<Thread> worker =
-        Thread::Start("dm-upload", kOwnStackBytes, [self = shared_from_this()] {
-          UploadWorker(*self->context_, self->config_).Run(self->channel_, self->stop_.get_token());
-        });
-    if (!worker.ok()) return worker.status();
-    workers_.push_back(*std::move(worker));
-  }
-  absl::StatusOr<Thread> thread =
-      Thread::Start("dm-sync", kOwnStackBytes, [self = shared_from_this()] { self->Run(); });
-  if (!thread.ok()) return thread.status();
-  thread_ = *std::move(thread);
-  return absl::OkStatus();
-}
-
-int Scheduler::Join(MonotonicTime deadline) {
-  int hanging = thread_.JoinUntil(deadline) ? 0 : 1;
-  for (Thread& worker : workers_) hanging += worker.JoinUntil(deadline) ? 0 : 1;
-  return hanging;
-}
-
-void Scheduler::Run() {
   const MonotonicTime begin = Now();
   // A fleet that starts together does not stay together.
   next_pass_ = begin + std::chrono::duration_cast<MonotonicTime::duration>(
@@ -66,22 +53,63 @@ void Scheduler::Run() {
   next_flush_ = next_pass_;
   next_statistics_ = begin + kNewsInterval;
   offline_said_ = unselected_said_ = begin - kNewsInterval;
+  for (int i = 0; i < config_.workers; ++i) {
+    loops_.push_back(std::make_shared<UploadLoop>(*context_, config_, dispatcher_, window_,
+                                                  config_.uploads_per_worker, stop_.get_token()));
+    if (absl::Status status = StartWorkerThread(loops_.back()); !status.ok()) return status;
+  }
+  // On a thread of their own, since the disk may hang.
+  absl::StatusOr<Thread> tidying = Thread::Start(
+      "dm-tidy", kOwnStackBytes,
+      [self = shared_from_this()] { self->RemoveAbandoned(self->stop_.get_token()); });
+  if (!tidying.ok()) return tidying.status();
+  absl::StatusOr<Thread> thread =
+      Thread::Start("dm-sync", kOwnStackBytes, [self = shared_from_this()] { self->Run(); });
+  MutexLock lock(mutex_);
+  threads_.push_back(*std::move(tidying));
+  if (!thread.ok()) return thread.status();
+  threads_.push_back(*std::move(thread));
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) {
+  absl::StatusOr<Thread> thread = Thread::Start("dm-upload", kOwnStackBytes,
+                                                [self = shared_from_this(), loop] { loop->Run(); });
+  if (!thread.ok()) return thread.status();
+  MutexLock lock(mutex_);
+  threads_.push_back(*std::move(thread));
+  return absl::OkStatus();
+}
+
+int Scheduler::Join(MonotonicTime deadline) {
+  std::vector<Thread> threads;
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      std::move(threads_.begin(), threads_.end(), std::back_inserter(threads));
+      threads_.clear();
+    }
+    const MonotonicTime look =
+        std::min(deadline, Clock::System().MonotonicNow() + LoopTurn::kPatience);
+    std::erase_if(threads, [look](Thread& thread) { return thread.JoinUntil(look); });
+    if (threads.empty() || Clock::System().MonotonicNow() >= deadline) break;
+    // The scheduler's own thread has ended: who hangs holds up only its own file all the same.
+    WatchWorkers();
+  }
+  return static_cast<int>(threads.size());
+}
+
+void Scheduler::Run() {
   if (!config_.scheduled) context_->options.logger->Info("Sync Disabled");
 
   const std::stop_token stop = stop_.get_token();
-  RemoveAbandoned(stop);
   uint64_t wakes = 0;
-  bool skipped = false;  // A pass was due while offline.
   while (!stop.stop_requested()) {
-    const bool ready = context_->options.uploader->Ready();
-    MonotonicTime wake = next_statistics_;
-    if (context_->left_resting.exchange(false)) probe_pass_ = ProbePassTime();
-    if (config_.scheduled) wake = std::min(wake, next_pass_);
-    if (config_.scheduled && ready) wake = std::min(wake, probe_pass_);
-    if (ready) wake = std::min(wake, context_->retries.NextDueTime().value_or(wake));
+    const MonotonicTime wake = NextWake(context_->options.uploader->Ready());
+    bool woken = false;
     {
       MutexLock lock(context_->mutex);
-      context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
+      woken = context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
         context_->mutex.AssertHeld();
         return context_->wakes != wakes;
       });
@@ -89,33 +117,121 @@ void Scheduler::Run() {
     }
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
-    if (context_->table_was_full.exchange(false)) {
+    WatchWorkers();
+    // While a root is stuck, others may have become free to be walked.
+    if (woken || context_->retries.AnyDue(Now()) || dispatcher_.stuck().Any()) {
+      dispatcher_.Notify();
+      notified_ = true;
+    }
+    const bool ready = context_->options.uploader->Ready();
+    LookAtPass(ready);
+    // What was full during a pass counts from its end.
+    if (pass_ == nullptr && context_->table_was_full.exchange(false)) {
       earliest_pass_ = pass_ended_ + kFullTableInterval;
       next_pass_ = std::max(next_pass_, earliest_pass_);
       probe_pass_ = std::max(probe_pass_, earliest_pass_);
     }
-    if (!context_->options.uploader->Ready()) {
-      const bool pass_due = config_.scheduled && Now() >= next_pass_;
-      if (pass_due || context_->retries.size() > 0) context_->options.uploader->RequestConnect();
-      if (!pass_due) continue;
+    const bool due = config_.scheduled && pass_ == nullptr && Now() >= next_pass_;
+    if (!ready) {
+      if (due || context_->retries.size() > 0) context_->options.uploader->RequestConnect();
+      if (!due) continue;
       SayOffline();
-      skipped = true;
-      while (next_pass_ <= Now()) next_pass_ += config_.interval;
+      skipped_ = true;
+      PostponePass();
       continue;
     }
-    if (config_.scheduled && (skipped || Now() >= next_pass_)) {
+    if (due || (skipped_ && pass_ == nullptr)) {
+      skipped_ = false;
       if (ShouldSync()) {
-        skipped = Tick() == PassEnd::kOffline;
+        BeginScheduledPass();
       } else {
-        skipped = false;
-        while (next_pass_ <= Now()) next_pass_ += config_.interval;
+        PostponePass();
       }
     }
-    OfferDueRetries(stop);
-    if (config_.scheduled && Now() >= probe_pass_) {
+    if (config_.scheduled && pass_ == nullptr && Now() >= probe_pass_) {
       probe_pass_ = MonotonicTime::max();
-      if (ShouldSync()) RunPass();
+      if (ShouldSync()) BeginPass();
     }
+  }
+  if (pass_ != nullptr) dispatcher_.EndPass(pass_);
+}
+
+MonotonicTime Scheduler::NextWake(bool ready) {
+  MonotonicTime wake = next_statistics_;
+  if (context_->left_resting.exchange(false)) probe_pass_ = ProbePassTime();
+  if (config_.scheduled && pass_ == nullptr) {
+    wake = std::min(wake, next_pass_);
+    if (ready) wake = std::min(wake, probe_pass_);
+  }
+  if (pass_ != nullptr) wake = std::min(wake, next_flush_);
+  if (ready) wake = std::min(wake, context_->retries.NextDueTime(Now()).value_or(wake));
+  // While workers may be in the disk, or are about to be, they are watched.
+  if (std::exchange(notified_, false) || dispatcher_.has_passes() ||
+      dispatcher_.stuck().AnyAtWork() || context_->uploads_under_way > 0) {
+    wake = std::min(wake, Clock::System().MonotonicNow() + LoopTurn::kPatience);
+  }
+  return wake;
+}
+
+void Scheduler::BeginScheduledPass() {
+  const MonotonicTime begin = Now();
+  offline_said_ = unselected_said_ = begin - kNewsInterval;
+  next_flush_ = begin;
+  FlushIfDue();
+  BeginPass();
+}
+
+void Scheduler::BeginPass() {
+  pass_began_ = Now();
+  pass_ = dispatcher_.BeginPass([](const FoundFile&, const struct stat&) { return true; });
+}
+
+void Scheduler::LookAtPass(bool ready) {
+  if (pass_ == nullptr) return;
+  // Before its end shows in Stats.
+  const MonotonicTime now = Now();
+  const std::optional<PassEnd> end = dispatcher_.EndOf(pass_);
+  if (!end.has_value() && ready) {
+    FlushIfDue();
+    return;
+  }
+  if (!end.has_value()) {
+    dispatcher_.EndPass(pass_);
+    skipped_ = true;
+  }
+  pass_ = nullptr;
+  pass_ended_ = now;
+  PostponePass();
+}
+
+void Scheduler::PostponePass() {
+  while (next_pass_ <= Now()) next_pass_ += config_.interval;
+}
+
+MonotonicTime Scheduler::ProbePassTime() const {
+  const std::optional<MonotonicTime> next_try = context_->breaker.NextTry();
+  const auto least = std::max<MonotonicTime::duration>(
+      kProbePassDistance, (pass_ended_ - pass_began_) * kProbePassShare);
+  return std::max({next_try.value_or(pass_ended_), pass_ended_ + least, earliest_pass_});
+}
+
+void Scheduler::WatchWorkers() {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  for (const std::shared_ptr<UploadLoop>& loop : loops_) {
+    if (!loop->TakeFromStuck(now)) continue;
+    bool more = false;
+    {
+      MutexLock lock(mutex_);
+      std::erase_if(threads_, [now](Thread& thread) { return thread.JoinUntil(now); });
+      more =
+          threads_.size() < static_cast<size_t>(config_.workers) + kOtherThreads + kMostSubstitutes;
+    }
+    absl::Status started = absl::ResourceExhaustedError("too many threads hang in the disk");
+    if (more) started = StartWorkerThread(loop);
+    const std::string text =
+        started.ok() ? "the disk hangs: another thread uploads from elsewhere meanwhile"
+                     : absl::StrCat("the disk hangs, and a worker with it: ", started.ToString());
+    WarnOnce(text);
   }
 }
 
@@ -153,54 +269,21 @@ bool Scheduler::ShouldSync() {
   return false;
 }
 
-PassEnd Scheduler::Tick() {
-  const MonotonicTime begin = Now();
-  offline_said_ = unselected_said_ = begin - kNewsInterval;
-  next_flush_ = begin;
-  FlushIfDue();
-  const PassEnd end = RunPass();
-  while (next_pass_ <= pass_ended_) next_pass_ += config_.interval;
-  return end;
-}
-
-PassEnd Scheduler::RunPass() {
-  pass_began_ = Now();
-  const PassEnd end = passes_.Run(
-      stop_.get_token(), [](const FoundFile&, const struct stat&) { return true; },
-      [this] { LookUp(); });
-  pass_ended_ = Now();
-  return end;
-}
-
-MonotonicTime Scheduler::ProbePassTime() const {
-  const std::optional<MonotonicTime> next_try = context_->breaker.NextTry();
-  const auto least = std::max<MonotonicTime::duration>(
-      kProbePassDistance, (pass_ended_ - pass_began_) * kProbePassShare);
-  return std::max({next_try.value_or(pass_ended_), pass_ended_ + least, earliest_pass_});
-}
-
-void Scheduler::OfferDueRetries(const std::stop_token& stop) {
-  // A pass that becomes due meanwhile comes first; it gives the retries their turns.
-  while (!config_.scheduled || Now() < next_pass_) {
-    const std::optional<MonotonicTime> due = context_->retries.NextDueTime();
-    if (!due.has_value() || *due > Now()) return;
-    if (passes_.OfferRetry(stop, [this] { LookUp(); }) != PassEnd::kComplete) return;
-  }
-}
-
-void Scheduler::LookUp() {
-  FlushIfDue();
-  if (Now() >= next_statistics_) SayStatistics();
-}
-
 void Scheduler::FlushIfDue() {
   if (!config_.scheduled || Now() < next_flush_ || !context_->options.uploader->Ready()) return;
   while (next_flush_ <= Now()) next_flush_ += config_.interval;
   absl::Status status = context_->options.flush(Now() + kFlushLimit, stop_.get_token());
   if (status.ok() || absl::IsCancelled(status)) return;
-  if (auto text = filter_.Pass(status.ToString(), Now())) {
-    context_->options.logger->Warning(*std::move(text));
+  WarnOnce(status.ToString());
+}
+
+void Scheduler::WarnOnce(const std::string& text) {
+  std::optional<std::string> warning;
+  {
+    MutexLock lock(mutex_);
+    warning = filter_.Pass(text, Now());
   }
+  if (warning.has_value()) context_->options.logger->Warning(*std::move(warning));
 }
 
 bool Scheduler::IsNews(MonotonicTime& said) {

@@ -1,4 +1,4 @@
-// Sync at work on one config: a scheduler that walks, and workers that upload.
+// Sync at work on one config: a scheduler that starts passes, and workers that upload.
 #ifndef DATAMANAGER_SRC_SYNC_SCHEDULER_H_
 #define DATAMANAGER_SRC_SYNC_SCHEDULER_H_
 
@@ -8,22 +8,25 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/mutex.h"
 #include "base/repeat_filter.h"
 #include "base/thread.h"
 #include "config/effective_config.h"
 #include "datamanager/clock.h"
-#include "sync/channel.h"
+#include "sync/dispatcher.h"
 #include "sync/pass.h"
 #include "sync/sync_context.h"
-#include "sync/upload_worker.h"
+#include "sync/upload_loop.h"
+#include "sync/upload_window.h"
 
 namespace datamanager::sync {
 
-// Runs from Start to RequestStop and Join; a changed config gets a new one. Its passes
-// may be used by any thread meanwhile, the rest by one.
+// Runs from Start to RequestStop and Join; a changed config gets a new one. Its dispatcher may be
+// used by any thread meanwhile, the rest by one.
 //
-// The scheduler thread makes a pass each interval, if passes are scheduled, and offers the files
-// whose wait for a retry is over, always. Both rest while the channel is not READY.
+// The scheduler thread begins a pass each interval, if passes are scheduled, and wakes the workers
+// when a wait for a retry is over. It only keeps time, and never touches the disk: workers walk. It
+// gives a worker another thread when the disk hangs.
 class Scheduler : public std::enable_shared_from_this<Scheduler> {
  public:
   Scheduler(std::shared_ptr<SyncContext> context, config::SyncConfig config);
@@ -36,23 +39,30 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
 
   const config::SyncConfig& config() const { return config_; }
 
-  // Passes of others than the scheduler.
-  Passes& passes() { return passes_; }
+  Dispatcher& dispatcher() { return dispatcher_; }
 
  private:
   void Run();
+  absl::Status StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) DM_EXCLUDES(mutex_);
   // What was half-written for uploads to datasets.
   void RemoveAbandoned(const std::stop_token& stop);
+  // When there is something to do next.
+  MonotonicTime NextWake(bool ready);
   // Whether the selective sensor, if there is one, lets a pass begin.
   bool ShouldSync();
-  PassEnd Tick();
-  PassEnd RunPass();
+  // A pass by the interval.
+  void BeginScheduledPass();
+  void BeginPass();
+  // Sees whether the pass is at its end, or ends it since there is no connection.
+  void LookAtPass(bool ready);
+  void PostponePass();
   // When a pass finds a file to be tried after a pause of the breaker: the interval may be long.
   MonotonicTime ProbePassTime() const;
-  void OfferDueRetries(const std::stop_token& stop);
-  // What has a timer of its own, however long a pass takes.
-  void LookUp();
+  // Gives a worker whose thread hangs in the disk another one.
+  void WatchWorkers() DM_EXCLUDES(mutex_);
   void FlushIfDue();
+  // Warns of this text, but not of the same again and again. Of any thread.
+  void WarnOnce(const std::string& text) DM_EXCLUDES(mutex_);
   void SayOffline();
   // Whether it is time to tell again why no pass begins; `said`: when this cause was last told.
   bool IsNews(MonotonicTime& said);
@@ -62,12 +72,17 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   const std::shared_ptr<SyncContext> context_;
   const config::SyncConfig config_;
   std::stop_source stop_;
-  Channel<Job> channel_;
-  Passes passes_;
-  Thread thread_;
-  std::vector<Thread> workers_;
+  Dispatcher dispatcher_;
+  UploadWindow window_;
+  std::vector<std::shared_ptr<UploadLoop>> loops_;
+  Mutex mutex_;
+  std::vector<Thread> threads_ DM_GUARDED_BY(mutex_);
+  RepeatFilter filter_ DM_GUARDED_BY(mutex_);
 
   // The scheduler thread's only.
+  std::shared_ptr<Pass> pass_;  // The one under way.
+  bool skipped_ = false;        // A pass was due while offline.
+  bool notified_ = false;       // Workers were, and are not watched since.
   MonotonicTime next_pass_;
   MonotonicTime pass_began_;
   MonotonicTime pass_ended_;
@@ -78,7 +93,6 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   MonotonicTime offline_said_;
   MonotonicTime unselected_said_;
   SyncStats said_;  // The statistics last told.
-  RepeatFilter filter_;
   RepeatFilter selective_filter_;
 };
 

@@ -22,40 +22,56 @@ DirectoryStream Open(FileOps& ops, const std::string& path) {
   return OpenDirectory(ops, fd->get(), ".", 0);
 }
 
-bool WaitsIn(FileOps& ops, const std::string& directory, const capture_file::Sequence& sequence) {
+// The sequences that have a resource whose files lie in one directory, by their places in a list.
+using Indices = std::vector<size_t>;
+
+// Sets `waits` of those whose data lie in the directory.
+void LookInto(FileOps& ops, const std::string& directory,
+              const std::vector<capture_file::Sequence>& sequences, const Indices& indices,
+              std::vector<bool>& waits) {
   const DirectoryStream stream = Open(ops, directory);
-  if (stream == nullptr) return false;
-  const WallTime end = sequence.end.value_or(WallTime::max() - kSlack);
+  if (stream == nullptr) return;
   while (const dirent* entry = ops.ReadDirectory(stream.get())) {
     const std::optional<WallTime> begun = capture_file::ParseStamp(entry->d_name);
-    struct stat info {};
-    if (begun.has_value() && *begun <= end + kSlack &&
-        ops.LstatAt(dirfd(stream.get()), entry->d_name, &info) == 0 &&
-        ModifiedAt(info) + kSlack >= sequence.start) {
-      return true;
+    if (!begun.has_value()) continue;
+    std::optional<WallTime> modified;
+    for (const size_t index : indices) {
+      const capture_file::Sequence& sequence = sequences[index];
+      const WallTime end = sequence.end.value_or(WallTime::max() - kSlack);
+      if (waits[index] || *begun > end + kSlack) continue;
+      if (!modified.has_value()) {
+        struct stat info {};
+        if (ops.LstatAt(dirfd(stream.get()), entry->d_name, &info) != 0) break;
+        modified = ModifiedAt(info);
+      }
+      waits[index] = *modified + kSlack >= sequence.start;
     }
   }
-  return false;
 }
 
 }  // namespace
 
-bool DataWaits(FileOps& ops, const std::string& root, const capture_file::Sequence& sequence) {
+std::vector<bool> DataWaits(FileOps& ops, const std::string& root,
+                            const std::vector<capture_file::Sequence>& sequences) {
+  std::vector<bool> waits(sequences.size());
   const DirectoryStream apis = Open(ops, root);
-  if (apis == nullptr) return false;
+  if (apis == nullptr) return waits;
+  absl::flat_hash_map<std::string, Indices> by_resource;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    for (const capture_file::SequenceResource& resource : sequences[i].resources) {
+      by_resource[capture_file::ResourceSegments(resource.name, resource.method)].push_back(i);
+    }
+  }
   while (const dirent* api = ops.ReadDirectory(apis.get())) {
     const std::string_view name = api->d_name;
     if (name == "." || name == ".." || (api->d_type != DT_DIR && api->d_type != DT_UNKNOWN)) {
       continue;
     }
-    for (const capture_file::SequenceResource& resource : sequence.resources) {
-      const std::string directory =
-          absl::StrCat(root, "/", api->d_name, "/",
-                       capture_file::ResourceSegments(resource.name, resource.method));
-      if (WaitsIn(ops, directory, sequence)) return true;
+    for (const auto& [resource, indices] : by_resource) {
+      LookInto(ops, absl::StrCat(root, "/", api->d_name, "/", resource), sequences, indices, waits);
     }
   }
-  return false;
+  return waits;
 }
 
 bool IsHeld(bool data_waits, MonotonicTime since, MonotonicTime now) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "base/file_ops.h"
@@ -14,10 +15,12 @@
 
 namespace datamanager::sync {
 
-// Whether a capture file below `root` may hold data of the sequence that is not stored yet: one of
-// its resources, in progress or complete, begun before its end and written to after its start. What
-// was set aside does not wait. Blocks on the disk; follows no links.
-bool DataWaits(FileOps& ops, const std::string& root, const capture_file::Sequence& sequence);
+// For each sequence, whether a capture file below `root` may hold data of it that is not stored
+// yet: one of its resources, in progress or complete, begun before its end and written to after its
+// start. What was set aside does not wait. Reads each directory once, however many sequences there
+// are. Blocks on the disk; follows no links.
+std::vector<bool> DataWaits(FileOps& ops, const std::string& root,
+                            const std::vector<capture_file::Sequence>& sequences);
 
 // How long a sequence is held at most: the longest wait between two tries of a file. Data that
 // takes longer than that may have a sequence there before it.

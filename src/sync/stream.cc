@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sync/await_call.h"
+
 namespace datamanager::sync {
 namespace {
 
@@ -19,53 +21,54 @@ StreamedUpload::StreamedUpload(const UploadContext& context, const LocalFile& fi
                                UploadMethod method, CallOptions options)
     : context_(context), file_(file), method_(method), options_(std::move(options)) {}
 
-UploadError StreamedUpload::Send(const std::string& first, capture_file::Extent extent,
-                                 const FrameHead& frame_head) {
+Task<UploadError> StreamedUpload::Send(const std::string& first, capture_file::Extent extent,
+                                       const FrameHead& frame_head) {
   CallResult call;
   bool smaller = false;
   int splits = 0;
   do {
     if (absl::Status fits = context_.message_limit.Check(first.size()); !fits.ok()) {
-      return {.status = std::move(fits)};
+      co_return UploadError{.status = std::move(fits)};
     }
-    const std::unique_ptr<UploadStream> stream = context_.uploader.OpenStream(method_, options_);
-    if (absl::Status status = Write(*stream, first, extent, frame_head); !status.ok()) {
-      return {.status = std::move(status),
-              .origin = ErrorOrigin::kFile,
-              .stopped = context_.stop.stop_requested()};
+    const std::unique_ptr<UploadStream> stream = context_.calls.OpenStream(method_, options_);
+    absl::Status written = co_await Write(*stream, first, extent, frame_head);
+    if (!written.ok()) {
+      co_return UploadError{.status = std::move(written),
+                            .origin = ErrorOrigin::kFile,
+                            .stopped = context_.stop.stop_requested()};
     }
-    call = stream->Finish();
+    call = co_await AwaitFinish(*stream);
     options_.is_repeat = call.renewed;
     smaller = context_.message_limit.Learn(call.status) && ++splits <= MessageLimit::kMostSplits;
     if ((call.renewed || smaller) && context_.progress != nullptr) context_.progress->Restart();
   } while (call.renewed || smaller);
   response_ = std::move(call.response);
-  return {.status = std::move(call.status),
-          .channel_ready = call.channel_ready,
-          .stopped = context_.stop.stop_requested(),
-          .sent = call.sent,
-          .stalled = call.stalled,
-          .pushback = call.pushback};
+  co_return UploadError{.status = std::move(call.status),
+                        .channel_ready = call.channel_ready,
+                        .stopped = context_.stop.stop_requested(),
+                        .sent = call.sent,
+                        .stalled = call.stalled,
+                        .pushback = call.pushback};
 }
 
-absl::Status StreamedUpload::Write(UploadStream& stream, const std::string& first,
-                                   capture_file::Extent extent, const FrameHead& frame_head) {
-  if (!stream.Write(first)) return absl::OkStatus();
-  const uint64_t piece = context_.message_limit.AtMost(kPieceBytes + kMostHead) - kMostHead;
+Task<absl::Status> StreamedUpload::Write(UploadStream& stream, const std::string& first,
+                                         capture_file::Extent extent, const FrameHead& frame_head) {
+  if (!co_await AwaitWrite(stream, first)) co_return absl::OkStatus();
+  const uint64_t most = context_.message_limit.AtMost(kPieceBytes + kMostHead) - kMostHead;
   for (uint64_t offset = extent.offset; offset < extent.end();) {
-    const uint64_t size = std::min(piece, extent.end() - offset);
+    const uint64_t size = std::min({most, context_.calls.Sizes().piece, extent.end() - offset});
     std::string message;
     message.reserve(size + kMostHead);
     frame_head(size, message);
     const size_t head = message.size();
     message.resize(head + size);
     absl::Status status = file_.Read(offset, size, message.data() + head);
-    if (!status.ok()) return status;
-    if (!stream.Write(std::move(message))) return absl::OkStatus();
+    if (!status.ok()) co_return status;
+    if (!co_await AwaitWrite(stream, std::move(message))) co_return absl::OkStatus();
     offset += size;
     if (context_.progress != nullptr) context_.progress->Add(size);
   }
-  return file_.CheckContents();
+  co_return file_.CheckContents();
 }
 
 }  // namespace datamanager::sync

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "base/task.h"
 #include "capture_file/reader.h"
 #include "sync/local_file.h"
 #include "sync/upload_error.h"
@@ -28,15 +29,16 @@ class StreamedUpload {
   StreamedUpload(const UploadContext& context, const LocalFile& file, UploadMethod method,
                  CallOptions options);
 
-  UploadError Send(const std::string& first, capture_file::Extent extent,
-                   const FrameHead& frame_head);
+  // The arguments must outlive the task.
+  Task<UploadError> Send(const std::string& first, capture_file::Extent extent,
+                         const FrameHead& frame_head);
   // The serialized reply, if that succeeded.
   const std::string& response() const { return response_; }
 
  private:
   // Writes everything. An error is the file's; a stream that ends early is no error here.
-  absl::Status Write(UploadStream& stream, const std::string& first, capture_file::Extent extent,
-                     const FrameHead& frame_head);
+  Task<absl::Status> Write(UploadStream& stream, const std::string& first,
+                           capture_file::Extent extent, const FrameHead& frame_head);
 
   const UploadContext& context_;
   const LocalFile& file_;

@@ -12,8 +12,8 @@
 #include "sync/connection.h"
 #include "sync/dataset_file.h"
 #include "sync/direct_upload.h"
+#include "sync/dispatcher.h"
 #include "sync/local_file.h"
-#include "sync/pass.h"
 
 namespace datamanager::sync {
 namespace {
@@ -28,6 +28,11 @@ std::string LeftAlone(int threads) {
                       " threads of sync were left alone, and their files stay");
 }
 
+absl::Status DiskHangs(const std::string& path) {
+  return absl::UnavailableError(absl::StrCat(
+      "the disk hangs below ", path, ": the files there wait, all others are with a worker"));
+}
+
 // What a call that waits for all uploads still finds, when it is with no worker.
 struct Leftover {
   bool any = false;      // Something that is going to be tried.
@@ -39,12 +44,13 @@ struct Leftover {
 
 bool IsInUse(SyncContext& context, const FoundFile& file) {
   const auto claim = context.tracker.TryClaim(file.id);
-  return claim.has_value() &&
-         absl::IsUnavailable(LocalFile::Open(*context.options.ops, file).status());
+  if (!claim.has_value()) return false;
+  const absl::StatusOr<LocalFile> opened = LocalFile::Open(*context.options.ops, file);
+  return absl::IsUnavailable(opened.ok() ? opened->CheckNoWriter() : opened.status());
 }
 
-Leftover LookForLeftover(SyncContext& context, Passes& passes, const FileFilter& filter,
-                         const std::stop_token& stop) {
+Leftover LookForLeftover(SyncContext& context, const Dispatcher& dispatcher,
+                         const FileFilter& filter, const std::stop_token& stop) {
   Leftover left;
   const auto waits = [&](const FoundFile& file, const struct stat& info) {
     if (!filter(file, info)) return false;
@@ -59,7 +65,7 @@ Leftover LookForLeftover(SyncContext& context, Passes& passes, const FileFilter&
     }
     return true;
   };
-  left.any = passes.AnyReady(waits, stop);
+  left.any = dispatcher.AnyReady(waits, stop);
   return left;
 }
 
@@ -111,9 +117,12 @@ Sync::Sync(SyncOptions options) : context_(std::make_shared<SyncContext>(std::mo
     context_->address = std::move(address);
   }
   context_->options.uploader->SetReadyListener([context = context_.get()](bool ready) {
+    const MonotonicTime now = context->options.clock->MonotonicNow();
     if (ready) {
       OnConnection(*context);
     } else {
+      context->retries.MarkOffline(now);
+      if (context->breaker.OnConnectionLost(now)) context->retries.MakeRestingDue(now);
       ++context->offline_pauses;
     }
     context->Wake();
@@ -209,12 +218,28 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   return done.ok() ? flushed : done;
 }
 
+absl::Status Sync::WaitForDisk(Scheduler& scheduler, const std::string& path,
+                               const std::stop_token& stop) {
+  if (scheduler.dispatcher().stuck().HangsFor(path, StuckRoots::kLongPatience)) {
+    return DiskHangs(path);
+  }
+  context_->WaitForWake(Clock::System().MonotonicNow() + StuckRoots::kPatience, stop);
+  return stop.stop_requested() ? absl::CancelledError("sync was stopped") : absl::OkStatus();
+}
+
 absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop) {
+  std::string stuck_path;
   while (true) {
-    switch (scheduler.passes().Run(
-        stop, [](const FoundFile&, const struct stat&) { return true; }, [] {})) {
+    switch (scheduler.dispatcher().RunPass(
+        stop, [](const FoundFile&, const struct stat&) { return true; }, /*awaited=*/true,
+        stuck_path)) {
       case PassEnd::kComplete:
         return absl::OkStatus();
+      case PassEnd::kStuck:
+        if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
+          return status;
+        }
+        break;
       case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
       case PassEnd::kOffline:
@@ -240,11 +265,20 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (!context_->options.uploader->Ready()) {
       if (absl::Status status = WaitForConnection(*context_, stop); !status.ok()) return status;
     }
-    const PassEnd end = scheduler.passes().Run(stop, was_there, [] {});
+    std::string stuck_path;
+    // The uploads are waited for in any case.
+    const PassEnd end =
+        scheduler.dispatcher().RunPass(stop, was_there, /*awaited=*/false, stuck_path);
+    if (end == PassEnd::kStuck) {
+      if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
+        return status;
+      }
+      continue;
+    }
     if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    left = LookForLeftover(*context_, scheduler.passes(), was_there, stop);
+    left = LookForLeftover(*context_, scheduler.dispatcher(), was_there, stop);
     // A look that was cut short has seen nothing.
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
     // While something is uploaded, a rest may be about to end.
@@ -297,7 +331,7 @@ absl::Status Sync::CheckRunning(const Scheduler* scheduler) const {
 }
 
 void Sync::Hint(const std::string& path) {
-  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->passes().Hint(path);
+  if (const std::shared_ptr<Scheduler> scheduler = current()) scheduler->dispatcher().Hint(path);
 }
 
 absl::Status Sync::Stop(MonotonicTime deadline) {
@@ -346,7 +380,7 @@ SyncStats Sync::Stats() const {
                   .unreadable = context_->unreadable.refused,
                   .passes = context_->passes,
                   .unselected = context_->unselected,
-                  .uploading = context_->tracker.size(),
+                  .uploading = context_->uploads_under_way,
                   .resent = context_->resent,
                   .stalled = context_->stalled,
                   .offline_pauses = context_->offline_pauses,

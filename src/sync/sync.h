@@ -66,6 +66,9 @@ class Sync {
   std::shared_ptr<Scheduler> current() const DM_EXCLUDES(mutex_);
   // Whether there is a cloud to upload to, and a scheduler to do it.
   absl::Status CheckRunning(const Scheduler* scheduler) const;
+  // After a pass that found a disk that hangs: OK after a while, to try another one, or why not.
+  absl::Status WaitForDisk(Scheduler& scheduler, const std::string& path,
+                           const std::stop_token& stop);
   absl::Status HandOverAll(Scheduler& scheduler, const std::stop_token& stop);
   absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
   absl::Status Replace(const std::shared_ptr<Scheduler>& before, const config::SyncConfig& config,

@@ -91,6 +91,8 @@ struct SyncContext {
   std::atomic<uint64_t> salvaged_records{0};
   std::atomic<uint64_t> unfinished_records{0};
   std::atomic<uint64_t> passes{0};
+  // Never fewer than the files that are claimed for an upload.
+  std::atomic<uint64_t> uploads_under_way{0};
   std::atomic<uint64_t> unselected{0};
   std::atomic<uint64_t> resent{0};
   std::atomic<uint64_t> stalled{0};

@@ -10,10 +10,10 @@
 
 namespace datamanager::sync {
 
-UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file) {
+Task<UploadResult> UploadArbitraryFile(const UploadContext& context, const LocalFile& file) {
   const std::string& path = file.found().path;
   if (!IsUtf8(path)) {
-    return {
+    co_return UploadResult{
         .error = {.status = absl::DataLossError("its path is not UTF-8, as the protocol demands"),
                   .origin = ErrorOrigin::kFile},
         .step = "FileUpload",
@@ -28,7 +28,8 @@ UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& 
   if (dot != std::string_view::npos) metadata.set_file_extension(std::string(name.substr(dot)));
   for (const std::string& tag : labels.tags) metadata.add_tags(tag);
   for (const std::string& id : labels.dataset_ids) metadata.add_dataset_ids(id);
-  return SendFile(context, file, std::move(metadata), {.offset = 0, .size = file.size()});
+  const capture_file::Extent all{.offset = 0, .size = file.size()};
+  co_return co_await SendFile(context, file, std::move(metadata), all);
 }
 
 }  // namespace datamanager::sync

@@ -9,6 +9,7 @@
 #include "capture_file/reader.h"
 #include "capture_file/record_check.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "sync/await_call.h"
 #include "sync/mime_type.h"
 #include "sync/stream.h"
 #include "sync/upload_key.h"
@@ -97,20 +98,20 @@ class CaptureFileUpload {
   CaptureFileUpload(const UploadContext& context, const LocalFile& file)
       : context_(context), file_(file) {}
 
-  UploadResult Run(uint64_t resume_offset) {
-    SendAll(resume_offset);
-    return std::move(result_);
+  Task<UploadResult> Run(uint64_t resume_offset) {
+    co_await SendAll(resume_offset);
+    co_return std::move(result_);
   }
 
  private:
-  void SendAll(uint64_t resume_offset);
+  Task<void> SendAll(uint64_t resume_offset);
   // Sends as many records as fit into one request, or one binary record. False: no more to send.
-  bool SendNext(Reader& reader);
+  Task<bool> SendNext(Reader& reader);
   // The next record of the kind that the file is for; nullopt at the end of what can be sent.
   std::optional<Record> NextRecord(Reader& reader);
   // Sends records that follow one another from `begin` on; of each, how long its frame is.
-  bool SendUnary(Reader& reader, uint64_t begin, const std::vector<uint32_t>& frames);
-  bool SendStream(const Record& record);
+  Task<bool> SendUnary(Reader& reader, uint64_t begin, const std::vector<uint32_t>& frames);
+  Task<bool> SendStream(const Record& record);
   // Whether an error of the server's means that it could not parse what it was sent, and which of
   // the records from `begin` up to `end` is to blame: from there on the file is damaged.
   bool FoundDamage(Reader& reader, uint64_t begin, uint64_t end);
@@ -165,48 +166,48 @@ class CaptureFileUpload {
   std::optional<Record> damaged_;
 };
 
-void CaptureFileUpload::SendAll(uint64_t resume_offset) {
+Task<void> CaptureFileUpload::SendAll(uint64_t resume_offset) {
   if (file_.size() == 0) {
     result_.empty = true;
-    return;
+    co_return;
   }
   absl::StatusOr<Reader> reader = Reader::Open(file_.ops(), file_.fd(), file_.size(), kWindowBytes);
   if (!reader.ok()) {
     FailFile(reader.status(), "read metadata");
-    return;
+    co_return;
   }
   wire::DataCaptureMetadata stored;
   if (!stored.ParseFromString(reader->metadata())) {
     FailFile(absl::DataLossError("not a capture file: its metadata does not parse"),
              "read metadata");
-    return;
+    co_return;
   }
   if (stored.type() != wire::DATA_TYPE_TABULAR_SENSOR &&
       stored.type() != wire::DATA_TYPE_BINARY_SENSOR) {
     FailFile(absl::DataLossError(absl::StrCat("invalid capture file type ", stored.type())),
              "read metadata");
-    return;
+    co_return;
   }
   result_.kind =
       stored.type() == wire::DATA_TYPE_BINARY_SENSOR ? DataKind::kBinary : DataKind::kTabular;
   const uint64_t first = reader->position();
-  metadata_ = ToUploadMetadata(std::move(stored), context_.uploader.part_id());
+  metadata_ = ToUploadMetadata(std::move(stored), context_.part_id);
   metadata_bytes_ = metadata_.SerializeAsString();
   AppendField(kRequestMetadata, metadata_bytes_, request_head_);
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(
-      file_, context_.uploader.part_id(), [&reader](uint64_t offset, uint64_t size, char* out) {
+  absl::StatusOr<UploadKeys> keys =
+      UploadKeys::Of(file_, context_.part_id, [&reader](uint64_t offset, uint64_t size, char* out) {
         return reader->Read({offset, size}, out);
       });
   if (!keys.ok()) {
     FailFile(keys.status(), "read");
-    return;
+    co_return;
   }
   keys_ = *std::move(keys);
 
   if (resume_offset > first && resume_offset <= file_.size()) reader->Seek(resume_offset);
   result_.resume_offset = reader->position();
-  while (SendNext(*reader)) result_.resume_offset = reader->position();
-  if (!result_.error.status.ok()) return;
+  while (co_await SendNext(*reader)) result_.resume_offset = reader->position();
+  if (!result_.error.status.ok()) co_return;
 
   if (!result_.torn.ok()) {
     result_.torn_at = reader->position();
@@ -240,13 +241,16 @@ std::optional<Record> CaptureFileUpload::NextRecord(Reader& reader) {
   return *record;
 }
 
-bool CaptureFileUpload::SendNext(Reader& reader) {
+Task<bool> CaptureFileUpload::SendNext(Reader& reader) {
   const uint64_t begin = reader.position();
   std::optional<Record> record = NextRecord(reader);
-  if (!record.has_value()) return false;
-  const bool streamed = binary() && (record->payload.size > kUnaryPayloadBytes ||
-                                     record->frame.size > kRequestBytes ||
-                                     RequestBytes(1, record->frame.size) > MostRequestBytes());
+  if (!record.has_value()) co_return false;
+  // The key is the same for both ways.
+  const bool streamed =
+      binary() &&
+      (record->payload.size > std::min(kUnaryPayloadBytes, context_.calls.Sizes().request) ||
+       record->frame.size > kRequestBytes ||
+       RequestBytes(1, record->frame.size) > MostRequestBytes());
   const Record first = *record;
   std::vector<uint32_t> frames;
   uint64_t end = begin;
@@ -261,14 +265,20 @@ bool CaptureFileUpload::SendNext(Reader& reader) {
     if (binary()) break;
     record = NextRecord(reader);
   }
-  if (!result_.error.status.ok()) return false;
-  if (absl::Status status = file_.CheckContents(); !status.ok()) return FailFile(status, "read");
-  if (streamed ? SendStream(first) : SendUnary(reader, begin, frames)) return true;
+  if (!result_.error.status.ok()) co_return false;
+  if (absl::Status status = file_.CheckContents(); !status.ok()) co_return FailFile(status, "read");
+  bool sent = false;
+  if (streamed) {
+    sent = co_await SendStream(first);
+  } else {
+    sent = co_await SendUnary(reader, begin, frames);
+  }
+  if (sent) co_return true;
   const bool splits = !streamed && MayBeSplit();
-  if (!splits && !FoundDamage(reader, begin, reader.position())) return false;
+  if (!splits && !FoundDamage(reader, begin, reader.position())) co_return false;
   result_.error = {};
   reader.Seek(begin);
-  return true;
+  co_return true;
 }
 
 bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end) {
@@ -293,43 +303,44 @@ bool CaptureFileUpload::FoundDamage(Reader& reader, uint64_t begin, uint64_t end
   return false;
 }
 
-bool CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
-                                  const std::vector<uint32_t>& frames) {
+Task<bool> CaptureFileUpload::SendUnary(Reader& reader, uint64_t begin,
+                                        const std::vector<uint32_t>& frames) {
   const uint64_t size = SizeOf(frames);
   const uint64_t request_bytes = RequestBytes(frames.size(), size);
   if (absl::Status fits = context_.message_limit.Check(request_bytes); !fits.ok()) {
-    return Fail({.status = std::move(fits)}, "DataCaptureUpload");
+    co_return Fail({.status = std::move(fits)}, "DataCaptureUpload");
   }
   std::string request;
   request.reserve(request_bytes);
   request = request_head_;
   if (absl::Status status = AppendFrames(reader, begin, frames, request); !status.ok()) {
-    return FailFile(status, "read");
+    co_return FailFile(status, "read");
   }
   CallOptions options = Options(begin, begin + size);
   options.timeout =
       options.reply_timeout + std::chrono::milliseconds(request.size() / kSlowestBytesPerMs);
-  CallResult call =
-      context_.uploader.Unary(UploadMethod::kDataCaptureUpload, std::move(request), options);
+  CallResult call = co_await AwaitUnary(context_.calls, UploadMethod::kDataCaptureUpload,
+                                        std::move(request), std::move(options));
   result_.error.sent = call.sent;
-  if (call.status.ok()) return true;
-  return Fail({.status = std::move(call.status),
-               .channel_ready = call.channel_ready,
-               .stopped = context_.stop.stop_requested(),
-               .sent = call.sent,
-               .stalled = call.stalled,
-               .pushback = call.pushback},
-              "DataCaptureUpload");
+  if (call.status.ok()) co_return true;
+  UploadError error{.status = std::move(call.status),
+                    .channel_ready = call.channel_ready,
+                    .stopped = context_.stop.stop_requested(),
+                    .sent = call.sent,
+                    .stalled = call.stalled,
+                    .pushback = call.pushback};
+  co_return Fail(std::move(error), "DataCaptureUpload");
 }
 
-bool CaptureFileUpload::SendStream(const Record& record) {
+Task<bool> CaptureFileUpload::SendStream(const Record& record) {
   if (record.metadata.size > kMaxSensorMetadataBytes) {
-    return FailFile(absl::DataLossError("a record's metadata is too large to be streamed"), "read");
+    co_return FailFile(absl::DataLossError("a record's metadata is too large to be streamed"),
+                       "read");
   }
   std::string sensor_metadata(record.metadata.size, '\0');
   absl::Status status =
       file_.Read(record.metadata.offset, sensor_metadata.size(), sensor_metadata.data());
-  if (!status.ok()) return FailFile(status, "read");
+  if (!status.ok()) co_return FailFile(status, "read");
   // DataCaptureUploadMetadata: upload_metadata, sensor_metadata.
   std::string inner;
   AppendField(1, metadata_bytes_, inner);
@@ -339,19 +350,21 @@ bool CaptureFileUpload::SendStream(const Record& record) {
 
   StreamedUpload upload(context_, file_, UploadMethod::kStreamingDataCaptureUpload,
                         Options(record.frame.offset, record.frame.end()));
-  UploadError error = upload.Send(first, record.payload, [](uint64_t size, std::string& message) {
+  const StreamedUpload::FrameHead frame_head = [](uint64_t size, std::string& message) {
     AppendFieldHead(kPacketData, size, message);
-  });
+  };
+  UploadError error = co_await upload.Send(first, record.payload, frame_head);
   result_.error.sent = error.sent;
-  if (error.status.ok()) return true;
-  return Fail(std::move(error), "StreamingDataCaptureUpload");
+  if (error.status.ok()) co_return true;
+  co_return Fail(std::move(error), "StreamingDataCaptureUpload");
 }
 
 }  // namespace
 
-UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
-                               uint64_t resume_offset) {
-  return CaptureFileUpload(context, file).Run(resume_offset);
+Task<UploadResult> UploadCaptureFile(const UploadContext& context, const LocalFile& file,
+                                     uint64_t resume_offset) {
+  CaptureFileUpload upload(context, file);
+  co_return co_await upload.Run(resume_offset);
 }
 
 }  // namespace datamanager::sync

@@ -9,7 +9,7 @@
 
 namespace datamanager::sync {
 
-UploadResult UploadDatasetFile(const UploadContext& context, const LocalFile& file) {
+Task<UploadResult> UploadDatasetFile(const UploadContext& context, const LocalFile& file) {
   UploadResult result{.step = "read", .kind = DataKind::kArbitrary};
   absl::StatusOr<DatasetFileHead> head = ReadDatasetFileHead(file);
   absl::Status status = head.status();
@@ -20,11 +20,11 @@ UploadResult UploadDatasetFile(const UploadContext& context, const LocalFile& fi
   }
   if (!status.ok()) {
     result.error = {.status = std::move(status), .origin = ErrorOrigin::kFile};
-    return result;
+    co_return result;
   }
   head->metadata.set_file_name(std::move(name));
-  return SendFile(context, file, std::move(head->metadata),
-                  {.offset = head->size, .size = file.size() - head->size});
+  const capture_file::Extent contents{.offset = head->size, .size = file.size() - head->size};
+  co_return co_await SendFile(context, file, std::move(head->metadata), contents);
 }
 
 }  // namespace datamanager::sync

@@ -4,6 +4,7 @@
 
 #include "capture_file/sequence.h"
 #include "datamanager/wire/viam/app/data/v1/data.pb.h"
+#include "sync/await_call.h"
 #include "sync/upload_key.h"
 #include "sync/uploads.h"
 
@@ -35,7 +36,7 @@ std::string RequestOf(const capture_file::Sequence& sequence, const std::string&
 
 }  // namespace
 
-UploadResult UploadSequence(const UploadContext& context, const LocalFile& file) {
+Task<UploadResult> UploadSequence(const UploadContext& context, const LocalFile& file) {
   UploadResult result{.step = "CreateSequence", .kind = DataKind::kSequence};
   const auto fail = [&result](absl::Status status) {
     result.error = {.status = std::move(status), .origin = ErrorOrigin::kFile};
@@ -43,23 +44,24 @@ UploadResult UploadSequence(const UploadContext& context, const LocalFile& file)
   };
   absl::StatusOr<capture_file::Sequence> sequence =
       capture_file::ReadSequence(file.ops(), file.fd(), file.size());
-  if (!sequence.ok()) return fail(sequence.status());
-  if (!sequence->end.has_value()) return fail(absl::DataLossError("is no sequence that has ended"));
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.uploader.part_id());
-  if (!keys.ok()) return fail(keys.status());
-  CallResult call = context.uploader.Unary(UploadMethod::kCreateSequence,
-                                           RequestOf(*sequence, context.uploader.part_id()),
-                                           {.upload_key = keys->ForRange(0, file.size()),
-                                            .timeout = context.reply_timeout,
-                                            .reply_timeout = context.reply_timeout,
-                                            .stop = context.stop});
+  if (!sequence.ok()) co_return fail(sequence.status());
+  if (!sequence->end.has_value())
+    co_return fail(absl::DataLossError("is no sequence that has ended"));
+  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.part_id);
+  if (!keys.ok()) co_return fail(keys.status());
+  CallOptions options{.upload_key = keys->ForRange(0, file.size()),
+                      .timeout = context.reply_timeout,
+                      .reply_timeout = context.reply_timeout,
+                      .stop = context.stop};
+  CallResult call = co_await AwaitUnary(context.calls, UploadMethod::kCreateSequence,
+                                        RequestOf(*sequence, context.part_id), std::move(options));
   result.error = {.status = std::move(call.status),
                   .channel_ready = call.channel_ready,
                   .stopped = context.stop.stop_requested(),
                   .sent = call.sent,
                   .stalled = call.stalled,
                   .pushback = call.pushback};
-  return result;
+  co_return result;
 }
 
 }  // namespace datamanager::sync

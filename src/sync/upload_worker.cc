@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/caught.h"
 #include "base/strings.h"
 #include "capture_file/file_name.h"
 #include "capture_file/salvage.h"
@@ -15,8 +17,8 @@
 namespace datamanager::sync {
 namespace {
 
-UploadResult UploadByKind(const UploadContext& upload, const LocalFile& file,
-                          const ResumePoint& resume) {
+Task<UploadResult> UploadByKind(const UploadContext& upload, const LocalFile& file,
+                                const ResumePoint& resume) {
   switch (file.found().kind) {
     case FileKind::kCapture:
       return UploadCaptureFile(upload, file, resume.OffsetIn(file.info()));
@@ -36,31 +38,43 @@ std::optional<std::chrono::milliseconds> WaitAskedFor(const UploadError& error) 
   return std::min<std::chrono::milliseconds>(*error.pushback, CircuitBreaker::kLongestPushback);
 }
 
+UploadWindow::Outcome WindowOutcomeOf(const UploadError& answer) {
+  if (answer.stalled) return UploadWindow::Outcome::kStalled;
+  const bool stored = answer.origin == ErrorOrigin::kServer && answer.status.ok();
+  return stored ? UploadWindow::Outcome::kStored : UploadWindow::Outcome::kOther;
+}
+
 }  // namespace
 
 UploadWorker::UploadWorker(SyncContext& context, const config::SyncConfig& config)
     : context_(context), config_(config) {}
 
-void UploadWorker::Run(Channel<Job>& channel, std::stop_token stop) {
-  while (std::optional<Job> job = channel.Receive(stop)) Process(*job, stop);
-}
-
-void UploadWorker::Process(const Job& job, std::stop_token stop) {
-  if (job.direct != nullptr) {
-    UploadDirectly(job, stop);
-    return;
-  }
+Task<UploadWindow::Outcome> UploadWorker::Process(const Job& job, CallQueue& calls,
+                                                  std::stop_token stop) {
+  if (job.direct != nullptr) co_return WindowOutcomeOf(co_await UploadDirectly(job, calls, stop));
   MonotonicTime rests_until;
   const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
       CircuitBreaker::Candidate::Of(job.file.path, job.state.attempts > 0), Now(), &rests_until);
-  if (permit.has_value()) {
-    Report(*permit, Upload(job, std::move(stop)));
-  } else {
+  if (!permit.has_value()) {
     Rest(job, rests_until);
+    co_return UploadWindow::Outcome::kOther;
   }
+  UploadError answer{.origin = ErrorOrigin::kFile};
+  std::exception_ptr thrown;
+  try {
+    answer = co_await Upload(job, calls, std::move(stop));
+  } catch (...) {
+    thrown = std::current_exception();
+    RetryLater(job, {.resume = job.state.resume,
+                     .sent = job.state.sent,
+                     .what = CaughtStatus("the upload").ToString()});
+  }
+  Report(*permit, answer);
+  if (thrown != nullptr) std::rethrow_exception(thrown);
+  co_return WindowOutcomeOf(answer);
 }
 
-UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
+Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::stop_token stop) {
   const UploadError nothing{.origin = ErrorOrigin::kFile};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
@@ -73,37 +87,37 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
                        .what = absl::StrCat("open: ", file.status().ToString())});
     }
     Tell(job, {.status = file.status(), .origin = ErrorOrigin::kFile}, {});
-    return nothing;
+    co_return nothing;
   }
-  // It may have waited long for a worker, or for its next try, and be in use again. The next pass
-  // meets it.
+  // It may have waited long for its next try, and be in use again. The next pass meets it.
   const WallTime wall_now = context_.options.clock->WallNow();
   if (!context_.ages.IsReady(job.file.kind, file->info(), config_.min_file_age, wall_now, Now())) {
-    return nothing;
+    co_return nothing;
   }
   if (!file->known_complete() && job.file.kind != FileKind::kDatasetUpload &&
       !context_.ages.IsOldEnough(file->info(), config_.min_file_age, wall_now, Now())) {
     WaitWhileBusy(job, job.state.resume, "it was changed a short while ago");
-    return nothing;
+    co_return nothing;
   }
   if (job.state.sent) ++context_.resent;
   const std::chrono::milliseconds stall_timeout = context_.options.stall_timeout;
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
   const MonotonicTime begin = Now();
-  const UploadContext upload{.uploader = *context_.options.uploader,
+  const UploadContext upload{.calls = calls,
                              .message_limit = context_.message_limit,
+                             .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = stall_timeout,
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
                              .stop = std::move(stop),
                              .progress = &progress};
-  const UploadResult result = UploadByKind(upload, *file, job.state.resume);
+  const UploadResult result = co_await UploadByKind(upload, *file, job.state.resume);
   if (result.error.stalled) ++context_.stalled;
   if (result.error.status.ok()) {
     OnStored(job, *file, result, progress, upload.stop);
     // Of an empty file the server has heard nothing.
-    if (result.empty) return nothing;
+    if (result.empty) co_return nothing;
   } else if (Judge(result.error) == Verdict::kRefused) {
     const bool damaged = result.torn_at.has_value() && result.error.origin == ErrorOrigin::kFile;
     if (!damaged || !OnDamaged(job, *file, result, upload.stop)) OnRefused(job, *file, result);
@@ -111,25 +125,27 @@ UploadError UploadWorker::Upload(const Job& job, std::stop_token stop) {
     OnFailed(job, *file, result, Now() - begin);
   }
   Tell(job, result.error, result);
-  return result.error;
+  co_return result.error;
 }
 
-void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
+Task<UploadError> UploadWorker::UploadDirectly(const Job& job, CallQueue& calls,
+                                               std::stop_token stop) {
   UploadOutcome outcome{.file = job.file.id};
   absl::StatusOr<LocalFile> file = LocalFile::Open(*context_.options.ops, job.file);
   if (!file.ok()) {
     outcome.status = file.status();
     outcome.verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
     context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
-    return;
+    co_return UploadError{.origin = ErrorOrigin::kFile};
   }
   std::stop_source either;
   const std::stop_callback on_own(stop, [&either] { either.request_stop(); });
   const std::stop_callback on_caller(job.direct->stop, [&either] { either.request_stop(); });
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
-  const UploadContext upload{.uploader = *context_.options.uploader,
+  const UploadContext upload{.calls = calls,
                              .message_limit = context_.message_limit,
+                             .part_id = context_.options.uploader->part_id(),
                              .stall_timeout = context_.options.stall_timeout,
                              .reply_timeout = context_.options.stall_timeout,
                              .tags = job.direct->labels.tags,
@@ -139,7 +155,7 @@ void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
   MonotonicTime rests_until;
   const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
       CircuitBreaker::Candidate::Of(job.file.path, /*tried=*/false), Now(), &rests_until);
-  const UploadResult result = UploadArbitraryFile(upload, *file);
+  const UploadResult result = co_await UploadArbitraryFile(upload, *file);
   outcome.status = result.error.status;
   outcome.verdict = Judge(result.error);
   // A caller's file stays in its place if it is refused, so it is no reason for a long pause.
@@ -158,6 +174,7 @@ void UploadWorker::UploadDirectly(const Job& job, const std::stop_token& stop) {
         absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
   context_.outcomes.Report(job.file.path, job.direct.get(), outcome);
+  co_return result.error;
 }
 
 void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadResult& result) {
@@ -178,8 +195,17 @@ void UploadWorker::Tell(const Job& job, const UploadError& error, const UploadRe
 void UploadWorker::Report(const CircuitBreaker::Permit& permit, const UploadError& answer) {
   const MonotonicTime now = Now();
   const std::string error = answer.status.ToString();
-  const CircuitBreaker::Effect effect =
-      context_.breaker.End(permit, OutcomeOf(answer), error, now, context_.options.random());
+  CircuitBreaker::Outcome outcome = OutcomeOf(answer);
+  if (outcome == CircuitBreaker::Outcome::kUnavailable && !context_.options.uploader->Ready()) {
+    outcome = CircuitBreaker::Outcome::kUndecided;
+  }
+  CircuitBreaker::Effect effect =
+      context_.breaker.End(permit, outcome, error, now, context_.options.random());
+  // The loss may have been told meanwhile, before the failure counted.
+  if (outcome == CircuitBreaker::Outcome::kUnavailable && !context_.options.uploader->Ready()) {
+    effect.ends = context_.breaker.OnConnectionLost(now);
+    if (effect.ends) effect.begins.reset();
+  }
   if (effect.ends) {
     context_.retries.MakeRestingDue(now);
     context_.Wake();
@@ -239,9 +265,12 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     return;
   }
   CountStored(file, result);
-  logger.Debug(absl::StrCat(
-      "uploaded ", job.file.path, " (", file.size(), " bytes)",
-      job.state.attempts == 0 ? "" : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+  if (logger.Wants(LogLevel::kDebug)) {
+    logger.Debug(absl::StrCat("uploaded ", job.file.path, " (", file.size(), " bytes)",
+                              job.state.attempts == 0
+                                  ? ""
+                                  : absl::StrCat(" after ", job.state.attempts, " failed tries")));
+  }
   if (progress.told()) {
     logger.Info(absl::StrCat("uploaded ", job.file.path, ": ", progress.Summary()));
   }
@@ -287,7 +316,9 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
              Wrap(status, "its whole records are stored, but not what follows them").ToString()});
     return true;
   };
-  if (absl::Status status = file.CheckUnchanged(); !status.ok()) {
+  absl::Status status = file.CheckNoWriter();
+  if (status.ok()) status = file.CheckUnchanged();
+  if (!status.ok()) {
     OnNotRemoved(job, file, result, status);
     return true;
   }
@@ -345,6 +376,11 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
   absl::StatusOr<std::string> moved = file.SetAside();
   if (!moved.ok()) {
     if (absl::IsNotFound(moved.status())) return;
+    if (absl::IsUnavailable(moved.status())) {
+      WaitWhileBusy(job, {result.resume_offset, FileVersion::Of(file.info())},
+                    moved.status().message());
+      return;
+    }
     context_.disk_full.RaiseFor(moved.status());
     RetryLater(job, {.kind = result.kind,
                      .resume = {result.resume_offset, FileVersion::Of(file.info())},
@@ -382,6 +418,8 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
                    .resume = resume,
                    .sent = result.error.sent,
                    .stalled = result.error.stalled,
+                   .may_be_offline =
+                       verdict == Verdict::kTransient && absl::IsUnavailable(result.error.status),
                    .what = absl::StrCat(result.step, ": ", result.error.status.ToString()),
                    .failed_try = {.hopeless = IsHopeless(result.error),
                                   .took = took,
@@ -408,6 +446,7 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   state.resume = failure.resume;
   state.sent = failure.sent;
   if (failure.stalled) ++state.stalls;
+  if (failure.may_be_offline) state.settles = now + kStateLag;
   state.error = failure.what;
   state.advice = failure.advice;
   const int tries = state.attempts;
@@ -427,6 +466,9 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   if (auto passed = context_.failure_log.Pass(cause, line, now)) {
     context_.options.logger->Log(failure.advice.empty() ? LogLevel::kInfo : LogLevel::kWarning,
                                  *std::move(passed));
+  }
+  if (failure.may_be_offline && !context_.options.uploader->Ready()) {
+    context_.retries.MarkOffline(now);
   }
   if (offline) {
     context_.options.uploader->RequestConnect();

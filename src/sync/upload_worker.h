@@ -1,49 +1,30 @@
-// What happens to a file that was offered.
+// What happens to a file that was drawn.
 #ifndef DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 #define DATAMANAGER_SRC_SYNC_UPLOAD_WORKER_H_
 
-#include <memory>
 #include <stop_token>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "base/task.h"
 #include "config/effective_config.h"
-#include "datamanager/data_manager.h"
-#include "sync/channel.h"
-#include "sync/file_tracker.h"
-#include "sync/found_file.h"
+#include "sync/job.h"
 #include "sync/local_file.h"
 #include "sync/retry.h"
 #include "sync/sync_context.h"
+#include "sync/upload_window.h"
 
 namespace datamanager::sync {
 
-// What somebody asks for with a file of their own, and waits for: one try, after which the file is
-// removed if it was stored, and else left as it is.
-struct DirectUpload {
-  UploadLabels labels;   // In place of the config's tags.
-  std::stop_token stop;  // Ends the try.
-};
-
-// An offered file, with its ownership and what is known of earlier tries.
-struct Job {
-  FoundFile file;
-  FileTracker::Claim claim;
-  RetryState state;
-  std::shared_ptr<const DirectUpload> direct = nullptr;
-};
-
-// Takes files from the channel and sees each through one try: stored and removed, set aside, or put
-// into the retry table. Holds a file only while bytes may flow. One thread.
+// Sees a file through one try: stored and removed, set aside, or put into the retry table. Holds a
+// file only while bytes may flow. One thread at a time.
 class UploadWorker {
  public:
   // Both must outlive it.
   UploadWorker(SyncContext& context, const config::SyncConfig& config);
 
-  // Until the stop, which also ends the upload under way.
-  void Run(Channel<Job>& channel, std::stop_token stop);
-  // One try, on the caller's thread.
-  void Process(const Job& job, std::stop_token stop);
+  // One try; the stop ends it. The job and the queue must outlive it.
+  Task<UploadWindow::Outcome> Process(const Job& job, CallQueue& calls, std::stop_token stop);
 
  private:
   // A try that failed.
@@ -53,14 +34,15 @@ class UploadWorker {
     ResumePoint resume;
     bool sent = false;  // The next try sends again what this one sent.
     bool stalled = false;
+    bool may_be_offline = false;  // The connection may turn out to be lost.
     std::string what;
     FailedTry failed_try = {};  // Beside the verdict.
     std::string advice = "";
   };
 
-  void UploadDirectly(const Job& job, const std::stop_token& stop);
+  Task<UploadError> UploadDirectly(const Job& job, CallQueue& calls, std::stop_token stop);
   // The try itself; what the server said of the file, if it said anything.
-  UploadError Upload(const Job& job, std::stop_token stop);
+  Task<UploadError> Upload(const Job& job, CallQueue& calls, std::stop_token stop);
   void OnStored(const Job& job, LocalFile& file, const UploadResult& result,
                 const UploadProgress& progress, const std::stop_token& stop);
   // Handles a damaged file whose whole beginning, if any, is stored: keeps what is behind the

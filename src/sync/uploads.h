@@ -1,4 +1,4 @@
-// The uploads, one per kind of file.
+// The uploads, one per kind of file. The context and the file must outlive the task.
 #ifndef DATAMANAGER_SRC_SYNC_UPLOADS_H_
 #define DATAMANAGER_SRC_SYNC_UPLOADS_H_
 
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/task.h"
 #include "sync/local_file.h"
 #include "sync/message_limit.h"
 #include "sync/upload_error.h"
@@ -20,8 +21,9 @@ namespace datamanager::sync {
 
 // What an upload works with.
 struct UploadContext {
-  Uploader& uploader;
+  CallQueue& calls;
   MessageLimit& message_limit;
+  std::string part_id;                      // What the uploads are filed under.
   std::chrono::milliseconds stall_timeout;  // While requests are on their way.
   std::chrono::milliseconds reply_timeout;  // Once they are sent.
   const std::vector<std::string>& tags;
@@ -52,17 +54,17 @@ struct UploadResult {
 // 1,000,000 bytes. No message exceeds the limit that the server has told: a request that does as it
 // becomes known is split at once. A record that fits into none is not sent, and fails with the
 // server's RESOURCE_EXHAUSTED.
-UploadResult UploadCaptureFile(const UploadContext& context, const LocalFile& file,
-                               uint64_t resume_offset);
+Task<UploadResult> UploadCaptureFile(const UploadContext& context, const LocalFile& file,
+                                     uint64_t resume_offset);
 
 // Sends a sequence that has ended.
-UploadResult UploadSequence(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadSequence(const UploadContext& context, const LocalFile& file);
 
 // Streams any other file, whole from its start.
-UploadResult UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadArbitraryFile(const UploadContext& context, const LocalFile& file);
 
 // Streams the contents of a file that was written for an upload to datasets: see dataset_file.h.
-UploadResult UploadDatasetFile(const UploadContext& context, const LocalFile& file);
+Task<UploadResult> UploadDatasetFile(const UploadContext& context, const LocalFile& file);
 
 }  // namespace datamanager::sync
 

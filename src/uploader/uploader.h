@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -53,31 +54,63 @@ struct CallResult {
   std::string response;  // The serialized reply, if the status is OK.
 };
 
-// A client stream under way. One thread at a time. Destroying an unfinished one cancels it; none
-// may outlive its Uploader.
+// A client stream under way. One operation at a time; `done` is called as those of a CallQueue are.
+// Destroying an unfinished one cancels it, and no `done` of it is called any more. None may outlive
+// its queue.
 class UploadStream {
  public:
   virtual ~UploadStream() = default;
 
-  // Blocks until the transport takes the message. False: the stream is over, and Finish says why.
-  virtual bool Write(std::string message) = 0;
-  // Ends the stream and blocks for the server's answer, also after a Write that failed: then it
+  // Until the transport takes the message. False: the stream is over, and Finish says why.
+  virtual void Write(std::string message, std::function<void(bool)> done) = 0;
+  // Ends the stream and waits for the server's answer, also after a Write that failed: then it
   // yields the server's real status, which is never OK. Once.
-  virtual CallResult Finish() = 0;
+  virtual void Finish(std::function<void(CallResult)> done) = 0;
 };
 
-// Messages are handed over serialized. Thread-safe.
+// How much to hand over at once so that small requests get their turn on a slow link. They change
+// while uploads are under way.
+struct UploadSizes {
+  static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
+  // A piece of a stream: a fraction of a second of the link.
+  uint64_t piece = kUnlimited;
+  // Contents that may be sent as a request or as a stream are better streamed beyond this: a few
+  // seconds of the link.
+  uint64_t request = kUnlimited;
+};
+
+// The calls that one thread has under way, and where it waits for them. Messages are handed over
+// serialized. All but Wake is for that thread.
+//
+// No call blocks but RunOne, and only RunOne calls a `done`: once, when the call has ended. Every
+// call must have ended before the queue is destroyed.
+class CallQueue {
+ public:
+  virtual ~CallQueue() = default;
+
+  // Waits, before it begins, for a token to carry, if need be. A channel that is not READY, or a
+  // cloud that gives no token, fails the call at once.
+  virtual void Unary(UploadMethod method, std::string request, CallOptions options,
+                     std::function<void(CallResult)> done) = 0;
+  // The first Write waits for a token, if need be. On a channel that is not READY it fails.
+  virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method, CallOptions options) = 0;
+
+  virtual UploadSizes Sizes() const { return {}; }
+
+  // Waits for an operation to end, and calls its `done`. False: none has by the deadline, or before
+  // a Wake.
+  virtual bool RunOne(MonotonicTime deadline) = 0;
+  // The RunOne under way, or else the next one, does not wait. Any thread. Does not block.
+  virtual void Wake() = 0;
+};
+
+// Thread-safe.
 class Uploader {
  public:
   virtual ~Uploader() = default;
 
-  // Blocks for the reply, and before for a token to carry, if need be. A channel that is not READY,
-  // or a cloud that gives no token, fails the call at once.
-  virtual CallResult Unary(UploadMethod method, std::string request,
-                           const CallOptions& options) = 0;
-  // Blocks for a token to carry, if need be. On a channel that is not READY, the first Write fails.
-  virtual std::unique_ptr<UploadStream> OpenStream(UploadMethod method,
-                                                   const CallOptions& options) = 0;
+  // For one thread; must not outlive the Uploader.
+  virtual std::unique_ptr<CallQueue> NewQueue() = 0;
 
   // What uploads are filed under. It may change between calls.
   virtual std::string part_id() const = 0;

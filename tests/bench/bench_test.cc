@@ -131,9 +131,21 @@ TEST_F(BenchTest, PublishFrames) {
 }
 
 TEST_F(BenchTest, UploadSmallFiles) {
-  EXPECT_EQ(Ids(Run(&UploadSmallFiles)), "P6 P6 P6 ");
+  EXPECT_EQ(Ids(Run(&UploadSmallFiles)), "P6 P6 P6 P6 P6 ");
   SkipsAFile ops;
   EXPECT_THROW(Run(&UploadSmallFiles, ops), Broken);
+}
+
+TEST_F(BenchTest, UploadFarAway) {
+  EXPECT_EQ(Ids(Run(&UploadFarAway)), "P14 ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&UploadFarAway, ops), Broken);
+}
+
+TEST_F(BenchTest, UploadOtherFiles) {
+  EXPECT_EQ(Ids(Run(&UploadOtherFiles)), "P15 P15 ");
+  SkipsAFile ops;
+  EXPECT_THROW(Run(&UploadOtherFiles, ops), Broken);
 }
 
 TEST_F(BenchTest, UploadLargeFile) {

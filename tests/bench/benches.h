@@ -24,6 +24,10 @@ std::vector<Row> PublishFrames(const Settings& settings);
 std::vector<Row> Walk(const Settings& settings);
 // P6: upload small files, against a bare loop of calls.
 std::vector<Row> UploadSmallFiles(const Settings& settings);
+// P14: upload small files to a server far away, against one at a time.
+std::vector<Row> UploadFarAway(const Settings& settings);
+// P15: upload small files that are no capture files, against a bare loop of streams.
+std::vector<Row> UploadOtherFiles(const Settings& settings);
 // P7: upload one large file, against a bare stream.
 std::vector<Row> UploadLargeFile(const Settings& settings);
 // P9: how memory grows with the backlog, and with a file.

@@ -87,7 +87,9 @@ constexpr Bench kBenches[] = {{"P1", &Encode},
                               {"P11", &UploadTabularFiles},
                               {"P12", &DiskWear},
                               {"P13", &Footprint},
-                              {"P13-build", &CleanBuild}};
+                              {"P13-build", &CleanBuild},
+                              {"P14", &UploadFarAway},
+                              {"P15", &UploadOtherFiles}};
 
 int Main(const Options& options) {
   std::vector<Row> rows;

@@ -21,7 +21,7 @@
 #include "base/logger.h"
 #include "base/unique_fd.h"
 #include "capture_file/file_name.h"
-#include "sync/pass.h"
+#include "sync/dispatcher.h"
 #include "tests/bench/benches.h"
 #include "tests/bench/curves.h"
 #include "tests/bench/stopwatch.h"
@@ -174,20 +174,25 @@ class PassWorld {
       claims.push_back(*context_.tracker.TryClaim(file.id));
       return false;
     };
-    passes_.AnyReady(claim, {});
+    dispatcher_.AnyReady(claim, {});
     return claims;
   }
   // In the order of the directories.
   Found LookAtAll() {
     Found found;
-    passes_.AnyReady(Counting(found), {});
+    dispatcher_.AnyReady(Counting(found), {});
     return found;
   }
-  // What a pass would offer, in its order.
+  // What a pass would give, in its order.
   Found Pass() {
     Found found;
-    const sync::PassEnd end = passes_.Run({}, Counting(found), [] {});
-    Require(end == sync::PassEnd::kComplete, "the pass came to no end");
+    const auto pass = dispatcher_.BeginPass(Counting(found));
+    while (pass->state() == sync::Pass::State::kUnderWay) {
+      std::optional<sync::Job> job;
+      Require(dispatcher_.Next(0, job) != sync::Dispatcher::Drawn::kFile,
+              "it takes what it shall not");
+    }
+    Require(dispatcher_.EndOf(pass) == sync::PassEnd::kComplete, "the pass came to no end");
     return found;
   }
 
@@ -203,8 +208,7 @@ class PassWorld {
 
   sync::SyncContext context_;
   config::SyncConfig config_;
-  sync::Channel<sync::Job> channel_;
-  sync::Passes passes_{context_, config_, channel_};
+  sync::Dispatcher dispatcher_{context_, config_};
 };
 
 }  // namespace

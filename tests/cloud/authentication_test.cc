@@ -10,6 +10,7 @@
 #include "cloud/unary_call.h"
 #include "cloud/upload_stream.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -80,18 +81,18 @@ class AuthenticationTest : public CloudTest {
     return cloud_->Status().last_error;
   }
   CallResult Upload(const CallOptions& options = {}, const std::string& part_id = "part-1") {
-    CallResult result =
-        cloud_->uploader().Unary(UploadMethod::kDataCaptureUpload, RequestFor(part_id), options);
+    CallResult result = testing::Unary(cloud_->uploader(), UploadMethod::kDataCaptureUpload,
+                                       RequestFor(part_id), options);
     ExpectNoSecret(result.status.ToString());
     return result;
   }
   CallResult Stream(const CallOptions& options = {}) {
-    const auto stream = cloud_->uploader().OpenStream(UploadMethod::kFileUpload, options);
+    testing::OpenedStream stream(cloud_->uploader(), UploadMethod::kFileUpload, options);
     wire::FileUploadRequest request;
     request.mutable_file_contents()->set_data("x");
-    for (int i = 0; i < 3 && stream->Write(request.SerializeAsString()); ++i) {
+    for (int i = 0; i < 3 && stream.Write(request.SerializeAsString()); ++i) {
     }
-    return stream->Finish();
+    return stream.Finish();
   }
   // Has Authenticate hang, and tell of it.
   void Hang() {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/wait_until.h"
 
 namespace datamanager::cloud {
@@ -93,7 +94,7 @@ TEST_F(RestingTest, TheThreadThatFollowsTheStateLeavesRepliesToWhoWaitsForThem) 
   };
   const auto cloud = MakeConnectedCloud();
   const auto call = [&] {
-    return cloud->uploader().Unary(sync::UploadMethod::kDataCaptureUpload, "", {}).status;
+    return testing::Unary(cloud->uploader(), sync::UploadMethod::kDataCaptureUpload, "", {}).status;
   };
   ASSERT_TRUE(call().ok());
   const uint64_t before = SleepsOf("dm-cloud");
@@ -113,8 +114,8 @@ TEST_F(RestingTest, ALossDuringACallIsTold) {
   Record<bool> ready;
   cloud->uploader().SetReadyListener([&](bool now) { ready.Add(now); });
   const std::jthread caller([&] {
-    EXPECT_FALSE(
-        cloud->uploader().Unary(sync::UploadMethod::kDataCaptureUpload, "", {}).status.ok());
+    EXPECT_FALSE(testing::Unary(cloud->uploader(), sync::UploadMethod::kDataCaptureUpload, "", {})
+                     .status.ok());
   });
   ASSERT_TRUE(arrived.Wait());
   server_.Stop();

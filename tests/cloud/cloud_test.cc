@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/own_loopback.h"
 
 namespace datamanager::cloud {
@@ -139,13 +140,14 @@ TEST_F(CloudTest, NothingWaitsForAPeerThatNeverAnswers) {
   EXPECT_EQ(cloud->Status().state, ConnectionState::kConnecting);
   EXPECT_FALSE(uploader.Ready());
 
-  const sync::CallResult unary = uploader.Unary(sync::UploadMethod::kDataCaptureUpload, "", {});
+  const sync::CallResult unary =
+      testing::Unary(uploader, sync::UploadMethod::kDataCaptureUpload, "", {});
   EXPECT_EQ(unary.status, absl::UnavailableError("not connected to " + peer.address()));
   EXPECT_FALSE(unary.channel_ready);
 
-  const auto stream = uploader.OpenStream(sync::UploadMethod::kFileUpload, {});
-  EXPECT_FALSE(stream->Write(""));
-  EXPECT_EQ(stream->Finish().status, unary.status);
+  testing::OpenedStream stream(uploader, sync::UploadMethod::kFileUpload);
+  EXPECT_FALSE(stream.Write(""));
+  EXPECT_EQ(stream.Finish().status, unary.status);
 
   EXPECT_FALSE(uploader.WaitUntilReady(Now() + 10ms, {}));
   std::stop_source stop;

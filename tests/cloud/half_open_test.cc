@@ -2,11 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "cloud/address.h"
+#include "cloud/call_queue.h"
 #include "cloud/connectivity.h"
-#include "cloud/unary_call.h"
-#include "cloud/upload_stream.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/tcp_proxy.h"
+#include "tests/support/wait_until.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -42,6 +43,7 @@ class HalfOpenTest : public CloudTest {
   testing::TcpProxy proxy_{server_.port()};
   const std::shared_ptr<ReadyListener> listener_ = std::make_shared<ReadyListener>();
   std::shared_ptr<Connectivity> connectivity_;
+  GrpcCallQueue queue_{[this] { return connectivity_; }};
 };
 
 TEST_F(HalfOpenTest, IsFoundWithoutAnyCall) {
@@ -62,11 +64,12 @@ TEST_F(HalfOpenTest, EndsAUnaryCallAsOffline) {
     proxy_.SetSilent(true);
   });
   const CallResult result =
-      CallUnary(*connectivity_, UploadMethod::kDataCaptureUpload, "", {.timeout = 10 * kPatience});
+      testing::Unary(queue_, UploadMethod::kDataCaptureUpload, "", {.timeout = 10 * kPatience});
   EXPECT_EQ(result.status.code(), absl::StatusCode::kUnavailable) << result.status;
-  EXPECT_FALSE(result.channel_ready);
   EXPECT_TRUE(result.sent);
   EXPECT_FALSE(result.stalled);
+  // The channel's state follows.
+  EXPECT_TRUE(testing::WaitUntil([&] { return !connectivity_->Ready(); }));
 }
 
 TEST_F(HalfOpenTest, EndsAStreamThatWritesAsOffline) {
@@ -74,20 +77,21 @@ TEST_F(HalfOpenTest, EndsAStreamThatWritesAsOffline) {
     EXPECT_TRUE(arrived_.Wait());
     proxy_.SetSilent(true);
   });
-  GrpcUploadStream stream(connectivity_, UploadMethod::kFileUpload, {.timeout = 10 * kPatience});
+  testing::OpenedStream stream(std::make_unique<GrpcCallQueue>([this] { return connectivity_; }),
+                               UploadMethod::kFileUpload, {.timeout = 10 * kPatience});
   wire::FileUploadRequest request;
   request.mutable_file_contents()->set_data(std::string(64 << 10, 'x'));
   int written = 0;
   while (written < 10000 && stream.Write(request.SerializeAsString())) ++written;
   const CallResult result = stream.Finish();
   EXPECT_EQ(result.status.code(), absl::StatusCode::kUnavailable) << result.status;
-  EXPECT_FALSE(result.channel_ready);
+  EXPECT_TRUE(testing::WaitUntil([&] { return !connectivity_->Ready(); }));
 }
 
-// A server that is only slow answers the pings.
+// A server that is only slow answers the pings, of which gRPC sends one a second.
 TEST_F(HalfOpenTest, ASlowServerIsNotTakenForADeadConnection) {
   const CallResult result =
-      CallUnary(*connectivity_, UploadMethod::kDataCaptureUpload, "", {.timeout = 800ms});
+      testing::Unary(queue_, UploadMethod::kDataCaptureUpload, "", {.timeout = 2500ms});
   EXPECT_EQ(result.status.code(), absl::StatusCode::kDeadlineExceeded) << result.status;
   EXPECT_TRUE(result.channel_ready);
   EXPECT_TRUE(result.stalled);

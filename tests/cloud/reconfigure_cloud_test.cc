@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/certificates.h"
 #include "tests/support/files.h"
 #include "tests/support/temp_dir.h"
@@ -35,7 +36,7 @@ class ReconfigureCloudTest : public CloudTest {
     };
   }
   // Who answered.
-  static std::string Finish(sync::UploadStream& stream) {
+  static std::string Finish(testing::OpenedStream& stream) {
     const CallResult result = stream.Finish();
     if (!result.status.ok()) return result.status.ToString();
     wire::FileUploadResponse response;
@@ -58,14 +59,15 @@ TEST_F(ReconfigureCloudTest, AnUploadUnderWayEndsAtTheOldServerAndNewOnesGoToThe
   Record<bool> ready;
   uploader.SetReadyListener([&](bool now) { ready.Add(now); });
 
-  const auto under_way = uploader.OpenStream(UploadMethod::kFileUpload, {});
-  EXPECT_TRUE(under_way->Write(""));
+  testing::OpenedStream under_way(uploader, UploadMethod::kFileUpload);
+  EXPECT_TRUE(under_way.Write(""));
   ASSERT_TRUE(cloud->Reconfigure(At(other_)).ok());
   EXPECT_TRUE(uploader.WaitUntilReady(Patience(), {}));
   EXPECT_EQ(cloud->Status().address, other_.address());
-  EXPECT_EQ(Finish(*uploader.OpenStream(UploadMethod::kFileUpload, {})), "new");
-  EXPECT_TRUE(under_way->Write(""));
-  EXPECT_EQ(Finish(*under_way), "old");
+  testing::OpenedStream next(uploader, UploadMethod::kFileUpload);
+  EXPECT_EQ(Finish(next), "new");
+  EXPECT_TRUE(under_way.Write(""));
+  EXPECT_EQ(Finish(under_way), "old");
 
   ASSERT_TRUE(ready.WaitForCount(2));
   uploader.SetReadyListener(nullptr);
@@ -83,9 +85,9 @@ TEST_F(ReconfigureCloudTest, DropsNoUploadHoweverOftenItChanges) {
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([&](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
-        const auto stream = cloud->uploader().OpenStream(UploadMethod::kFileUpload, {});
-        stream->Write("");
-        const CallResult result = stream->Finish();
+        testing::OpenedStream stream(cloud->uploader(), UploadMethod::kFileUpload);
+        stream.Write("");
+        const CallResult result = stream.Finish();
         if (result.sent) {
           EXPECT_TRUE(result.status.ok()) << result.status;
           ++done;
@@ -167,21 +169,21 @@ TEST_F(ReconfigureCloudTest, MayGetItsAddressLaterAndLoseItAgain) {
   EXPECT_FALSE(uploader.WaitUntilReady(Patience(), {}));  // At once.
   const absl::Status nowhere =
       absl::UnavailableError("not connected: the robot is not cloud managed");
-  EXPECT_EQ(uploader.Unary(UploadMethod::kDataCaptureUpload, "", {}).status, nowhere);
-  const auto stream = uploader.OpenStream(UploadMethod::kFileUpload, {});
-  EXPECT_FALSE(stream->Write(""));
-  EXPECT_EQ(stream->Finish().status, nowhere);
+  EXPECT_EQ(testing::Unary(uploader, UploadMethod::kDataCaptureUpload, "", {}).status, nowhere);
+  testing::OpenedStream stream(uploader, UploadMethod::kFileUpload);
+  EXPECT_FALSE(stream.Write(""));
+  EXPECT_EQ(stream.Finish().status, nowhere);
 
   ASSERT_TRUE(cloud.Reconfigure(At(server_)).ok());
   EXPECT_TRUE(uploader.WaitUntilReady(Patience(), {}));
   EXPECT_EQ(cloud.Status().state, ConnectionState::kHealthy);
   ASSERT_TRUE(ready.WaitForCount(1));
-  const auto under_way = uploader.OpenStream(UploadMethod::kFileUpload, {});
-  EXPECT_TRUE(under_way->Write(""));
+  testing::OpenedStream under_way(uploader, UploadMethod::kFileUpload);
+  EXPECT_TRUE(under_way.Write(""));
 
   ASSERT_TRUE(cloud.Reconfigure({}).ok());
   EXPECT_EQ(cloud.Status().state, ConnectionState::kNotManaged);
-  EXPECT_EQ(Finish(*under_way), "here");
+  EXPECT_EQ(Finish(under_way), "here");
   EXPECT_EQ(ready.All(), (std::vector<bool>{true, false}));
   EXPECT_TRUE(testing::WaitUntil(
       [&] { return CountLog("info The robot is not cloud managed: it only captures") == 2; }));

@@ -2,13 +2,14 @@
 
 #include "cloud/upload_stream.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 
 namespace datamanager::cloud {
 namespace {
 
 using sync::CallResult;
 using sync::UploadMethod;
-using sync::UploadStream;
+using testing::OpenedStream;
 
 constexpr size_t kChunk = 64 << 10;
 // More than flow control lets a client send to a server that does not read.
@@ -46,8 +47,8 @@ class StreamTest : public CloudTest {
     };
   }
 
-  std::unique_ptr<UploadStream> Open(const sync::CallOptions& options = {}) {
-    return cloud_->uploader().OpenStream(UploadMethod::kFileUpload, options);
+  std::unique_ptr<OpenedStream> Open(const sync::CallOptions& options = {}) {
+    return std::make_unique<OpenedStream>(cloud_->uploader(), UploadMethod::kFileUpload, options);
   }
 
   static std::string Chunk() {
@@ -56,7 +57,7 @@ class StreamTest : public CloudTest {
     return request.SerializeAsString();
   }
   // How many chunks the stream took.
-  static int WriteChunks(UploadStream& stream, int count) {
+  static int WriteChunks(OpenedStream& stream, int count) {
     int written = 0;
     while (written < count && stream.Write(Chunk())) ++written;
     return written;
@@ -90,13 +91,13 @@ TEST_F(StreamTest, MayBeEmpty) {
 }
 
 TEST_F(StreamTest, StreamsCapturedData) {
-  const auto stream = cloud_->uploader().OpenStream(UploadMethod::kStreamingDataCaptureUpload, {});
+  OpenedStream stream(cloud_->uploader(), UploadMethod::kStreamingDataCaptureUpload);
   for (const char* part : {"a", "b", "c"}) {
     wire::StreamingDataCaptureUploadRequest request;
     request.set_data(part);
-    EXPECT_TRUE(stream->Write(request.SerializeAsString()));
+    EXPECT_TRUE(stream.Write(request.SerializeAsString()));
   }
-  const CallResult result = stream->Finish();
+  const CallResult result = stream.Finish();
   ASSERT_TRUE(result.status.ok()) << result.status;
   wire::StreamingDataCaptureUploadResponse response;
   ASSERT_TRUE(response.ParseFromString(result.response));

@@ -7,6 +7,7 @@
 #include "cloud/connectivity.h"
 #include "tests/cloud/fixture.h"
 #include "tests/cloud/odd_peer.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/certificates.h"
 #include "tests/support/files.h"
 #include "tests/support/tcp_proxy.h"
@@ -56,7 +57,7 @@ class TlsTest : public CloudTest {
         << (*cloud)->Status().last_error;
     server_.on_data_capture = [](auto&, const auto&, auto&) { return grpc::Status::OK; };
     const sync::CallResult result =
-        (*cloud)->uploader().Unary(sync::UploadMethod::kDataCaptureUpload, "", {});
+        testing::Unary((*cloud)->uploader(), sync::UploadMethod::kDataCaptureUpload, "", {});
     EXPECT_TRUE(result.status.ok()) << result.status;
   }
   // The last error of a cloud that does not get its connection.
@@ -69,7 +70,7 @@ class TlsTest : public CloudTest {
     EXPECT_NE(log.find(" yet: " + status.last_error), std::string::npos) << log;
     EXPECT_FALSE((*cloud)->uploader().Ready());
     const sync::CallResult result =
-        (*cloud)->uploader().Unary(sync::UploadMethod::kDataCaptureUpload, "", {});
+        testing::Unary((*cloud)->uploader(), sync::UploadMethod::kDataCaptureUpload, "", {});
     EXPECT_EQ(result.status.code(), absl::StatusCode::kUnavailable);
     EXPECT_FALSE(result.sent);
     EXPECT_NE(std::string(result.status.message()).find(status.last_error), std::string::npos);

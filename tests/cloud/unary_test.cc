@@ -1,5 +1,6 @@
 #include "cloud/unary_call.h"
 #include "tests/cloud/fixture.h"
+#include "tests/support/blocking_calls.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -37,7 +38,7 @@ class UnaryTest : public CloudTest {
 TEST_F(UnaryTest, BringsTheReply) {
   const auto cloud = MakeConnectedCloud();
   const CallResult result =
-      cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+      testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_TRUE(result.channel_ready);
   wire::DataCaptureUploadResponse response;
@@ -48,8 +49,8 @@ TEST_F(UnaryTest, BringsTheReply) {
 TEST_F(UnaryTest, CarriesTheKey) {
   const auto cloud = MakeConnectedCloud();
   for (const char* key : {"0123456789abcdef", ""}) {
-    const CallResult result =
-        cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {.upload_key = key});
+    const CallResult result = testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload,
+                                             Request(), {.upload_key = key});
     EXPECT_TRUE(result.status.ok()) << result.status;
   }
   EXPECT_EQ(server_.keys.All(), (std::vector<std::string>{"0123456789abcdef", "none"}));
@@ -59,7 +60,7 @@ TEST_F(UnaryTest, CarriesMegabytes) {
   const auto cloud = MakeConnectedCloud();
   const std::string part_id(3 << 20, 'x');
   const CallResult result =
-      cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(part_id), {});
+      testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(part_id), {});
   ASSERT_TRUE(result.status.ok()) << result.status;
   wire::DataCaptureUploadResponse response;
   ASSERT_TRUE(response.ParseFromString(result.response));
@@ -73,7 +74,7 @@ TEST_F(UnaryTest, KeepsCodeAndMessageOfTheServer) {
       return grpc::Status(static_cast<grpc::StatusCode>(code), "as the server says");
     };
     const CallResult result =
-        cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+        testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
     EXPECT_EQ(result.status,
               absl::Status(static_cast<absl::StatusCode>(code), "as the server says"));
     EXPECT_TRUE(result.channel_ready) << result.status;
@@ -85,8 +86,8 @@ TEST_F(UnaryTest, KeepsCodeAndMessageOfTheServer) {
 TEST_F(UnaryTest, EndsAtItsDeadline) {
   Hang();
   const auto cloud = MakeConnectedCloud();
-  const CallResult result =
-      cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {.timeout = 50ms});
+  const CallResult result = testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload,
+                                           Request(), {.timeout = 50ms});
   EXPECT_EQ(result.status,
             absl::DeadlineExceededError("stalled: no reply to DataCaptureUpload within 50ms"));
   EXPECT_TRUE(result.channel_ready);
@@ -102,8 +103,8 @@ TEST_F(UnaryTest, EndsWhenStopped) {
     EXPECT_TRUE(arrived_.Wait());
     stop.request_stop();
   });
-  const CallResult result = cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(),
-                                                    {.stop = stop.get_token()});
+  const CallResult result = testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload,
+                                           Request(), {.stop = stop.get_token()});
   EXPECT_EQ(result.status, absl::CancelledError("stopped by the caller"));
   EXPECT_TRUE(result.channel_ready);
 }
@@ -112,8 +113,8 @@ TEST_F(UnaryTest, DoesNotBeginWhenStopped) {
   const auto cloud = MakeConnectedCloud();
   std::stop_source stop;
   stop.request_stop();
-  const CallResult result = cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(),
-                                                    {.stop = stop.get_token()});
+  const CallResult result = testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload,
+                                           Request(), {.stop = stop.get_token()});
   EXPECT_EQ(result.status, absl::CancelledError("stopped by the caller"));
 }
 
@@ -130,7 +131,7 @@ TEST_F(UnaryTest, TellsHowLongTheServerAsksToWait) {
       return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "busy");
     };
     const CallResult result =
-        cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+        testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
     EXPECT_TRUE(absl::IsResourceExhausted(result.status)) << result.status;
     EXPECT_EQ(result.pushback, test.wait) << test.value;
   }
@@ -144,7 +145,7 @@ TEST_F(UnaryTest, TellsALostConnectionFromARefusal) {
     server_.Stop();
   });
   const CallResult result =
-      cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+      testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
   EXPECT_EQ(result.status.code(), absl::StatusCode::kUnavailable) << result.status;
   EXPECT_FALSE(result.channel_ready);
   EXPECT_EQ(cloud->Status().last_error, result.status.message());
@@ -157,7 +158,7 @@ TEST_F(UnaryTest, FailsAtOnceWithoutAConnection) {
   server_.Stop();
   ASSERT_TRUE(ready.WaitForCount(1));
   const CallResult result =
-      cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+      testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
   EXPECT_EQ(result.status, absl::UnavailableError("not connected to " + server_.address()));
   EXPECT_FALSE(result.channel_ready);
   EXPECT_FALSE(result.sent);
@@ -171,7 +172,7 @@ TEST_F(UnaryTest, ServesManyThreadsAtOnce) {
     threads.emplace_back([&] {
       for (int j = 0; j < 50; ++j) {
         const CallResult result =
-            cloud->uploader().Unary(UploadMethod::kDataCaptureUpload, Request(), {});
+            testing::Unary(cloud->uploader(), UploadMethod::kDataCaptureUpload, Request(), {});
         EXPECT_TRUE(result.status.ok()) << result.status;
       }
     });

@@ -262,5 +262,82 @@ TEST_P(FuseTest, AReadOnlyDiskIsRefusedWithTheReason) {
   ::umount2(captured_.c_str(), MNT_DETACH);
 }
 
+// A network file system whose server is gone, with one worker.
+class HangingFuseTest : public SyncFixture {
+ protected:
+  ~HangingFuseTest() override {
+    mount_->Continue();
+    Close();
+    mount_.reset();
+  }
+  void SetUp() override {
+    std::filesystem::create_directory(dir_.path() + "/source");
+    const std::string share = dir_.path() + "/share";
+    std::filesystem::create_directory(share);
+    mount_ = FuseMount::Bindfs(dir_.path() + "/source", share);
+    if (!mount_->reason().empty()) {
+      GTEST_SKIP() << mount_->reason() << "; StuckDiskTest simulates it";
+    }
+    config_.additional_paths = {share};
+    config_.workers = 1;
+    config_.uploads_per_worker = 2;
+  }
+  void DropOnShare(const std::string& name) {
+    WriteFile(dir_.path() + "/source/" + name, "hello");
+    SetAge(dir_.path() + "/source/" + name, std::chrono::hours(1));
+  }
+  bool ArmGoesOn() {
+    Capture("arm", 1);
+    return WaitUntil([&] { return FilesBelow(captured_).empty(); });
+  }
+
+  std::unique_ptr<FuseMount> mount_;
+};
+
+TEST_F(HangingFuseTest, TheWalkHangs_CapturedFilesGoOn) {
+  for (int i = 0; i < 3; ++i) DropOnShare("notes" + std::to_string(i));
+  mount_->Stop();
+  Start();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(ArmGoesOn()) << log_.Text();
+  EXPECT_TRUE(WaitUntil([&] { return log_.Has("the disk hangs"); })) << log_.Text();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(ArmGoesOn()) << log_.Text();
+  mount_->Continue();
+  EXPECT_TRUE(WaitAwake([&] {
+    return Uploaded() == "arm:1,2,3,4,5,6,7,8,9,10 notes0 notes1 notes2";
+  })) << Uploaded();
+  EXPECT_EQ(server_->repeats(), 0U);
+}
+
+TEST_F(HangingFuseTest, TheRemovalHangs_CapturedFilesGoOn) {
+  DropOnShare("notes");
+  server_->Block();
+  Start();
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  mount_->Stop();
+  server_->Release();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(ArmGoesOn()) << log_.Text();
+  mount_->Continue();
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1,2,3,4,5 notes");
+  EXPECT_EQ(server_->repeats(), 0U);
+}
+
+TEST_F(HangingFuseTest, ACallOfSyncNamesTheDirectoryAndUploadsTheRest) {
+  config_.scheduled = false;
+  DropOnShare("notes");
+  Capture("arm", 3);
+  mount_->Stop();
+  Start();
+  const absl::Status status = SyncNow(Wait::kHandedOver);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("the disk hangs below " + dir_.path() + "/share"),
+            std::string::npos)
+      << status;
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "arm:1,2,3"; }));
+  mount_->Continue();
+  EXPECT_TRUE(WaitUntil([&] { return SyncNow().ok(); }));
+  EXPECT_EQ(Uploaded(), "arm:1,2,3 notes");
+}
+
 }  // namespace
 }  // namespace datamanager::sync

@@ -22,6 +22,6 @@ includes() {
 }
 # The check itself must be able to tell.
 includes "$capture" capture/keeper.h || { echo "capture cannot include itself" >&2; exit 1; }
-includes "$sync" sync/channel.h || { echo "sync cannot include itself" >&2; exit 1; }
-! includes "$capture" sync/channel.h || { echo "capture can include sync" >&2; exit 1; }
+includes "$sync" sync/pass.h || { echo "sync cannot include itself" >&2; exit 1; }
+! includes "$capture" sync/pass.h || { echo "capture can include sync" >&2; exit 1; }
 ! includes "$sync" capture/keeper.h || { echo "sync can include capture" >&2; exit 1; }

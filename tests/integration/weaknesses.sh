@@ -47,7 +47,7 @@ Stalls
   a tabular request over the server's limit is retried for ever | UploadCaptureFileTest.RequestsStayBelow4MiB BadSourceTest.ReadingsThatNoServerAcceptsAreRefusedWhenCaptured
   a stream rejected early never shows its status | StreamTest.TellsWhyTheServerEndedItEarly UploadCaptureFileTest.AServerThatEndsTheStreamEarlyIsHeard
   a stream given up stays open | StreamTest.IsCancelledByItsEnd
-  links are followed, a FIFO blocks a worker | PathAttackTableTest.HarmsNothing PathAttackTest.SwapRace LocalFileTest.WhatIsNoRegularFileIsNotEvenOpened
+  links are followed, a FIFO blocks a worker | PathAttackTableTest.HarmsNothing PathAttackTest.SwapRace LocalFileTest.WhatIsNoRegularFileAnyLongerIsNotFoundAndNotWaitedFor
   a linked root is sent as a file | WalkTest.ARootThatIsALinkIsResolved
   Sync holds a lock: Close and Reconfigure wait | CloseTest.IsFastWhileUploadsHangAndEndsCallsOfSync SyncCallTest.AReconfigureOfSyncEndsItAndUploadsAnew
   Reconfigure walks the disk under the lock | DiskTest.ALookThatHangsHoldsUpNoReconfigure

@@ -368,7 +368,7 @@ class World : public ::testing::Test {
     return FilesBelow(config_.capture_dir, suffix);
   }
 
-  const TempDir temp_{testing::DiskDirectory()};
+  const TempDir temp_;
   const LogCapture log_;
   // Where sources of Hanging() wait while it is closed; open at the end. Outlives the test.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();

@@ -8,21 +8,22 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/blocking_uploader.h"
 #include "uploader/uploader.h"
 
 namespace datamanager::simulation {
 
 // Each call comes to the server as one that it has never seen, as calls without a key do.
-class KeylessUploader final : public sync::Uploader {
+class KeylessUploader final : public testing::BlockingUploader {
  public:
-  explicit KeylessUploader(sync::Uploader& server) : server_(server) {}
+  explicit KeylessUploader(testing::BlockingUploader& server) : server_(server) {}
 
   sync::CallResult Unary(sync::UploadMethod method, std::string request,
                          const sync::CallOptions& options) override {
     return server_.Unary(method, std::move(request), Keyless(options));
   }
-  std::unique_ptr<sync::UploadStream> OpenStream(sync::UploadMethod method,
-                                                 const sync::CallOptions& options) override {
+  std::unique_ptr<testing::BlockingStream> OpenStream(sync::UploadMethod method,
+                                                      const sync::CallOptions& options) override {
     return server_.OpenStream(method, Keyless(options));
   }
   std::string part_id() const override { return server_.part_id(); }
@@ -42,7 +43,7 @@ class KeylessUploader final : public sync::Uploader {
     return options;
   }
 
-  sync::Uploader& server_;
+  testing::BlockingUploader& server_;
   std::atomic<int> calls_{0};
 };
 

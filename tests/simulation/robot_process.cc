@@ -8,6 +8,7 @@
 
 #include "capture_file/file_name.h"
 #include "sync/directory_walker.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/files.h"
 #include "tests/support/wait_until.h"
 
@@ -28,7 +29,8 @@ RobotProcess::RobotProcess(const Options& options)
       context_(sync::SyncOptions{.uploader = options.uploader,
                                  .logger = options.logger,
                                  .ops = options.disk,
-                                 .clock = options.clock}) {
+                                 .clock = options.clock}),
+      calls_(options.uploader->NewQueue()) {
   // What finds the disk broken tries again while the test waits.
   auto keeper = capture::Keeper::Start({.ops = options.disk,
                                         .clock = options.clock,
@@ -138,7 +140,8 @@ void RobotProcess::Sync() {
   }
   // Each that waits once, whenever it is due.
   for (size_t left = context_.retries.size(); left > 0; --left) {
-    std::optional<sync::FoundFile> file = context_.retries.NextDue(MonotonicTime::max());
+    std::optional<sync::FoundFile> file =
+        context_.retries.NextDue(MonotonicTime::max(), [](const sync::FoundFile&) { return true; });
     if (!file.has_value()) break;
     Offer(*std::move(file));
   }
@@ -148,7 +151,11 @@ void RobotProcess::Offer(sync::FoundFile file) {
   std::optional<sync::FileTracker::Claim> claim = context_.tracker.TryClaim(file.id);
   ASSERT_TRUE(claim.has_value()) << file.path;
   const sync::RetryState state = context_.retries.Take(file);
-  worker_.Process({.file = std::move(file), .claim = *std::move(claim), .state = state}, {});
+  const sync::Job job{.counted = sync::CountedUpload(context_.uploads_under_way),
+                      .file = std::move(file),
+                      .claim = *std::move(claim),
+                      .state = state};
+  testing::RunTask(*calls_, worker_.Process(job, *calls_, {}));
 }
 
 }  // namespace datamanager::simulation

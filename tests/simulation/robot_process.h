@@ -82,6 +82,7 @@ class RobotProcess {
   const config::SyncConfig config_;
   sync::SyncContext context_;
   sync::UploadWorker worker_{context_, config_};
+  const std::unique_ptr<sync::CallQueue> calls_;
 };
 
 }  // namespace datamanager::simulation

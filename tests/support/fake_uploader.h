@@ -20,6 +20,7 @@
 #include "base/mutex.h"
 #include "datamanager/wire/viam/app/data/v1/data.pb.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
+#include "tests/support/blocking_uploader.h"
 #include "uploader/uploader.h"
 
 namespace datamanager::testing {
@@ -47,7 +48,7 @@ struct UploadCall {
 
 // Stores what it is sent under its key, as the real server does: a repeat is acknowledged, and
 // stored once. Ready from the start. Thread-safe.
-class FakeUploader final : public sync::Uploader {
+class FakeUploader final : public BlockingUploader {
  public:
   explicit FakeUploader(std::string part_id = "part-1") : part_id_(std::move(part_id)) {
     status_.state = ConnectionState::kHealthy;
@@ -193,8 +194,8 @@ class FakeUploader final : public sync::Uploader {
     return Answer(std::move(call), absl::OkStatus(), options.stop);
   }
 
-  std::unique_ptr<sync::UploadStream> OpenStream(sync::UploadMethod method,
-                                                 const sync::CallOptions& options) override {
+  std::unique_ptr<BlockingStream> OpenStream(sync::UploadMethod method,
+                                             const sync::CallOptions& options) override {
     MutexLock lock(mutex_);
     return std::make_unique<Stream>(*this, method, options,
                                     std::exchange(break_after_, std::nullopt), break_code_);
@@ -228,7 +229,7 @@ class FakeUploader final : public sync::Uploader {
   }
 
  private:
-  class Stream final : public sync::UploadStream {
+  class Stream final : public BlockingStream {
    public:
     Stream(FakeUploader& server, sync::UploadMethod method, sync::CallOptions options,
            std::optional<size_t> break_after, absl::StatusCode break_code)

@@ -64,12 +64,22 @@ class FuseMount {
   FuseMount& operator=(const FuseMount&) = delete;
   ~FuseMount() {
     if (server_ < 0) return;
+    Continue();
     ::umount2(path_.c_str(), MNT_DETACH);
     // Open files keep the server alive.
     if (!WaitUntil([this] { return ::waitpid(server_, nullptr, WNOHANG) == server_; })) {
       ::kill(server_, SIGKILL);
       ::waitpid(server_, nullptr, 0);
     }
+  }
+
+  // Until Continue, every call to the file system that the kernel cannot answer hangs, as those to
+  // a network file system do whose server is gone.
+  void Stop() const {
+    if (server_ > 0) ::kill(server_, SIGSTOP);
+  }
+  void Continue() const {
+    if (server_ > 0) ::kill(server_, SIGCONT);
   }
 
   // Why there is no such file system here; empty if it is mounted.

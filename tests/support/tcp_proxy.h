@@ -16,6 +16,8 @@
 #include <list>
 #include <mutex>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -57,6 +59,9 @@ class TcpProxy {
   }
   // Falls silent by itself once the clients have sent more than that.
   void FallSilentAfter(uint64_t bytes) { silent_after_ = bytes; }
+  // From now on each client has to ask for its connection by HTTP's CONNECT, whose target does not
+  // count.
+  void AnswerConnect() { answers_connect_ = true; }
   // The end of all connections; new ones are served.
   void BreakConnections() {
     break_ = true;
@@ -117,10 +122,24 @@ class TcpProxy {
     Connection connection{
         .client = UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)),
         .server = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))};
+    if (answers_connect_ && !AnswerConnectOf(connection.client.get())) return;
     if (::connect(connection.server.get(), reinterpret_cast<const sockaddr*>(&target_),
                   sizeof(target_)) == 0) {
       connections.push_back(std::move(connection));
     }
+  }
+  static bool AnswerConnectOf(int client) {
+    constexpr std::string_view kAnswer = "HTTP/1.1 200 Connection established\r\n\r\n";
+    std::string request;
+    // The client says nothing more before it has its answer.
+    while (!request.ends_with("\r\n\r\n")) {
+      std::array<char, 1024> buffer;
+      const ssize_t size = ::recv(client, buffer.data(), buffer.size(), 0);
+      if (size <= 0) return false;
+      request.append(buffer.data(), static_cast<size_t>(size));
+    }
+    return request.starts_with("CONNECT ") &&
+           ::send(client, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL) > 0;
   }
   // False: the connection is over.
   bool PassOn(int from, int to, bool from_client) {
@@ -148,6 +167,7 @@ class TcpProxy {
   std::atomic<bool> silent_{false};
   std::atomic<uint64_t> silent_after_{std::numeric_limits<uint64_t>::max()};
   std::atomic<bool> break_{false};
+  std::atomic<bool> answers_connect_{false};
   std::atomic<uint64_t> bytes_from_clients_{0};
   std::jthread thread_;
 };

@@ -42,7 +42,9 @@ TEST(OutcomeOfTest, CountsEveryAnswerThatIsNotOk) {
   for (int code = 1; code <= 16; ++code) {
     const absl::Status status(static_cast<absl::StatusCode>(code), "no");
     const Outcome expected = absl::IsInvalidArgument(status) ? Outcome::kRefused : Outcome::kFailed;
-    EXPECT_EQ(OutcomeOf({.status = status, .sent = true}), expected) << status;
+    EXPECT_EQ(OutcomeOf({.status = status, .sent = true}),
+              absl::IsUnavailable(status) ? Outcome::kUnavailable : expected)
+        << status;
     EXPECT_EQ(OutcomeOf({.status = status, .sent = true, .stalled = true}), expected) << status;
     // The server asks for a wait, and that is obeyed instead.
     EXPECT_EQ(OutcomeOf({.status = status, .sent = true, .pushback = seconds(1)}),
@@ -194,6 +196,61 @@ TEST_F(CircuitBreakerTest, UndecidedUploads_CountForNothing) {
     EXPECT_EQ(Upload(absl::StrCat("/", i), Outcome::kUndecided), "");
   }
   EXPECT_TRUE(breaker_.Paused(now_).empty());
+}
+
+TEST_F(CircuitBreakerTest, UnavailableAnswers_CountAtOnce) {
+  for (int i = 1; i < kLimit; ++i) EXPECT_EQ(Upload("/a", Outcome::kUnavailable), "");
+  EXPECT_EQ(Upload("/a", Outcome::kUnavailable), "/a after 20 for 1 s");
+  // The connection is there all the time, and lost only later.
+  now_ += milliseconds(101);
+  EXPECT_FALSE(breaker_.OnConnectionLost(now_));
+  EXPECT_TRUE(Rests("/a"));
+}
+
+// All that are under way end so, before the channel tells of the loss.
+TEST_F(CircuitBreakerTest, UnavailableAsTheConnectionIsLost_CountsForNothing) {
+  Fail("/a", kLimit / 2);
+  for (int i = 0; i < 3 * kLimit; ++i) Upload("/a", Outcome::kUnavailable);
+  EXPECT_TRUE(Rests("/a"));
+  now_ += milliseconds(50);
+  EXPECT_TRUE(breaker_.OnConnectionLost(now_)) << "what rests may be tried";
+  EXPECT_FALSE(Rests("/a"));
+  now_ += seconds(1);
+  // What was known before counts on.
+  Fail("/a", kLimit / 2 - 1);
+  EXPECT_EQ(Fail("/a"), "/a after 20 for 1 s");
+}
+
+TEST_F(CircuitBreakerTest, AServerThatAnswersUnavailableAndHangsUp_IsSentNoMoreForIt) {
+  const auto lose = [&] {
+    for (int i = 0; i < kLimit / 2; ++i) Upload("/a", Outcome::kUnavailable);
+    breaker_.OnConnectionLost(now_);
+    now_ += seconds(1);
+  };
+  for (int i = 0; i < 3; ++i) lose();
+  EXPECT_EQ(breaker_.failure_pauses(), 1U) << "only the first loss counts for nothing";
+  now_ += minutes(5);
+  Store("/a");
+  lose();
+  lose();
+  EXPECT_EQ(breaker_.failure_pauses(), 1U) << "something was stored, so one counts for nothing";
+}
+
+TEST_F(CircuitBreakerTest, AnotherAnswerBeforeTheLoss_Counts) {
+  for (int i = 0; i < kLimit / 2; ++i) Upload("/a", Outcome::kUnavailable);
+  Fail("/a", kLimit / 2 - 1);
+  breaker_.OnConnectionLost(now_);
+  EXPECT_EQ(Fail("/a"), "/a after 20 for 1 s");
+}
+
+TEST_F(CircuitBreakerTest, AProbeThatMeetsTheLossOfTheConnection_SaysNothing) {
+  Fail("/a", kLimit - 1);
+  EXPECT_EQ(Fail("/a"), "/a after 20 for 1 s");
+  now_ += seconds(1);
+  EXPECT_EQ(Upload("/a", Outcome::kUnavailable), "/a after 21 for 2 s");
+  EXPECT_FALSE(breaker_.OnConnectionLost(now_)) << "the first pause is not over";
+  EXPECT_FALSE(Rests("/a")) << "another probe may begin";
+  EXPECT_EQ(Fail("/a"), "/a after 21 for 2 s");
 }
 
 TEST_F(CircuitBreakerTest, WhatWasUnderWayAsThePauseBegan_NeitherProlongsItNorBeginsAnother) {

@@ -58,21 +58,17 @@ TEST_F(LocalFileTest, LinksAreNotFollowed) {
   EXPECT_FALSE(LocalFile::Open(ops_, found).ok());
 }
 
-TEST_F(LocalFileTest, WhatIsNoRegularFileIsNotEvenOpened) {
-  // Devices may do things when they are opened.
-  class Watch : public FileOps {
-   public:
-    int OpenAt(int dir, const char* path, int flags, mode_t mode) override {
-      EXPECT_STRNE(path, "a.capture");
-      return FileOps::OpenAt(dir, path, flags, mode);
-    }
-  } watch;
+TEST_F(LocalFileTest, WhatIsNoRegularFileAnyLongerIsNotFoundAndNotWaitedFor) {
+  const FoundFile found = Found(dir_.path(), path_);
   std::filesystem::remove(path_);
-  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(watch, Found(dir_.path(), path_)).status()));
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);  // A plain open would wait for a writer.
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, found).status()));
   std::filesystem::remove(path_);
   std::filesystem::create_directory(path_);
-  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, Found(dir_.path(), path_)).status()));
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, found).status()));
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mknod(path_.c_str(), S_IFSOCK | 0600, 0), 0);
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, found).status()));
 }
 
 TEST_F(LocalFileTest, AHardLinkToAnothersFileIsNotFound) {
@@ -136,22 +132,82 @@ TEST_F(LocalFileTest, SettingAsideNeverOverwrites) {
   EXPECT_EQ(ReadFile(dir_.path() + "/failed/sensor/arm/a.capture"), "first");
 }
 
-TEST_F(LocalFileTest, OpenForWritingElsewhereIsUnavailable) {
-  const FoundFile found = Found(dir_.path(), path_);
-  UniqueFd writer(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+TEST_F(LocalFileTest, AFileThatIsOpenForWritingElsewhereIsUnavailable) {
+  const std::string path = dir_.path() + "/a.bin";
+  WriteFile(path, "0123456789");
+  const FoundFile found = Found(dir_.path(), path);
+  UniqueFd writer(open(path.c_str(), O_RDWR | O_CLOEXEC));
   EXPECT_TRUE(absl::IsUnavailable(LocalFile::Open(ops_, found).status()));
   writer.Reset();
   auto file = LocalFile::Open(ops_, found);
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_TRUE(file->known_complete());
   // A reader is in nobody's way; a writer is, even if it has not written yet.
-  const UniqueFd reader(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(file->CheckUnchanged().ok());
-  writer = UniqueFd(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd reader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(file->CheckNoWriter().ok());
+  writer = UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  EXPECT_TRUE(absl::IsUnavailable(file->CheckNoWriter()));
   EXPECT_TRUE(absl::IsUnavailable(file->Remove()));
-  EXPECT_EQ(OnDisk(), "sensor/arm/a.capture");
+  EXPECT_TRUE(absl::IsUnavailable(file->SetAside().status()));
+  EXPECT_EQ(ReadFile(path), "0123456789");
   writer.Reset();
   EXPECT_TRUE(file->Remove().ok());
+}
+
+// Its name tells that it is complete, and its writer's lock until then; who writes to it all the
+// same is met before it is removed or moved.
+TEST_F(LocalFileTest, ACaptureFileIsAskedForWritersOnlyBeforeItGoes) {
+  UniqueFd writer(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  LocalFile file = Open();
+  EXPECT_TRUE(file.known_complete());
+  EXPECT_TRUE(absl::IsUnavailable(file.Remove()));
+  EXPECT_TRUE(absl::IsUnavailable(file.SetAside().status()));
+  EXPECT_EQ(OnDisk(), "sensor/arm/a.capture");
+  writer.Reset();
+  EXPECT_TRUE(file.Remove().ok());
+}
+
+// Where other processes do not see the lock, it says nothing of them.
+TEST_F(LocalFileTest, WithoutLocksACaptureFileIsAskedForWritersWhenItIsOpened) {
+  class WithoutLocks : public FileOps {
+   public:
+    int Flock(int) override {
+      errno = ENOSYS;
+      return -1;
+    }
+  } ops;
+  const UniqueFd writer(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  const absl::Status status = LocalFile::Open(ops, Found(dir_.path(), path_)).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+}
+
+// A robot has thousands of them: what each costs at the disk decides how fast they go.
+TEST_F(LocalFileTest, ACaptureFileTakesNoMoreCallsThanItMust) {
+  class Counting : public FileOps {
+   public:
+    int OpenAt(int dir, const char* path, int flags, mode_t mode) override {
+      return ++calls, FileOps::OpenAt(dir, path, flags, mode);
+    }
+    int OpenWithoutLinks(const char* path, int flags) override {
+      return ++calls, FileOps::OpenWithoutLinks(path, flags);
+    }
+    int Fstat(int fd, struct stat* result) override { return ++calls, FileOps::Fstat(fd, result); }
+    int LstatAt(int dir, const char* path, struct stat* result) override {
+      return ++calls, FileOps::LstatAt(dir, path, result);
+    }
+    int Flock(int fd) override { return ++calls, FileOps::Flock(fd); }
+    int TryLease(int fd, int type) override { return ++calls, FileOps::TryLease(fd, type); }
+    int UnlinkAt(int dir, const char* path) override {
+      return ++calls, FileOps::UnlinkAt(dir, path);
+    }
+    int calls = 0;
+  } ops;
+  LocalFile file = *LocalFile::Open(ops, Found(dir_.path(), path_));
+  EXPECT_EQ(ops.calls, 3);  // Open, lock, look.
+  EXPECT_TRUE(file.CheckContents().ok());
+  EXPECT_EQ(ops.calls, 4);
+  EXPECT_TRUE(file.Remove().ok());
+  EXPECT_EQ(ops.calls, 8);  // Lease, directory, look, unlink.
 }
 
 TEST_F(LocalFileTest, ADirectoryThatWasMovedAwayTakesItsFilesWithIt) {
@@ -159,9 +215,10 @@ TEST_F(LocalFileTest, ADirectoryThatWasMovedAwayTakesItsFilesWithIt) {
   std::filesystem::rename(dir_.path() + "/sensor", dir_.path() + "/elsewhere");
   EXPECT_TRUE(absl::IsNotFound(file.Remove()));
   EXPECT_TRUE(absl::IsNotFound(file.SetAside().status()));
-  // Nor is a directory of the same name the same.
+  // Nor is a file by the same path the same.
   WriteFile(path_, "0123456789");
-  EXPECT_TRUE(absl::IsNotFound(file.Remove()));
+  EXPECT_TRUE(absl::IsAborted(file.Remove()));
+  EXPECT_TRUE(absl::IsAborted(file.SetAside().status()));
   EXPECT_EQ(OnDisk(), "elsewhere/arm/a.capture sensor/arm/a.capture");
 }
 

@@ -3,12 +3,20 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <future>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/support/blocking_uploader.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/sync/sync_fixture.h"
 
@@ -288,6 +296,109 @@ TEST_F(PathUploadTest, WhatCannotBeRemovedAfterwardsIsStoredAndTold) {
   EXPECT_NE(Join(result.errors).find("stored, but not removed"), std::string::npos);
   EXPECT_EQ(sync_->Stats().waiting_retries, 0U);
   Close();  // Before what it works on.
+}
+
+// The real cloud, but it may throw an exception where a stream begins.
+class ThrowingUploader final : public testing::BlockingUploader {
+ public:
+  explicit ThrowingUploader(testing::BlockingUploader& server) : server_(server) {}
+  void Throw(bool throws) { throws_ = throws; }
+
+  CallResult Unary(UploadMethod method, std::string request, const CallOptions& options) override {
+    return server_.Unary(method, std::move(request), options);
+  }
+  std::unique_ptr<testing::BlockingStream> OpenStream(UploadMethod method,
+                                                      const CallOptions& options) override {
+    if (throws_) throw std::runtime_error("the transport is broken");
+    return server_.OpenStream(method, options);
+  }
+  std::string part_id() const override { return server_.part_id(); }
+  ConnectionStatus Status() const override { return server_.Status(); }
+  bool Ready() const override { return server_.Ready(); }
+  void RequestConnect() override { server_.RequestConnect(); }
+  bool WaitUntilReady(MonotonicTime deadline, std::stop_token stop) override {
+    return server_.WaitUntilReady(deadline, std::move(stop));
+  }
+  void SetReadyListener(std::function<void(bool ready)> listener) override {
+    server_.SetReadyListener(std::move(listener));
+  }
+
+ private:
+  testing::BlockingUploader& server_;
+  std::atomic<bool> throws_{false};
+};
+
+// The real disk, but a read may find no memory.
+class ThrowingDisk final : public FileOps {
+ public:
+  void Throw(bool throws) { throws_ = throws; }
+  ssize_t Pread(int fd, void* data, size_t size, off_t offset) override {
+    if (throws_) throw std::bad_alloc();
+    return FileOps::Pread(fd, data, size, offset);
+  }
+
+ private:
+  std::atomic<bool> throws_{false};
+};
+
+class ThrowingUploadTest : public PathUploadTest {
+ protected:
+  ThrowingUploadTest() {
+    config_.workers = 1;
+    config_.uploads_per_worker = 1;
+  }
+  // Uploads two files, of which each fails with `error`, and then the same again without a fault.
+  template <typename Thrower>
+  void ExpectAnErrorForEachFile(Thrower& thrower, const std::string& error) {
+    const std::vector<std::string> paths = {Put("1.txt", "one"), Put("2.txt", "two")};
+    Start();
+    thrower.Throw(true);
+    const UploadedFiles failed = Upload(tree_);
+    EXPECT_TRUE(failed.status.ok()) << failed.status;
+    EXPECT_EQ(failed.files_uploaded, 0U);
+    EXPECT_EQ(failed.files_failed, 2U);
+    const std::string errors = Join(failed.errors, "\n");
+    for (const std::string& path : paths) {
+      EXPECT_NE(errors.find(path + ": " + error), std::string::npos) << errors;
+      EXPECT_TRUE(Logged("error: upload of " + path + ": " + error));
+    }
+    EXPECT_EQ(Left(), "1.txt 2.txt");
+    EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().uploading == 0; }));
+    EXPECT_EQ(sync_->context()->tracker.size(), 0U);
+
+    thrower.Throw(false);
+    const UploadedFiles uploaded = Upload(tree_);
+    EXPECT_TRUE(uploaded.status.ok()) << uploaded.status;
+    EXPECT_EQ(uploaded.files_uploaded, 2U) << Join(uploaded.errors);
+    EXPECT_EQ(Left(), "");
+    Close();
+  }
+};
+
+TEST_F(ThrowingUploadTest, Upload_FailsItsFile_WhenTheUploaderThrows) {
+  const auto uploader = std::make_shared<ThrowingUploader>(*server_);
+  options_.uploader = uploader;
+  ExpectAnErrorForEachFile(*uploader, "INTERNAL: the upload threw");
+}
+
+TEST_F(ThrowingUploadTest, Upload_FailsItsFile_WhenTheDiskThrows) {
+  ThrowingDisk disk;
+  options_.ops = &disk;
+  ExpectAnErrorForEachFile(disk, "RESOURCE_EXHAUSTED: ");
+}
+
+TEST_F(ThrowingUploadTest, UploadToDatasets_Fails_WhenTheUploaderThrows) {
+  const auto uploader = std::make_shared<ThrowingUploader>(*server_);
+  options_.uploader = uploader;
+  Start();
+  uploader->Throw(true);
+  const absl::Status status =
+      sync_->UploadToDatasets("bytes", {.dataset_ids = {"d1"}}, "image/png", {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+  EXPECT_NE(status.message().find("it is on disk"), std::string::npos) << status;
+  uploader->Throw(false);
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() != ""; }));
+  Close();
 }
 
 }  // namespace

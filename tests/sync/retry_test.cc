@@ -206,10 +206,11 @@ class RetryTableTest : public ::testing::Test {
     state.due = kNow + wait;
     return table_.Put({file, state});
   }
+  static bool Any(const FoundFile& /*file*/) { return true; }
   // The files due at `now`, in their order, taken.
   std::string TakeDue(MonotonicTime now) {
     std::string names;
-    while (const auto file = table_.NextDue(now)) {
+    while (const auto file = table_.NextDue(now, Any)) {
       names += file->path + " ";
       table_.Take(*file);
     }
@@ -234,24 +235,56 @@ TEST_F(RetryTableTest, TakeReturnsWhatIsKnownOnce) {
   EXPECT_EQ(table_.Take(File(1)).attempts, 3);
   EXPECT_EQ(table_.Take(File(1)).attempts, 0);
   EXPECT_EQ(table_.size(), 0U);
-  EXPECT_EQ(table_.NextDueTime(), std::nullopt);
+  EXPECT_EQ(table_.NextDueTime(kNow), std::nullopt);
 }
 
 TEST_F(RetryTableTest, ComesInTheOrderOfTheDueTimes) {
   Put(File(1), milliseconds(300));
   Put(File(2), milliseconds(100));
   Put(File(3), milliseconds(200));
-  EXPECT_EQ(table_.NextDueTime(), kNow + milliseconds(100));
-  EXPECT_EQ(table_.NextDue(kNow), std::nullopt);
+  EXPECT_EQ(table_.NextDueTime(kNow), kNow + milliseconds(100));
+  EXPECT_EQ(table_.NextDue(kNow, Any), std::nullopt);
   EXPECT_EQ(TakeDue(kNow + milliseconds(250)), "/data/2 /data/3 ");
-  EXPECT_EQ(table_.NextDueTime(), kNow + milliseconds(300));
+  EXPECT_EQ(table_.NextDueTime(kNow), kNow + milliseconds(300));
+}
+
+TEST_F(RetryTableTest, AFileThatIsNotWantedHoldsUpNoneBehindIt) {
+  Put(File(1), milliseconds(100));
+  Put(File(2), milliseconds(200));
+  Put(File(3), milliseconds(300));
+  const auto other = [](const FoundFile& file) { return file.id.inode != 1; };
+  const auto due = table_.NextDue(kNow + milliseconds(200), other);
+  ASSERT_TRUE(due.has_value());
+  EXPECT_EQ(due->path, "/data/2");
+  table_.Take(*due);
+  EXPECT_EQ(table_.NextDue(kNow + milliseconds(200), other), std::nullopt);
+  EXPECT_TRUE(table_.AnyDue(kNow + milliseconds(100)));
+  EXPECT_EQ(table_.NextDueTime(kNow + milliseconds(100)), kNow + milliseconds(300));
+}
+
+TEST_F(RetryTableTest, ATryRightBeforeTheConnectionIsLostEndedOffline) {
+  const auto put = [this](ino_t inode, milliseconds settles, bool was_offline) {
+    RetryState state;
+    state.was_offline = was_offline;
+    state.settles = kNow + settles;
+    state.due = kNow + hours(1);
+    table_.Put({File(inode), state});
+  };
+  put(1, milliseconds(50), false);
+  put(2, milliseconds(-1), false);
+  put(3, milliseconds(50), true);  // For the second time it is a failure.
+  Put(File(4), hours(1));
+  table_.MarkOffline(kNow);
+  table_.MakeOfflineDue(kNow);
+  EXPECT_EQ(TakeDue(kNow), "/data/1 ");
+  EXPECT_TRUE(table_.Take(File(3)).was_offline);
 }
 
 TEST_F(RetryTableTest, ALaterEntryReplacesTheEarlier) {
   Put(File(1), milliseconds(100), false, 1);
   Put(File(1), milliseconds(500), false, 2);
   EXPECT_EQ(table_.size(), 1U);
-  EXPECT_EQ(table_.NextDue(kNow + milliseconds(200)), std::nullopt);
+  EXPECT_EQ(table_.NextDue(kNow + milliseconds(200), Any), std::nullopt);
   EXPECT_EQ(table_.Take(File(1)).attempts, 2);
 }
 
@@ -269,7 +302,7 @@ TEST_F(RetryTableTest, TwoNamesOfOneInodeWaitEachForItself) {
   EXPECT_TRUE(table_.IsWaiting(File(1, "/data/other"), kNow + hours(1)));
   EXPECT_EQ(table_.Take(File(1, "/data/other")).attempts, 3);
   EXPECT_EQ(table_.Take(File(1, "/data/one")).attempts, 9);
-  EXPECT_EQ(table_.NextDueTime(), std::nullopt);
+  EXPECT_EQ(table_.NextDueTime(kNow), std::nullopt);
 }
 
 TEST_F(RetryTableTest, IsBounded) {
@@ -354,18 +387,18 @@ TEST_F(RetryTableTest, CallsAndConnections_ChangeTheOrder) {
   waiting.offline = true;
   table_.Put({File(2), waiting});
   table_.OnConnection(/*new_address=*/false, kNow);
-  EXPECT_EQ(table_.NextDue(kNow)->id.inode, 2U);
+  EXPECT_EQ(table_.NextDue(kNow, Any)->id.inode, 2U);
   table_.Take(File(2));
-  EXPECT_EQ(table_.NextDue(kNow), std::nullopt);
+  EXPECT_EQ(table_.NextDue(kNow, Any), std::nullopt);
   table_.MakeDueForCall(kNow);
-  EXPECT_EQ(table_.NextDue(kNow)->id.inode, 1U);
+  EXPECT_EQ(table_.NextDue(kNow, Any)->id.inode, 1U);
 }
 
 TEST_F(RetryTableTest, ClearForgetsAll) {
   Put(File(1), hours(1));
   table_.Clear();
   EXPECT_EQ(table_.size(), 0U);
-  EXPECT_EQ(table_.NextDueTime(), std::nullopt);
+  EXPECT_EQ(table_.NextDueTime(kNow), std::nullopt);
 }
 
 TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -122,6 +124,27 @@ TEST_F(SequenceTest, DataInProgressHoldsItButNotForEver) {
   EXPECT_TRUE(WaitAwake([&] { return !std::filesystem::exists(path); }));
 }
 
+TEST_F(SequenceTest, ThoseThatWaitCostOneReadOfTheirDataInEachPass) {
+  class Counting : public FileOps {
+   public:
+    int OpenWithoutLinks(const char* path, int flags) override {
+      if (path == watched) ++opened;
+      return FileOps::OpenWithoutLinks(path, flags);
+    }
+    std::string watched;
+    std::atomic<uint64_t> opened = 0;
+  } ops;
+  ops.watched = DirectoryOf("arm");
+  options_.ops = &ops;
+  InProgress("arm", Now() - seconds(2));
+  for (int i = 0; i < 20; ++i) End("x", {"arm"});
+  Start();
+  RunForSomePasses();
+  EXPECT_GT(ops.opened, 0U);
+  EXPECT_LE(ops.opened, sync_->Stats().passes + 1);  // And the one under way.
+  EXPECT_EQ(Sent(), 0U);
+}
+
 TEST_F(SequenceTest, WhatTheServerRefusedHoldsNothing) {
   server_->OnCall([](const UploadCall& call) {
     return call.method == UploadMethod::kDataCaptureUpload ? absl::InvalidArgumentError("no")
@@ -207,7 +230,7 @@ TEST_F(SequenceTest, ItsDataIsWhatWasBegunBeforeItsEndAndWrittenToAfterItsStart)
   const WallTime start = Now();
   const Sequence sequence{
       .start = start, .end = start + seconds(10), .resources = {{"remote:arm", "Readings"}}};
-  const auto waits = [&] { return DataWaits(ops, captured_, sequence); };
+  const auto waits = [&]() -> bool { return DataWaits(ops, captured_, {sequence})[0]; };
   EXPECT_FALSE(waits());
   const auto file = [&](const std::string& component, WallTime begun, seconds age) {
     const std::string path = InProgress(component, begun);
@@ -225,7 +248,40 @@ TEST_F(SequenceTest, ItsDataIsWhatWasBegunBeforeItsEndAndWrittenToAfterItsStart)
   EXPECT_FALSE(waits());
   file("remote:arm", start - seconds(30), -seconds(1));  // Begun before it, and going on.
   EXPECT_TRUE(waits());
-  EXPECT_FALSE(DataWaits(ops, captured_ + "/nothing", sequence));
+  EXPECT_FALSE(DataWaits(ops, captured_ + "/nothing", {sequence})[0]);
+}
+
+TEST_F(SequenceTest, TheDirectoryOfTheirDataIsReadOnceForAllOfThem) {
+  class Counting : public FileOps {
+   public:
+    const dirent* ReadDirectory(DIR* directory) override {
+      return ++reads, FileOps::ReadDirectory(directory);
+    }
+    int reads = 0;
+  } ops;
+  const WallTime begin = Now() - hours(2);
+  constexpr int kFiles = 50;
+  for (int i = 0; i < kFiles; ++i) SetAge(InProgress("arm", begin + seconds(10 * i)), hours(2));
+  const auto sequences_from = [&](WallTime start, size_t count) {
+    std::vector<Sequence> sequences;
+    for (size_t i = 0; i < count; ++i) {
+      sequences.push_back({.start = start + seconds(i),
+                           .end = start + seconds(i + 1),
+                           .resources = {{"arm", "Readings"}, {"leg", "Readings"}}});
+    }
+    return sequences;
+  };
+  const std::vector<Sequence> all = sequences_from(Now() - hours(1), 100);
+  EXPECT_EQ(DataWaits(ops, captured_, {all[0]}), std::vector<bool>(1, false));
+  const int for_one = std::exchange(ops.reads, 0);
+  EXPECT_GT(for_one, kFiles);
+  EXPECT_EQ(DataWaits(ops, captured_, all), std::vector<bool>(100, false));
+  EXPECT_EQ(ops.reads, for_one);
+  // Each has its own answer.
+  std::vector<Sequence> mixed = sequences_from(begin, 1);
+  mixed.push_back(all[0]);
+  SetAge(InProgress("arm", begin), hours(2));
+  EXPECT_EQ(DataWaits(ops, captured_, mixed), (std::vector<bool>{true, false}));
 }
 
 TEST(SequenceHoldTest, IsBounded) {

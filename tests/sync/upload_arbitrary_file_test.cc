@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "sync/upload_error.h"
 #include "sync/uploads.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/fake_uploader.h"
 #include "tests/support/temp_dir.h"
 #include "tests/sync/test_files.h"
@@ -31,13 +33,14 @@ class UploadArbitraryFileTest : public ::testing::Test {
     const auto file = LocalFile::Open(ops, Found(dir_.path(), path));
     EXPECT_TRUE(file.ok()) << file.status();
     info_ = file->info();
-    return UploadArbitraryFile({.uploader = server_,
+    const UploadContext context{.calls = *calls_,
                                 .message_limit = limit_,
+                                .part_id = server_.part_id(),
                                 .stall_timeout = std::chrono::seconds(30),
                                 .reply_timeout = std::chrono::seconds(60),
                                 .tags = tags_,
-                                .stop = stop_.get_token()},
-                               *file);
+                                .stop = stop_.get_token()};
+    return testing::RunTask(*calls_, UploadArbitraryFile(context, *file));
   }
   UploadCall Call() {
     const std::vector<UploadCall> calls = server_.calls();
@@ -48,6 +51,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
   testing::TempDir dir_;
   std::vector<std::string> tags_;
   FakeUploader server_;
+  const std::unique_ptr<CallQueue> calls_ = server_.NewQueue();
   MessageLimit limit_;
   std::stop_source stop_;
   struct stat info_ {};

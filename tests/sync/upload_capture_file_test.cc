@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -16,6 +17,7 @@
 #include "sync/message_limit.h"
 #include "sync/upload_error.h"
 #include "sync/uploads.h"
+#include "tests/support/blocking_calls.h"
 #include "tests/support/fake_uploader.h"
 #include "tests/support/temp_dir.h"
 #include "tests/sync/test_files.h"
@@ -39,13 +41,17 @@ class UploadCaptureFileTest : public ::testing::Test {
   UploadResult Upload(uint64_t resume_offset = 0) {
     const auto file = LocalFile::Open(FileOps::System(), Found(dir_.path(), path_));
     EXPECT_TRUE(file.ok()) << file.status();
-    return UploadCaptureFile({.uploader = server_,
-                              .message_limit = limit_,
-                              .stall_timeout = std::chrono::seconds(30),
-                              .reply_timeout = std::chrono::seconds(60),
-                              .tags = no_tags_,
-                              .stop = stop_.get_token()},
-                             *file, resume_offset);
+    return Upload(*file, resume_offset);
+  }
+  UploadResult Upload(const LocalFile& file, uint64_t resume_offset = 0) {
+    const UploadContext context{.calls = *calls_,
+                                .message_limit = limit_,
+                                .part_id = server_.part_id(),
+                                .stall_timeout = std::chrono::seconds(30),
+                                .reply_timeout = std::chrono::seconds(60),
+                                .tags = no_tags_,
+                                .stop = stop_.get_token()};
+    return testing::RunTask(*calls_, UploadCaptureFile(context, file, resume_offset));
   }
   void UploadAll() {
     const UploadResult result = Upload();
@@ -75,6 +81,7 @@ class UploadCaptureFileTest : public ::testing::Test {
   const std::string path_ = dir_.path() + "/x/2026-01-02T03_04_05.000006Z.capture";
   std::vector<std::string> no_tags_;
   FakeUploader server_;
+  const std::unique_ptr<CallQueue> calls_ = server_.NewQueue();
   MessageLimit limit_;
   std::stop_source stop_;
 };
@@ -491,13 +498,7 @@ TEST_F(UploadCaptureFileTest, ChangedWhileItIsStreamedTheStreamIsNeverEnded) {
   Write(BinaryMetadata(), {Image(Noise(1500000))});
   const auto file = LocalFile::Open(ops, Found(dir_.path(), path_));
   ASSERT_TRUE(file.ok());
-  const UploadResult result = UploadCaptureFile({.uploader = server_,
-                                                 .message_limit = limit_,
-                                                 .stall_timeout = std::chrono::seconds(30),
-                                                 .reply_timeout = std::chrono::seconds(60),
-                                                 .tags = no_tags_,
-                                                 .stop = stop_.get_token()},
-                                                *file, 0);
+  const UploadResult result = Upload(*file);
   EXPECT_TRUE(absl::IsAborted(result.error.status)) << result.error.status;
   EXPECT_FALSE(Call().ended);
   EXPECT_EQ(server_.stored_count(), 0U);
@@ -513,13 +514,7 @@ TEST_F(UploadCaptureFileTest, AReadErrorIsTheDisks) {
   Write(TabularMetadata(), {Reading(1)});
   const auto file = LocalFile::Open(ops, Found(dir_.path(), path_));
   ASSERT_TRUE(file.ok());
-  const UploadResult result = UploadCaptureFile({.uploader = server_,
-                                                 .message_limit = limit_,
-                                                 .stall_timeout = std::chrono::seconds(30),
-                                                 .reply_timeout = std::chrono::seconds(60),
-                                                 .tags = no_tags_,
-                                                 .stop = stop_.get_token()},
-                                                *file, 0);
+  const UploadResult result = Upload(*file);
   EXPECT_EQ(Judge(result.error), Verdict::kTransient) << result.error.status;
   EXPECT_EQ(server_.call_count(), 0U);
 }

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <set>
@@ -638,9 +639,18 @@ TEST_F(UploadWorkerTest, OpenedForWritingDuringItsUploadItIsNotRemoved) {
   EXPECT_EQ(server_->stored().back().contents, "begun and ended");
 }
 
-TEST_F(UploadWorkerTest, WhereLeasesCannotTellTheAgeDecides) {
-  testing::FaultyFileOps ops;
-  ops.Fail(testing::FaultyFileOps::Call::kLease, EINVAL);
+TEST_F(UploadWorkerTest, WhereNeitherLocksNorLeasesTellTheAgeDecides) {
+  class WithoutLocks : public FileOps {
+   public:
+    int Flock(int /*fd*/) override {
+      errno = ENOSYS;
+      return -1;
+    }
+    int TryLease(int /*fd*/, int /*type*/) override {
+      errno = EINVAL;
+      return -1;
+    }
+  } ops;
   options_.ops = &ops;
   const std::string old = Capture("old", 1);
   SetAge(old, std::chrono::hours(1));

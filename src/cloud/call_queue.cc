@@ -1,0 +1,66 @@
+#include "cloud/call_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cloud/upload_stream.h"
+
+namespace datamanager::cloud {
+namespace {
+
+sync::CallResult NotManaged() {
+  return {.status = absl::UnavailableError("not connected: the robot is not cloud managed")};
+}
+
+// A stream that was over before it began.
+class NoStream final : public sync::UploadStream {
+ public:
+  explicit NoStream(EventQueue& events) : events_(events) {}
+  void Write(std::string /*message*/, std::function<void(bool)> done) override {
+    events_.Post([done = std::move(done)] { done(false); });
+  }
+  void Finish(std::function<void(sync::CallResult)> done) override {
+    events_.Post([done = std::move(done)] { done(NotManaged()); });
+  }
+
+ private:
+  EventQueue& events_;
+};
+
+}  // namespace
+
+void GrpcCallQueue::Unary(sync::UploadMethod method, std::string request, sync::CallOptions options,
+                          std::function<void(sync::CallResult)> done) {
+  std::shared_ptr<Connectivity> connectivity = current_();
+  if (connectivity == nullptr) {
+    events_.Post([done = std::move(done)] { done(NotManaged()); });
+    return;
+  }
+  unary_.push_back(std::make_unique<UnaryCall>(
+      events_, std::move(connectivity), method, std::move(request), std::move(options),
+      [this, done = std::move(done)](UnaryCall* ended, sync::CallResult result) {
+        const auto found = std::find_if(unary_.begin(), unary_.end(),
+                                        [ended](const auto& call) { return call.get() == ended; });
+        // Its destruction destroys this function.
+        const std::unique_ptr<UnaryCall> call = std::move(*found);
+        unary_.erase(found);
+        done(std::move(result));
+      }));
+}
+
+std::unique_ptr<sync::UploadStream> GrpcCallQueue::OpenStream(sync::UploadMethod method,
+                                                              sync::CallOptions options) {
+  std::shared_ptr<Connectivity> connectivity = current_();
+  if (connectivity == nullptr) return std::make_unique<NoStream>(events_);
+  return std::make_unique<GrpcUploadStream>(events_, std::move(connectivity), method,
+                                            std::move(options));
+}
+
+sync::UploadSizes GrpcCallQueue::Sizes() const {
+  const std::shared_ptr<Connectivity> connectivity = current_();
+  if (connectivity == nullptr) return {};
+  const LinkProgress& progress = connectivity->link().progress();
+  return {.piece = progress.PieceBytes(), .request = progress.UnaryBytes()};
+}
+
+}  // namespace datamanager::cloud
