@@ -60,7 +60,11 @@ sync::UploadSizes GrpcCallQueue::Sizes() const {
   const std::shared_ptr<Connectivity> connectivity = current_();
   if (connectivity == nullptr) return {};
   const LinkProgress& progress = connectivity->link().progress();
-  return {.piece = progress.PieceBytes(), .request = progress.UnaryBytes()};
+  sync::UploadSizes sizes{.piece = progress.PieceBytes(), .request = progress.UnaryBytes()};
+  if (sizes.piece != sync::UploadSizes::kUnlimited) {
+    sizes.waiting = progress.Waiting(Clock::System().MonotonicNow());
+  }
+  return sizes;
 }
 
 }  // namespace datamanager::cloud

@@ -26,8 +26,10 @@ constexpr std::chrono::seconds kLongestGap = 15s;
 constexpr double kPieceSeconds = 0.25;
 constexpr double kUnarySeconds = 5;
 constexpr double kRoomSeconds = 1;
-// With its frame heads such a piece fills a packet. Smaller requests wait for no room.
+// With its frame heads such a piece fills a packet. Smaller requests wait for no room, unless very
+// many are on their way.
 constexpr uint64_t kSmallestPiece = 1400;
+constexpr double kPassSeconds = 3;
 constexpr uint64_t kSmallestUnary = 8 << 10;
 constexpr uint64_t kSmallestRoom = 2 * kSmallestPiece;
 // Above, the link empties any queue within a moment.
@@ -126,19 +128,28 @@ LinkState LinkProgress::HandOver(uint64_t bytes) {
 bool LinkProgress::TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place,
                             MonotonicTime now) {
   MutexLock lock(mutex_);
-  if (state_.connection != 0 && bytes >= kSmallestPiece) {
-    line_.Ask(place, bytes, now);
-    line_.Serve(std::max(state_.outstanding, state_.queued), Bytes(kRoomSeconds, kSmallestRoom),
-                now);
-    if (!line_.IsServed(place)) return false;
+  const uint64_t on_its_way = std::max(state_.outstanding, state_.queued);
+  const bool passes = bytes < kSmallestPiece &&
+                      (!rate_.has_been_full() || on_its_way < Bytes(kPassSeconds, kSmallestRoom));
+  bool served = true;
+  if (state_.connection != 0 && !passes) {
+    const uint64_t room = Bytes(kRoomSeconds, kSmallestRoom);
+    line_.Ask(place, bytes, /*small=*/bytes <= room, now);
+    line_.Serve(on_its_way, room, now);
+    served = line_.IsServed(place);
   }
-  line_.Leave(place);
-  return true;
+  if (served) line_.Leave(place);
+  return served;
 }
 
 void LinkProgress::LeaveLine(std::optional<RoomLine::Place>& place) {
   MutexLock lock(mutex_);
   line_.Leave(place);
+}
+
+int LinkProgress::Waiting(MonotonicTime now) const {
+  MutexLock lock(mutex_);
+  return rate_.has_been_full() ? line_.Waiting(now) : 0;
 }
 
 void LinkProgress::PublishSizes() {

@@ -69,13 +69,16 @@ class LinkProgress {
   LinkState HandOver(uint64_t bytes) DM_EXCLUDES(mutex_);
 
   // Whether a call may hand over so many bytes now, so that a small request behind them waits a few
-  // seconds at most. Small requests may always. Any may where the socket is not known. As long as
-  // the link has not shown how fast it is at most, the room begins with kFirstRoom and doubles each
+  // seconds at most. Small requests may, unless they are seconds of the link by themselves. Any may
+  // where the socket is not known. As long as the link has not shown how fast it is at most, small
+  // ones always may, and the room begins with kFirstRoom and doubles each
   // time that the peer has acknowledged as much and nothing waits. If it may not, it has a place in
   // the line of those that wait, until it may or leaves; it asks again and again.
   bool TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place, MonotonicTime now)
       DM_EXCLUDES(mutex_);
   void LeaveLine(std::optional<RoomLine::Place>& place) DM_EXCLUDES(mutex_);
+  // Calls that wait for room. 0 as long as the link has not shown how fast it is at most.
+  int Waiting(MonotonicTime now) const DM_EXCLUDES(mutex_);
 
   // The largest piece of a stream, and the largest request beyond which a stream is better, so that
   // small requests get their turn: a fraction of a second and a few seconds of the link. kUnlimited

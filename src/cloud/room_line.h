@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_CLOUD_ROOM_LINE_H_
 #define DATAMANAGER_SRC_CLOUD_ROOM_LINE_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -11,20 +12,24 @@
 
 namespace datamanager::cloud {
 
-// First come, first served, so that a small request waits for one piece of each other upload and
-// needs no luck. Each call looks at its own pace, so whoever looks serves all those in front too:
-// their room is kept for them, and what is left is free. A call that does not ask again, because
-// its thread hangs in the disk, holds up nobody. Not thread-safe.
+// Of calls that are small for the link the first to come is the first served, and they go before
+// large ones, so that a small request needs no luck and waits for no row of pictures. Where small
+// ones come without end, a large one goes after each kSmallInARow of them. Each call looks at its
+// own pace, so whoever looks serves all those in front too: their room is kept for them, and what
+// is left is free. A call that does not ask again, because its thread hangs in the disk, holds up
+// nobody. Not thread-safe.
 class RoomLine {
  public:
   using Place = uint64_t;
   static constexpr std::chrono::milliseconds kPatience{500};
+  static constexpr int kSmallInARow = 8;
 
   // The call asks for room for so many bytes; at the end of the line, if it is not in it yet.
-  void Ask(std::optional<Place>& place, uint64_t bytes, MonotonicTime now) {
+  void Ask(std::optional<Place>& place, uint64_t bytes, bool small, MonotonicTime now) {
     if (!place.has_value()) place = ++last_;
     Call& call = calls_[*place];
     call.bytes = bytes;
+    call.small = small;
     call.asked = now;
   }
 
@@ -36,12 +41,19 @@ class RoomLine {
       if (now - call.asked > kPatience) call.served = false;
       if (call.served) taken += call.bytes;
     }
-    for (auto& [place, call] : calls_) {
-      if (call.served || now - call.asked > kPatience) continue;
-      if (taken > 0 && taken >= room) return;
-      call.served = true;
-      taken += call.bytes;
+    while (taken == 0 || taken < room) {
+      Call* const next = Next(now);
+      if (next == nullptr) return;
+      next->served = true;
+      taken += next->bytes;
+      small_in_a_row_ = next->small ? small_in_a_row_ + 1 : 0;
     }
+  }
+  // How many still ask, and are not served.
+  int Waiting(MonotonicTime now) const {
+    return static_cast<int>(std::count_if(calls_.begin(), calls_.end(), [now](const auto& entry) {
+      return Waits(entry.second, now);
+    }));
   }
 
   bool IsServed(const std::optional<Place>& place) const {
@@ -58,11 +70,28 @@ class RoomLine {
  private:
   struct Call {
     uint64_t bytes = 0;
+    bool small = false;
     MonotonicTime asked;  // The last time.
     bool served = false;
   };
+  static bool Waits(const Call& call, MonotonicTime now) {
+    return !call.served && now - call.asked <= kPatience;
+  }
+  // Null: none waits.
+  Call* Next(MonotonicTime now) {
+    Call* small = nullptr;
+    Call* large = nullptr;
+    for (auto& [place, call] : calls_) {
+      Call*& first = call.small ? small : large;
+      if (first == nullptr && Waits(call, now)) first = &call;
+    }
+    if (small == nullptr || (large != nullptr && small_in_a_row_ >= kSmallInARow)) return large;
+    return small;
+  }
+
   std::map<Place, Call> calls_;
   Place last_ = 0;
+  int small_in_a_row_ = 0;  // Served since a large one was.
 };
 
 }  // namespace datamanager::cloud

@@ -129,10 +129,12 @@ void Dispatcher::WakeTurnedAway(size_t self) {
 
 bool Dispatcher::LookAhead(size_t worker) {
   std::vector<std::shared_ptr<Pass>> passes;
+  // Who waits for a pass is told of a disk that hangs although no worker has room.
+  const bool any_stuck = stuck_.Any();
   {
     MutexLock lock(mutex_);
     for (const std::shared_ptr<Pass>& pass : passes_) {
-      if (pass->awaited()) passes.push_back(pass);
+      if (pass->awaited() || any_stuck) passes.push_back(pass);
     }
   }
   bool again = false;
@@ -208,7 +210,7 @@ void Dispatcher::TellOfEnd() {
     ++changes_;
     changed_.NotifyAll();
   }
-  context_.Wake();
+  context_.WakeScheduler();
 }
 
 std::shared_ptr<Pass> Dispatcher::BeginPass(FileFilter filter, bool awaited) {
@@ -232,7 +234,8 @@ std::optional<PassEnd> Dispatcher::EndOf(const std::shared_ptr<Pass>& pass) {
   pass->Settle();
   EndPass(pass);
   ++context_.passes;
-  return state == Pass::State::kStuck ? PassEnd::kStuck : PassEnd::kComplete;
+  if (state == Pass::State::kStuck) return PassEnd::kStuck;
+  return pass->broken() ? PassEnd::kBroken : PassEnd::kComplete;
 }
 
 void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
@@ -249,7 +252,7 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
 PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter, bool awaited,
                             std::string& stuck_path) {
   const std::shared_ptr<Pass> pass = BeginPass(std::move(filter), awaited);
-  context_.Wake();  // Whoever waits for it is not the one who watches the workers.
+  context_.WakeScheduler();  // Whoever waits for it is not the one who watches the workers.
   uint64_t changes = 0;
   while (true) {
     {
@@ -288,7 +291,7 @@ Dispatcher::OfferEnd Dispatcher::Offer(FoundFile file, std::shared_ptr<const Dir
   while (true) {
     context_.tracker.WaitUntilFree(id, std::min(Now() + kPause, deadline), stop);
     WakeWorkers();
-    context_.Wake();
+    context_.WakeScheduler();
     const bool ready = Ready();
     MutexLock lock(mutex_);
     if (ready) {
@@ -312,24 +315,47 @@ Dispatcher::OfferEnd Dispatcher::Offer(FoundFile file, std::shared_ptr<const Dir
   }
 }
 
-bool Dispatcher::AnyReady(const FileFilter& filter, const std::stop_token& stop) const {
+bool Dispatcher::AnyReady(const FileFilter& filter, const std::stop_token& stop) {
+  bool complete = true;
   const Complain silently = [](const absl::Status&) {};  // A pass complains.
-  FileOps& ops = *context_.options.ops;
-  const std::vector<Root> roots = RootsOf(ops, config_, context_.former_roots, silently);
+  const std::vector<Root> roots =
+      RootsOf(config_, context_.former_roots, silently,
+              [&](const std::string& path, DirectorySummary::Role role) -> absl::StatusOr<Root> {
+                if (stuck_.IsStuck(path)) {
+                  complete = false;
+                  return absl::UnavailableError("the disk hangs");
+                }
+                const StuckRoots::Work work(stuck_, path);
+                return FindRoot(*context_.options.ops, path, role);
+              });
+  for (const Root& root : roots) {
+    if (stuck_.IsStuck(root.path)) {
+      complete = false;
+      continue;
+    }
+    const StuckRoots::Work work(stuck_, root.path);
+    if (AnyReadyIn(root, roots, filter, silently, stop)) return true;
+  }
+  return !complete;
+}
+
+bool Dispatcher::AnyReadyIn(const Root& root, const std::vector<Root>& roots,
+                            const FileFilter& filter, const Complain& complain,
+                            const std::stop_token& stop) const {
   const uid_t user = ::geteuid();
-  DirectoryWalker walker(ops, roots, silently, stop);
+  DirectoryWalker walker(*context_.options.ops, roots, complain, stop,
+                         {.enters = [&root](const Root& other) { return other.id == root.id; }});
   FoundFile file;
   std::vector<FoundFile> sequences;
   while (const DirectoryWalker::Entry* entry = walker.Next()) {
-    file.root = entry->root->path;
+    file.root = root.path;
     entry->PutPath(file.path);
     file.kind = entry->kind;
     const FileCheck::Look look =
         check_.LookAt({.fd = entry->parent, .info = entry->directory_info, .user = user}, file);
     if (!look.ready || !filter(file, look.info)) continue;
     if (file.kind != FileKind::kSequence) return true;
-    const bool same_root = sequences.empty() || sequences.front().root == file.root;
-    if (!same_root || sequences.size() >= RootPass::kMostSequences) {
+    if (sequences.size() >= RootPass::kMostSequences) {
       if (AnyFree(sequences)) return true;
       sequences.clear();
     }

@@ -29,7 +29,8 @@ namespace datamanager::sync {
 
 enum class PassEnd : uint8_t {
   kComplete,
-  kStuck,  // Complete but for a root whose disk hangs.
+  kStuck,   // Complete but for a root whose disk hangs.
+  kBroken,  // A walk ended early by an exception, for lack of memory as a rule, which was logged.
   kStopped,
   kOffline,
 };
@@ -88,8 +89,9 @@ class Dispatcher {
   OfferEnd Offer(FoundFile file, std::shared_ptr<const DirectUpload> direct, MonotonicTime deadline,
                  const std::stop_token& stop) DM_EXCLUDES(mutex_);
 
-  // Whether there is any ready file that `filter` lets through, whoever has it. Blocks on the disk.
-  bool AnyReady(const FileFilter& filter, const std::stop_token& stop) const;
+  // Whether there is any ready file that `filter` lets through, whoever has it. Also if a root's
+  // disk hangs, which is left out. Blocks on the disk.
+  bool AnyReady(const FileFilter& filter, const std::stop_token& stop);
 
   // There may be something new to draw: a retry is due, the connection is back, a claim is free.
   void Notify() DM_EXCLUDES(mutex_);
@@ -115,6 +117,8 @@ class Dispatcher {
   void WakeTurnedAway(size_t self) DM_EXCLUDES(mutex_);
   Drawn DrawRetry(std::optional<Job>& job) DM_EXCLUDES(mutex_);
   Drawn DrawWanted(std::optional<Job>& job) DM_EXCLUDES(mutex_);
+  bool AnyReadyIn(const Root& root, const std::vector<Root>& roots, const FileFilter& filter,
+                  const Complain& complain, const std::stop_token& stop) const;
   // Whether any of these of one root does not wait for its data.
   bool AnyFree(const std::vector<FoundFile>& sequences) const;
   std::optional<std::string> TakeHint() DM_EXCLUDES(mutex_);

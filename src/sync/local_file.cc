@@ -22,6 +22,12 @@ absl::Status BecameShorter() {
   return absl::AbortedError("the file became shorter while it was read");
 }
 
+// Whether whoever had the lock may have removed the file, or moved it, since it was found. The time
+// of a removal may be that of the file's last change, also where times are finer than a second.
+bool MayBeGone(const struct stat& info, const FileVersion& found) {
+  return info.st_nlink == 0 || info.st_ctim.tv_nsec == 0 || FileVersion::Of(info) != found;
+}
+
 // Names below failed/, the plain one first; a long one gives way to its number.
 std::string NumberedName(std::string_view path, int attempt) {
   if (attempt == 0) return std::string(path);
@@ -53,6 +59,11 @@ absl::StatusOr<LocalFile> LocalFile::Open(FileOps& ops, FoundFile found) {
   struct stat info {};
   if (ops.Fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
   if (FileId::Of(info) != found.id || !S_ISREG(info.st_mode)) return another();
+  if (MayBeGone(info, found.version)) {
+    struct stat named {};
+    if (ops.Lstat(path.c_str(), &named) != 0) return ErrnoStatus(errno, "look at", path);
+    if (FileId::Of(named) != found.id) return another();
+  }
   if (IsLinkToAnothers(info)) {
     return absl::NotFoundError(absl::StrCat(path, " is a hard link to another user's file"));
   }

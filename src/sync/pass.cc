@@ -4,6 +4,9 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/caught.h"
+
 namespace datamanager::sync {
 namespace {
 
@@ -124,6 +127,11 @@ Pass::RootState* Pass::Take(Row row, bool ahead, bool& busy) {
   return nullptr;
 }
 
+void Pass::SayCaught() const {
+  context_.options.logger->Error(
+      absl::StrCat("looking for files to upload: ", CaughtStatus("the walk").ToString()));
+}
+
 Pass::Result Pass::Next(Row row, std::optional<Job>& job) { return DoStep(row, &job); }
 
 bool Pass::LookAhead() {
@@ -142,7 +150,14 @@ Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
   {
     MutexLock lock(mutex_);
     bool busy = false;
-    root = Take(row, job == nullptr, busy);
+    try {
+      root = Take(row, job == nullptr, busy);
+    } catch (...) {
+      SayCaught();
+      broken_ = true;
+      for (RootState& state : roots_) state.step = Step::kOver;
+      return Result::kNotYet;
+    }
     if (root == nullptr) return busy ? Result::kBusy : Result::kNothing;
     root->busy = true;
     step = root->step;
@@ -158,10 +173,12 @@ Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
       result = job == nullptr ? root->pass->LookAhead(row) : root->pass->Next(row, *job);
     }
   } catch (...) {
+    SayCaught();
     MutexLock lock(mutex_);
+    broken_ = true;
     root->busy = false;
-    root->step = Step::kOver;  // The next pass begins anew.
-    throw;
+    root->step = Step::kOver;  // The next pass begins anew. Other roots go on.
+    return Result::kNotYet;
   }
   MutexLock lock(mutex_);
   root->busy = false;

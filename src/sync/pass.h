@@ -75,6 +75,11 @@ class Pass {
     kOver,
   };
   State state() const DM_EXCLUDES(mutex_);
+  // Whether a walk ended early by an exception.
+  bool broken() const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return broken_;
+  }
   // What hangs, or hung, such as "/data".
   std::string StuckPath() const DM_EXCLUDES(mutex_);
   // Tells what it has found, once it is over.
@@ -93,6 +98,8 @@ class Pass {
 
   // Without a `job` it looks ahead.
   Result DoStep(Row row, std::optional<Job>* job) DM_EXCLUDES(mutex_);
+  // Logs the exception that is being handled.
+  void SayCaught() const;
   // A root that has something to do in the row; or null. `busy`: another thread is in such a root.
   RootState* Take(Row row, bool ahead, bool& busy) DM_REQUIRES(mutex_);
   // Whether all roots are resolved, or hang, so that walks may begin.
@@ -116,6 +123,7 @@ class Pass {
   std::vector<RootState> roots_ DM_GUARDED_BY(mutex_);
   size_t turn_ DM_GUARDED_BY(mutex_) = 0;
   bool walks_begun_ DM_GUARDED_BY(mutex_) = false;
+  bool broken_ DM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace datamanager::sync

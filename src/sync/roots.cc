@@ -25,9 +25,17 @@ absl::StatusOr<Root> FindRoot(FileOps& ops, const std::string& path, DirectorySu
 
 std::vector<Root> RootsOf(FileOps& ops, const config::SyncConfig& config, const FormerRoots& former,
                           const Complain& complain) {
+  return RootsOf(config, former, complain,
+                 [&ops](const std::string& path, DirectorySummary::Role role) {
+                   return FindRoot(ops, path, role);
+                 });
+}
+
+std::vector<Root> RootsOf(const config::SyncConfig& config, const FormerRoots& former,
+                          const Complain& complain, const FindsRoot& find) {
   std::vector<Root> roots;
   const auto add = [&](const std::string& path, DirectorySummary::Role role) {
-    absl::StatusOr<Root> root = FindRoot(ops, path, role);
+    absl::StatusOr<Root> root = find(path, role);
     if (!root.ok()) {
       if (!absl::IsNotFound(root.status())) complain(root.status());
       return;

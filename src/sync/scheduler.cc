@@ -59,26 +59,28 @@ absl::Status Scheduler::Start() {
     if (absl::Status status = StartWorkerThread(loops_.back()); !status.ok()) return status;
   }
   // On a thread of their own, since the disk may hang.
-  absl::StatusOr<Thread> tidying = Thread::Start(
-      "dm-tidy", kOwnStackBytes,
-      [self = shared_from_this()] { self->RemoveAbandoned(self->stop_.get_token()); });
-  if (!tidying.ok()) return tidying.status();
-  absl::StatusOr<Thread> thread =
-      Thread::Start("dm-sync", kOwnStackBytes, [self = shared_from_this()] { self->Run(); });
-  MutexLock lock(mutex_);
-  threads_.push_back(*std::move(tidying));
+  absl::Status tidying = StartThread(
+      "dm-tidy", [self = shared_from_this()] { self->RemoveAbandoned(self->stop_.get_token()); });
+  if (!tidying.ok()) return tidying;
+  return StartThread("dm-sync", [self = shared_from_this()] { self->Run(); });
+}
+
+absl::Status Scheduler::StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) {
+  return StartThread("dm-upload", [self = shared_from_this(), loop] { loop->Run(); });
+}
+
+absl::Status Scheduler::StartThread(const char* name, std::function<void()> body) {
+  absl::StatusOr<Thread> thread = Thread::Start(name, kOwnStackBytes, std::move(body));
   if (!thread.ok()) return thread.status();
+  MutexLock lock(mutex_);
+  ForgetEndedThreads();
   threads_.push_back(*std::move(thread));
   return absl::OkStatus();
 }
 
-absl::Status Scheduler::StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) {
-  absl::StatusOr<Thread> thread = Thread::Start("dm-upload", kOwnStackBytes,
-                                                [self = shared_from_this(), loop] { loop->Run(); });
-  if (!thread.ok()) return thread.status();
-  MutexLock lock(mutex_);
-  threads_.push_back(*std::move(thread));
-  return absl::OkStatus();
+void Scheduler::ForgetEndedThreads() {
+  const MonotonicTime now = Clock::System().MonotonicNow();
+  std::erase_if(threads_, [now](Thread& thread) { return thread.JoinUntil(now); });
 }
 
 int Scheduler::Join(MonotonicTime deadline) {
@@ -111,9 +113,9 @@ void Scheduler::Run() {
       MutexLock lock(context_->mutex);
       woken = context_->changed.WaitUntil(context_->mutex, stop, wake, [this, wakes] {
         context_->mutex.AssertHeld();
-        return context_->wakes != wakes;
+        return context_->wakes + context_->scheduler_wakes != wakes;
       });
-      wakes = context_->wakes;
+      wakes = context_->wakes + context_->scheduler_wakes;
     }
     if (stop.stop_requested()) break;
     if (Now() >= next_statistics_) SayStatistics();
@@ -222,7 +224,7 @@ void Scheduler::WatchWorkers() {
     bool more = false;
     {
       MutexLock lock(mutex_);
-      std::erase_if(threads_, [now](Thread& thread) { return thread.JoinUntil(now); });
+      ForgetEndedThreads();
       more =
           threads_.size() < static_cast<size_t>(config_.workers) + kOtherThreads + kMostSubstitutes;
     }

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_SRC_SYNC_SCHEDULER_H_
 #define DATAMANAGER_SRC_SYNC_SCHEDULER_H_
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -21,8 +22,8 @@
 
 namespace datamanager::sync {
 
-// Runs from Start to RequestStop and Join; a changed config gets a new one. Its dispatcher may be
-// used by any thread meanwhile, the rest by one.
+// Runs from Start to RequestStop and Join; a changed config gets a new one. Its dispatcher and
+// StartThread may be used by any thread meanwhile, the rest by one.
 //
 // The scheduler thread begins a pass each interval, if passes are scheduled, and wakes the workers
 // when a wait for a retry is over. It only keeps time, and never touches the disk: workers walk. It
@@ -37,13 +38,17 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   // How many threads hang in the disk; they are left alone.
   int Join(MonotonicTime deadline);
 
+  // Join waits for the thread. `name` as for Thread.
+  absl::Status StartThread(const char* name, std::function<void()> body) DM_EXCLUDES(mutex_);
+
   const config::SyncConfig& config() const { return config_; }
 
   Dispatcher& dispatcher() { return dispatcher_; }
 
  private:
   void Run();
-  absl::Status StartWorkerThread(const std::shared_ptr<UploadLoop>& loop) DM_EXCLUDES(mutex_);
+  absl::Status StartWorkerThread(const std::shared_ptr<UploadLoop>& loop);
+  void ForgetEndedThreads() DM_REQUIRES(mutex_);
   // What was half-written for uploads to datasets.
   void RemoveAbandoned(const std::stop_token& stop);
   // When there is something to do next.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,20 +55,22 @@ class StuckRoots {
     }
     return false;
   }
+  // A root that has been stuck for so long; nullopt: there is none.
+  std::optional<std::string> Hanging(std::chrono::seconds patience) const DM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    const MonotonicTime now = Clock::System().MonotonicNow();
+    for (const auto& [root, since] : at_work_) {
+      if (now - since >= patience) return root;
+    }
+    return std::nullopt;
+  }
   // Whether a thread is at work in any.
   bool AnyAtWork() const DM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return !at_work_.empty();
   }
   // Whether any is stuck.
-  bool Any() const DM_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    const MonotonicTime now = Clock::System().MonotonicNow();
-    for (const auto& entry : at_work_) {
-      if (now - entry.second >= kPatience) return true;
-    }
-    return false;
-  }
+  bool Any() const { return Hanging(kPatience).has_value(); }
 
  private:
   using List = std::list<std::pair<std::string, MonotonicTime>>;

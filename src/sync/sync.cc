@@ -13,7 +13,7 @@
 #include "sync/dataset_file.h"
 #include "sync/direct_upload.h"
 #include "sync/dispatcher.h"
-#include "sync/local_file.h"
+#include "sync/leftover.h"
 
 namespace datamanager::sync {
 namespace {
@@ -28,47 +28,6 @@ std::string LeftAlone(int threads) {
                       " threads of sync were left alone, and their files stay");
 }
 
-absl::Status DiskHangs(const std::string& path) {
-  return absl::UnavailableError(absl::StrCat(
-      "the disk hangs below ", path, ": the files there wait, all others are with a worker"));
-}
-
-// What a call that waits for all uploads still finds, when it is with no worker.
-struct Leftover {
-  bool any = false;      // Something that is going to be tried.
-  uint64_t in_use = 0;   // Files that another process has locked, or open for writing.
-  uint64_t resting = 0;  // Files that rest because the server refuses everything.
-  std::string in_use_path;
-  std::string resting_path;
-};
-
-bool IsInUse(SyncContext& context, const FoundFile& file) {
-  const auto claim = context.tracker.TryClaim(file.id);
-  if (!claim.has_value()) return false;
-  const absl::StatusOr<LocalFile> opened = LocalFile::Open(*context.options.ops, file);
-  return absl::IsUnavailable(opened.ok() ? opened->CheckNoWriter() : opened.status());
-}
-
-Leftover LookForLeftover(SyncContext& context, const Dispatcher& dispatcher,
-                         const FileFilter& filter, const std::stop_token& stop) {
-  Leftover left;
-  const auto waits = [&](const FoundFile& file, const struct stat& info) {
-    if (!filter(file, info)) return false;
-    if (context.breaker.IsRefused(CircuitBreaker::Candidate::Of(file.path, /*tried=*/false),
-                                  context.options.clock->MonotonicNow())) {
-      if (left.resting++ == 0) left.resting_path = file.path;
-      return false;
-    }
-    if (IsInUse(context, file)) {
-      if (left.in_use++ == 0) left.in_use_path = file.path;
-      return false;
-    }
-    return true;
-  };
-  left.any = dispatcher.AnyReady(waits, stop);
-  return left;
-}
-
 // Another server may have taken the place of the last one, or the same one works again.
 void OnConnection(SyncContext& context) {
   const MonotonicTime now = context.options.clock->MonotonicNow();
@@ -81,26 +40,6 @@ void OnConnection(SyncContext& context) {
   context.message_limit.Forget();
   context.breaker.OnConnection(new_address, now);
   context.retries.OnConnection(new_address, now);
-}
-
-absl::Status ResultOf(const Leftover& left, uint64_t refused) {
-  std::vector<std::string> texts;
-  if (refused > 0) {
-    texts.push_back(absl::StrCat("the server refused ", refused, " files; they are under failed/"));
-  }
-  if (left.resting > 0) {
-    texts.push_back(absl::StrCat("the server refuses everything, so that ", left.resting,
-                                 " files rest, such as ", left.resting_path));
-  }
-  if (left.in_use > 0) {
-    texts.push_back(absl::StrCat("other processes have ", left.in_use,
-                                 " files locked or open for writing, such as ", left.in_use_path,
-                                 "; a later pass uploads them"));
-  }
-  if (texts.empty()) return absl::OkStatus();
-  const std::string text = absl::StrJoin(texts, "; ");
-  return refused + left.resting > 0 ? absl::InvalidArgumentError(text)
-                                    : absl::DeadlineExceededError(text);
 }
 
 }  // namespace
@@ -213,7 +152,7 @@ absl::Status Sync::SyncNow(Wait wait, std::stop_token stop) {
   }
   context_->retries.MakeDueForCall(clock.MonotonicNow());
   context_->breaker.MakeDueForCall(clock.MonotonicNow());
-  absl::Status done = wait == Wait::kUploaded ? UploadAll(*scheduler, either.get_token())
+  absl::Status done = wait == Wait::kUploaded ? UploadAll(scheduler, either.get_token())
                                               : HandOverAll(*scheduler, either.get_token());
   return done.ok() ? flushed : done;
 }
@@ -240,6 +179,11 @@ absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop
           return status;
         }
         break;
+      case PassEnd::kBroken:
+        return absl::InternalError(
+            "a walk of the directories ended early, so that not all files are with a worker: the "
+            "log "
+            "says why; call Sync again");
       case PassEnd::kStopped:
         return absl::CancelledError("sync was stopped");
       case PassEnd::kOffline:
@@ -248,7 +192,8 @@ absl::Status Sync::HandOverAll(Scheduler& scheduler, const std::stop_token& stop
   }
 }
 
-absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) {
+absl::Status Sync::UploadAll(const std::shared_ptr<Scheduler>& scheduler,
+                             const std::stop_token& stop) {
   const Clock& clock = *context_->options.clock;
   // A file's ctime changes when it is published, so that what was there at the call is what has not
   // changed since.
@@ -259,7 +204,7 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
   const uint64_t refused_before = context_->refused();
   std::optional<MonotonicTime> in_use_until;
   Leftover left;
-  std::chrono::milliseconds look = kFirstLook;
+  std::chrono::milliseconds pause = kFirstLook;
   while (true) {
     // Also when everything waits for a retry, so that a pass has nothing to offer.
     if (!context_->options.uploader->Ready()) {
@@ -268,9 +213,9 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     std::string stuck_path;
     // The uploads are waited for in any case.
     const PassEnd end =
-        scheduler.dispatcher().RunPass(stop, was_there, /*awaited=*/false, stuck_path);
+        scheduler->dispatcher().RunPass(stop, was_there, /*awaited=*/false, stuck_path);
     if (end == PassEnd::kStuck) {
-      if (absl::Status status = WaitForDisk(scheduler, stuck_path, stop); !status.ok()) {
+      if (absl::Status status = WaitForDisk(*scheduler, stuck_path, stop); !status.ok()) {
         return status;
       }
       continue;
@@ -278,9 +223,9 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     if (end == PassEnd::kStopped) return absl::CancelledError("sync was stopped");
     if (end == PassEnd::kOffline) continue;
     const bool busy = context_->tracker.size() > 0;
-    left = LookForLeftover(*context_, scheduler.dispatcher(), was_there, stop);
-    // A look that was cut short has seen nothing.
-    if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
+    absl::StatusOr<Leftover> look = LookForLeftover(context_, scheduler, was_there, stop);
+    if (!look.ok()) return look.status();
+    left = *std::move(look);
     // While something is uploaded, a rest may be about to end.
     if (!left.any && !(busy && left.resting > 0)) {
       if (left.in_use == 0) break;
@@ -291,14 +236,14 @@ absl::Status Sync::UploadAll(Scheduler& scheduler, const std::stop_token& stop) 
     }
     // What is left is with a worker, in use elsewhere, or waits for a retry, which the scheduler
     // sees to.
-    const MonotonicTime next_look = clock.MonotonicNow() + look;
+    const MonotonicTime next_look = clock.MonotonicNow() + pause;
     if (busy) {
       context_->tracker.WaitUntilIdle(next_look, stop);
     } else {
       context_->WaitForWake(next_look, stop);
     }
     if (stop.stop_requested()) return absl::CancelledError("sync was stopped");
-    look = std::min(look * 2, kLongestLook);
+    pause = std::min(pause * 2, kLongestLook);
   }
   context_->WaitUntilSettled(stop);
   if (stop.stop_requested()) return absl::CancelledError("sync was stopped");

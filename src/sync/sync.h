@@ -70,7 +70,7 @@ class Sync {
   absl::Status WaitForDisk(Scheduler& scheduler, const std::string& path,
                            const std::stop_token& stop);
   absl::Status HandOverAll(Scheduler& scheduler, const std::stop_token& stop);
-  absl::Status UploadAll(Scheduler& scheduler, const std::stop_token& stop);
+  absl::Status UploadAll(const std::shared_ptr<Scheduler>& scheduler, const std::stop_token& stop);
   absl::Status Replace(const std::shared_ptr<Scheduler>& before, const config::SyncConfig& config,
                        MonotonicTime deadline, std::vector<std::string>* still_running)
       DM_EXCLUDES(mutex_);

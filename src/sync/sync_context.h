@@ -106,10 +106,18 @@ struct SyncContext {
   // Set when a pause of the breaker left a file to a later pass.
   std::atomic<bool> left_resting{false};
 
-  // Wakes the scheduler: a wait has been cut short or begun, the connection has changed.
+  // Wakes the scheduler and callers: a wait has been cut short or begun, the connection has
+  // changed.
   void Wake() DM_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     ++wakes;
+    changed.NotifyAll();
+  }
+  // A pass has begun or ended. Not for callers: each of several would begin its next pass as soon
+  // as another one has ended its own.
+  void WakeScheduler() DM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    ++scheduler_wakes;
     changed.NotifyAll();
   }
   // Until the next Wake, the deadline or the stop.
@@ -173,6 +181,7 @@ struct SyncContext {
   CondVar changed;
   CondVar settled;  // Apart, so that no file that is stored wakes the scheduler.
   uint64_t wakes DM_GUARDED_BY(mutex) = 0;
+  uint64_t scheduler_wakes DM_GUARDED_BY(mutex) = 0;
   int settling DM_GUARDED_BY(mutex) = 0;
   std::string address DM_GUARDED_BY(mutex);  // Of the last connection.
   std::string last_error DM_GUARDED_BY(mutex);

@@ -18,8 +18,13 @@ constexpr uint64_t kMostRequestBytes = 4 << 20;
 constexpr uint64_t kMostBytesUnderWay = 8 << 20;
 constexpr uint64_t kStreamBytes = 256 << 10;
 
+// Calls that may wait for the link before another file is drawn: with one large upload, a small one
+// need not wait until it is drawn.
+constexpr int kMostWaitingForLink = 2;
 // Somebody wakes it long before.
 constexpr std::chrono::hours kLongestWait{1};
+// Nobody says when the link has room again.
+constexpr std::chrono::milliseconds kLinkWait{100};
 
 uint64_t MemoryOf(const FoundFile& file) {
   const auto size = static_cast<uint64_t>(std::max<int64_t>(file.version.size, 0));
@@ -183,7 +188,7 @@ void UploadLoop::Run() {
     looked_ahead = !stopped && LookAhead();
     if (looked_ahead) continue;
     // The first RunOne may have used the wake up.
-    if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + kLongestWait);
+    if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + LongestWait());
   }
 }
 
@@ -251,7 +256,14 @@ bool UploadLoop::HasRoom() const {
     ++under_way;
     bytes += upload->bytes();
   }
-  return under_way < most_uploads_ && bytes < kMostBytesUnderWay;
+  return under_way < most_uploads_ && bytes < kMostBytesUnderWay && !LinkIsFull();
+}
+
+bool UploadLoop::LinkIsFull() const { return calls_->Sizes().waiting >= kMostWaitingForLink; }
+
+MonotonicTime::duration UploadLoop::LongestWait() const {
+  if (stop_.stop_requested() || !LinkIsFull()) return kLongestWait;
+  return kLinkWait;
 }
 
 void UploadLoop::SayCaught() const {

@@ -59,6 +59,9 @@ class UploadLoop {
   void EndStep();
   // Whether there is room for another upload.
   bool HasRoom() const;
+  bool LinkIsFull() const;
+  // For an event, until it looks at everything once more.
+  MonotonicTime::duration LongestWait() const;
   // Draws a file, and begins its upload. False: ask again only when something has happened.
   bool Draw();
   bool DrawIfRoom();

@@ -77,6 +77,8 @@ struct UploadSizes {
   // Contents that may be sent as a request or as a stream are better streamed beyond this: a few
   // seconds of the link.
   uint64_t request = kUnlimited;
+  // Calls that wait because the link is full. Another upload would only wait, too.
+  int waiting = 0;
 };
 
 // The calls that one thread has under way, and where it waits for them. Messages are handed over

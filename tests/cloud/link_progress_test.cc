@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace datamanager::cloud {
 namespace {
@@ -231,18 +232,58 @@ TEST_F(LinkProgressTest, WhoWaitsForRoomNeedNotAskFirst) {
   EXPECT_FALSE(link_.TakeRoom(8000, calls[3], now_));
 }
 
+TEST_F(LinkProgressTest, ASmallRequestGoesBeforeLargeOnesThatWait) {
+  RunFull(20000, std::chrono::seconds(10));
+  link_.HandOver(21000);
+  std::array<std::optional<RoomLine::Place>, 3> large;
+  std::array<std::optional<RoomLine::Place>, 20> small;
+  for (auto& place : large) EXPECT_FALSE(link_.TakeRoom(60000, place, now_));
+  for (auto& place : small) EXPECT_FALSE(link_.TakeRoom(2000, place, now_));
+  EXPECT_EQ(link_.Waiting(now_), 23);
+  uint64_t acked = acked_;
+  std::string order;
+  const auto ask = [&](auto& places, uint64_t bytes, char name) {
+    for (auto& place : places) {
+      if (!place.has_value() || !link_.TakeRoom(bytes, place, now_)) continue;
+      link_.HandOver(bytes);
+      order += name;
+    }
+  };
+  while (order.size() < 12) {
+    acked += 2000;
+    Look(100ms, {.acked = acked, .queued = 10});
+    ask(large, 60000, 'L');
+    ask(small, 2000, 's');
+  }
+  EXPECT_EQ(order, "ssssssssLsss");
+}
+
+TEST_F(LinkProgressTest, TheSmallestWaitToo_WhenSecondsOfThemAreOnTheirWay) {
+  link_.HandOver(500000);
+  EXPECT_TRUE(HasRoom(500)) << "Nothing says that the link is slow.";
+  EXPECT_EQ(link_.Waiting(now_), 0);
+  Look(100ms, {.acked = acked_});
+  Look(100ms, {.acked = acked_});
+  RunFull(20000, std::chrono::seconds(10));
+  link_.HandOver(59000);
+  EXPECT_TRUE(HasRoom(500));
+  link_.HandOver(2000);
+  EXPECT_FALSE(HasRoom(500));
+  EXPECT_EQ(link_.Waiting(now_), 0) << "It has left.";
+}
+
 TEST_F(LinkProgressTest, WhoDoesNotAskForRoomAgainHoldsUpNobody) {
   RunFull(20000, std::chrono::seconds(10));
   link_.HandOver(21000);
   std::optional<RoomLine::Place> hangs;
   std::optional<RoomLine::Place> other;
-  EXPECT_FALSE(link_.TakeRoom(50000, hangs, now_));
+  EXPECT_FALSE(link_.TakeRoom(15000, hangs, now_));
   EXPECT_FALSE(link_.TakeRoom(5000, other, now_));
   Look(100ms, {.acked = acked_ + 2000});
   EXPECT_FALSE(link_.TakeRoom(5000, other, now_)) << "The room is kept for the one before it.";
   Look(RoomLine::kPatience, {.acked = acked_ + 2000});
   EXPECT_TRUE(link_.TakeRoom(5000, other, now_));
-  EXPECT_TRUE(link_.TakeRoom(50000, hangs, now_)) << "It keeps its place.";
+  EXPECT_TRUE(link_.TakeRoom(15000, hangs, now_)) << "It keeps its place.";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef DATAMANAGER_TESTS_SUPPORT_BLOCKING_UPLOADER_H_
 #define DATAMANAGER_TESTS_SUPPORT_BLOCKING_UPLOADER_H_
 
+#include <atomic>
 #include <cassert>
 #include <deque>
 #include <functional>
@@ -30,6 +31,9 @@ class BlockingUploader : public sync::Uploader {
   virtual std::unique_ptr<BlockingStream> OpenStream(sync::UploadMethod method,
                                                      const sync::CallOptions& options) = 0;
 
+  // So many calls wait because the link is full, beside those of the test.
+  void SetWaiting(int calls) { waiting_ = calls; }
+
   std::unique_ptr<sync::CallQueue> NewQueue() override { return std::make_unique<Queue>(*this); }
 
  private:
@@ -51,6 +55,8 @@ class BlockingUploader : public sync::Uploader {
                                                    sync::CallOptions options) override {
       return std::make_unique<Stream>(*this, uploader_.OpenStream(method, options));
     }
+
+    sync::UploadSizes Sizes() const override { return {.waiting = uploader_.waiting_}; }
 
     bool RunOne(MonotonicTime deadline) override {
       std::function<void()> ended;
@@ -128,6 +134,8 @@ class BlockingUploader : public sync::Uploader {
     Queue& queue_;
     const std::unique_ptr<BlockingStream> stream_;
   };
+
+  std::atomic<int> waiting_ = 0;
 };
 
 }  // namespace datamanager::testing

@@ -8,11 +8,13 @@
 #include <cerrno>
 #include <climits>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait_until.h"
 #include "tests/sync/test_files.h"
 
 namespace datamanager::sync {
@@ -49,6 +51,48 @@ TEST_F(LocalFileTest, GoneOrReplacedIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, found).status()));
   std::filesystem::remove(path_);
   EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops_, found).status()));
+}
+
+// Something happens after the file was opened, and before it is locked.
+class BeforeTheLock final : public FileOps {
+ public:
+  explicit BeforeTheLock(std::function<void()> happens) : happens_(std::move(happens)) {}
+  int TryLock(int fd) override {
+    happens_();
+    return FileOps::TryLock(fd);
+  }
+
+ private:
+  const std::function<void()> happens_;
+};
+
+TEST_F(LocalFileTest, WhatAnotherOneRemovedBeforeItWasLockedIsNotFound) {
+  // In the same tick of the file system's clock, as a rule.
+  for (int i = 0; i < 50; ++i) {
+    WriteFile(path_, "0123456789");
+    const FoundFile found = Found(dir_.path(), path_);
+    BeforeTheLock ops([&] { std::filesystem::remove(path_); });
+    EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops, found).status()));
+  }
+}
+
+TEST_F(LocalFileTest, WhatAnotherOneSetAsideBeforeItWasLockedIsNotFound) {
+  const FoundFile found = Found(dir_.path(), path_);
+  // So that the clock of the file system has moved on.
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    WriteFile(path_ + ".new", "other");
+    return Found(dir_.path(), path_ + ".new").version.changed_ns != found.version.changed_ns;
+  }));
+  BeforeTheLock ops([&] { std::filesystem::rename(path_, path_ + ".aside"); });
+  EXPECT_TRUE(absl::IsNotFound(LocalFile::Open(ops, found).status()));
+}
+
+TEST_F(LocalFileTest, WhatAnotherOneChangedBeforeItWasLockedIsOpened) {
+  const FoundFile found = Found(dir_.path(), path_);
+  BeforeTheLock ops([&] { WriteFile(path_, "another text"); });
+  const auto file = LocalFile::Open(ops, found);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->size(), 12U);
 }
 
 TEST_F(LocalFileTest, LinksAreNotFollowed) {

@@ -192,6 +192,80 @@ TEST_P(StuckWalkTest, ACallOfSyncHandsOverTheRestAndNamesTheDirectory) {
   EXPECT_EQ(Uploaded(), "arm:1,2,3 notes");
 }
 
+// The call looks for what is left, which no worker touches: it waits for a retry.
+class StuckLookTest : public StuckDiskTest {
+ protected:
+  // Until no further call of Sync has the file tried.
+  void Fail() {
+    config_.scheduled = false;
+    server_->OnCall([](const UploadCall&) { return absl::InternalError("busy"); });
+    Drop("notes", "hello");
+    StartAndWait();
+    clock_.Advance(std::chrono::hours(2));
+    clock_.Stop();
+    for (size_t calls = 1; calls <= 2; ++calls) {
+      ASSERT_TRUE(SyncNow(Wait::kHandedOver).ok());
+      ASSERT_TRUE(WaitUntil([&] {
+        return server_->call_count() == calls && sync_->Stats().waiting_retries == 1 &&
+               sync_->Stats().uploading == 0;
+      }));
+    }
+  }
+};
+
+TEST_P(StuckLookTest, ACallOfSyncThatWaitsForUploadsNamesTheDirectory) {
+  Fail();
+  std::future<absl::Status> sync = SyncInBackground(Wait::kUploaded);
+  disk_.gate().Close();
+  const absl::Status status = sync.get();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("the disk hangs below " + files_), std::string::npos) << status;
+  EXPECT_EQ(server_->call_count(), 2U);
+  disk_.gate().Open();
+}
+
+TEST_P(StuckLookTest, TheStopEndsACallOfSyncThatLooksForWhatIsLeft) {
+  Fail();
+  std::stop_source stop;
+  std::future<absl::Status> sync = SyncInBackground(Wait::kUploaded, stop.get_token());
+  disk_.gate().Close();
+  EXPECT_TRUE(WaitUntil([&] { return disk_.gate().waiting() > 0; }));
+  stop.request_stop();
+  EXPECT_TRUE(absl::IsCancelled(sync.get()));
+  disk_.gate().Open();
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, StuckLookTest,
+                         ::testing::Values(HangingDisk::Call::kOpen, HangingDisk::Call::kLook,
+                                           HangingDisk::Call::kReadDirectory),
+                         NameOf);
+
+class NoRoomOnAStuckDiskTest : public StuckDiskTest {};
+
+TEST_P(NoRoomOnAStuckDiskTest, ACallOfSyncNamesTheDirectoryAlthoughNoWorkerHasRoom) {
+  config_.scheduled = false;
+  config_.uploads_per_worker = 1;
+  server_->Block();
+  Capture("arm", 1);
+  Start();
+  std::future<absl::Status> first = SyncInBackground(Wait::kHandedOver);
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; }));
+  EXPECT_TRUE(first.get().ok());
+  disk_.gate().Close();
+  Drop("notes", "hello");
+  std::future<absl::Status> hands_over = SyncInBackground(Wait::kHandedOver);
+  EXPECT_TRUE(WaitUntil([&] { return disk_.gate().waiting() == 1; }));
+  const absl::Status status = SyncNow(Wait::kUploaded);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("the disk hangs below " + files_), std::string::npos) << status;
+  EXPECT_TRUE(absl::IsUnavailable(hands_over.get()));
+  disk_.gate().Open();
+  server_->Release();
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, NoRoomOnAStuckDiskTest,
+                         ::testing::Values(HangingDisk::Call::kReadDirectory), NameOf);
+
 INSTANTIATE_TEST_SUITE_P(Calls, StuckWalkTest, ::testing::Values(HangingDisk::Call::kReadDirectory),
                          NameOf);
 

@@ -214,6 +214,27 @@ TEST_F(SyncTest, TwoAtOnceUploadEachFileOnce) {
   EXPECT_EQ(OnDisk(), "");
 }
 
+TEST_F(SyncTest, TwoThatWaitForARetryDoNotDriveEachOther) {
+  Unschedule();
+  Capture("arm", 1);
+  server_->OnCall([](const UploadCall&) { return absl::InternalError("busy"); });
+  StartAndWait();
+  clock_.Stop();  // Nothing becomes due by itself.
+  std::stop_source stop;
+  auto one = SyncInBackground(Wait::kUploaded, stop.get_token());
+  EXPECT_TRUE(WaitUntil(
+      [&] { return sync_->Stats().waiting_retries == 1 && sync_->Stats().uploading == 0; }));
+  const MonotonicTime begin = Clock::System().MonotonicNow();
+  const uint64_t passes = sync_->Stats().passes;
+  auto other = SyncInBackground(Wait::kUploaded, stop.get_token());
+  EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().passes >= passes + 12; }));
+  // The looks of each lie 20, 40, 80 ms and so on apart.
+  EXPECT_GE(Clock::System().MonotonicNow() - begin, milliseconds(300));
+  stop.request_stop();
+  EXPECT_TRUE(absl::IsCancelled(one.get()));
+  EXPECT_TRUE(absl::IsCancelled(other.get()));
+}
+
 TEST_F(SyncTest, BesideScheduledPassesEachFileIsUploadedOnce) {
   config_.interval = milliseconds(6);
   Start();

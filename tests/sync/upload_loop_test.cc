@@ -312,6 +312,25 @@ TEST_F(HangingLoopTest, AWorkerThatFindsNothing_WakesNone) {
   EXPECT_EQ(wakes_, wakes);
 }
 
+class FullLinkTest : public UploadLoopTest {};
+
+TEST_F(FullLinkTest, NothingIsDrawnWhileTwoCallsWaitForTheLink) {
+  server_->SetWaiting(1);
+  Capture("arm", 1);
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 1; })) << "beside one large upload";
+  server_->SetWaiting(2);
+  // A draw that was under way.
+  EXPECT_TRUE(WaitUntil([&] { return sync_->context()->tracker.size() == 1; }));
+  for (int i = 0; i < 5; ++i) Capture("arm", 1);
+  const uint64_t passes = sync_->Stats().passes;
+  EXPECT_EQ(sync_->Stats().uploading, 1U);
+  server_->SetWaiting(0);
+  EXPECT_TRUE(WaitUntil([&] { return server_->blocked() == 6; })) << "nobody has woken the worker";
+  EXPECT_GE(sync_->Stats().passes, passes);
+  server_->Release();
+  RunUntilIdle();
+}
+
 // Has no memory for one call.
 class ThrowingWalk final : public FileOps {
  public:
@@ -344,6 +363,38 @@ TEST_F(ThrowingWalkTest, TheNextPassFindsTheFiles_AndNoPlaceIsLost) {
   EXPECT_EQ(Uploaded(), "arm:1,2,3");
   EXPECT_TRUE(Logged("looking for files to upload: RESOURCE_EXHAUSTED"));
   EXPECT_EQ(sync_->Stats().uploading, 0U);
+  Close();
+}
+
+TEST_F(ThrowingWalkTest, OtherDirectoriesGoOn) {
+  ThrowingWalk disk;
+  options_.ops = &disk;
+  config_.scheduled = false;
+  config_.workers = 1;
+  Capture("arm", 1);
+  Drop("notes", "hello");
+  Start();
+  disk.ThrowOnce();
+  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  EXPECT_EQ(Uploaded(), "arm:1 notes");
+  Close();
+}
+
+TEST_F(ThrowingWalkTest, ACallThatHandsOverIsToldThatNotAllWasSeen) {
+  ThrowingWalk disk;
+  options_.ops = &disk;
+  config_.scheduled = false;
+  config_.workers = 1;
+  Capture("arm", 1);
+  Drop("notes", "hello");
+  Start();
+  disk.ThrowOnce();
+  const absl::Status status = SyncNow(Wait::kHandedOver);
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "notes" || Uploaded() == "arm:1"; }));
+  EXPECT_TRUE(SyncNow(Wait::kHandedOver).ok());
+  RunUntilIdle();
+  EXPECT_EQ(Uploaded(), "arm:1 notes");
   Close();
 }
 
