@@ -33,6 +33,8 @@ class BlockingUploader : public sync::Uploader {
 
   // So many calls wait because the link is full, beside those of the test.
   void SetWaiting(int calls) { waiting_ = calls; }
+  // How often it was asked for that.
+  int asked() const { return asked_; }
 
   std::unique_ptr<sync::CallQueue> NewQueue() override { return std::make_unique<Queue>(*this); }
 
@@ -56,7 +58,10 @@ class BlockingUploader : public sync::Uploader {
       return std::make_unique<Stream>(*this, uploader_.OpenStream(method, options));
     }
 
-    sync::UploadSizes Sizes() const override { return {.waiting = uploader_.waiting_}; }
+    sync::UploadSizes Sizes() const override {
+      ++uploader_.asked_;
+      return {.waiting = uploader_.waiting_};
+    }
 
     bool RunOne(MonotonicTime deadline) override {
       std::function<void()> ended;
@@ -136,6 +141,7 @@ class BlockingUploader : public sync::Uploader {
   };
 
   std::atomic<int> waiting_ = 0;
+  std::atomic<int> asked_ = 0;
 };
 
 }  // namespace datamanager::testing
