@@ -68,12 +68,13 @@ class LinkProgress {
   // A call hands so many bytes to gRPC. Returns the state after it.
   LinkState HandOver(uint64_t bytes) DM_EXCLUDES(mutex_);
 
-  // Whether a call may hand over so many bytes now, so that a small request behind them waits a few
-  // seconds at most. Small requests may, unless they are seconds of the link by themselves. Any may
-  // where the socket is not known. As long as the link has not shown how fast it is at most, small
-  // ones always may, and the room begins with kFirstRoom and doubles each
-  // time that the peer has acknowledged as much and nothing waits. If it may not, it has a place in
-  // the line of those that wait, until it may or leaves; it asks again and again.
+  // Whether a call may hand over so many bytes now. The bytes on their way are limited to about a
+  // second of the link, so that a small request behind them waits a few seconds at most. The
+  // smallest requests may exceed that, up to three seconds of the link. If the socket is not known,
+  // every call may. Until the link has shown how fast it is at most, the smallest requests always
+  // may, and the limit begins with kFirstRoom and doubles each time that the peer has acknowledged
+  // as much and nothing waits. False: the call has a place in the line now, and has to ask again
+  // until it may, or leave the line.
   bool TakeRoom(uint64_t bytes, std::optional<RoomLine::Place>& place, MonotonicTime now)
       DM_EXCLUDES(mutex_);
   void LeaveLine(std::optional<RoomLine::Place>& place) DM_EXCLUDES(mutex_);

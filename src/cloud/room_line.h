@@ -12,12 +12,12 @@
 
 namespace datamanager::cloud {
 
-// Of calls that are small for the link the first to come is the first served, and they go before
-// large ones, so that a small request needs no luck and waits for no row of pictures. Where small
-// ones come without end, a large one goes after each kSmallInARow of them. Each call looks at its
-// own pace, so whoever looks serves all those in front too: their room is kept for them, and what
-// is left is free. A call that does not ask again, because its thread hangs in the disk, holds up
-// nobody. Not thread-safe.
+// Small calls go before large ones, each kind in the order of arrival, so that a reading does not
+// wait for a queue of pictures. After kSmallInARow small calls one large call goes, so that large
+// ones are not starved. Calls ask again at their own pace; each time one asks, the line also
+// reserves room for the calls before it, and gives the rest of the room to those behind. A call
+// that has not asked for kPatience, because its thread hangs in the disk, loses its reservation and
+// is passed over until it asks again. Not thread-safe.
 class RoomLine {
  public:
   using Place = uint64_t;

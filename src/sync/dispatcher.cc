@@ -129,7 +129,7 @@ void Dispatcher::WakeTurnedAway(size_t self) {
 
 bool Dispatcher::LookAhead(size_t worker) {
   std::vector<std::shared_ptr<Pass>> passes;
-  // Who waits for a pass is told of a disk that hangs although no worker has room.
+  // Even if no worker has room, a pass ends when the disk hangs, so that its caller is told.
   const bool any_stuck = stuck_.Any();
   {
     MutexLock lock(mutex_);
@@ -252,7 +252,7 @@ void Dispatcher::EndPass(const std::shared_ptr<Pass>& pass) {
 PassEnd Dispatcher::RunPass(const std::stop_token& stop, FileFilter filter, bool awaited,
                             std::string& stuck_path) {
   const std::shared_ptr<Pass> pass = BeginPass(std::move(filter), awaited);
-  context_.WakeScheduler();  // Whoever waits for it is not the one who watches the workers.
+  context_.WakeScheduler();  // The scheduler watches the workers, the caller only waits.
   uint64_t changes = 0;
   while (true) {
     {

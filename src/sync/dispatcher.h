@@ -89,8 +89,8 @@ class Dispatcher {
   OfferEnd Offer(FoundFile file, std::shared_ptr<const DirectUpload> direct, MonotonicTime deadline,
                  const std::stop_token& stop) DM_EXCLUDES(mutex_);
 
-  // Whether there is any ready file that `filter` lets through, whoever has it. Also if a root's
-  // disk hangs, which is left out. Blocks on the disk.
+  // Whether there is any ready file that `filter` accepts, also one that a worker has. True as well
+  // if a root's disk hangs, because that root cannot be looked at. Blocks on the disk.
   bool AnyReady(const FileFilter& filter, const std::stop_token& stop);
 
   // There may be something new to draw: a retry is due, the connection is back, a claim is free.

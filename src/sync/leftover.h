@@ -1,4 +1,4 @@
-// What a call of Sync that waits for all uploads still finds, when a pass is over.
+// The files that are left after a pass, for a call of Sync that waits until all are uploaded.
 #ifndef DATAMANAGER_SRC_SYNC_LEFTOVER_H_
 #define DATAMANAGER_SRC_SYNC_LEFTOVER_H_
 

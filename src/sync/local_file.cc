@@ -22,8 +22,9 @@ absl::Status BecameShorter() {
   return absl::AbortedError("the file became shorter while it was read");
 }
 
-// Whether whoever had the lock may have removed the file, or moved it, since it was found. The time
-// of a removal may be that of the file's last change, also where times are finer than a second.
+// Whether the file may have been removed or moved between its being found and locked, by another
+// process that had the lock. A removal within the same tick of the file system's clock leaves the
+// times as they were; the count of links tells it, except where times are whole seconds.
 bool MayBeGone(const struct stat& info, const FileVersion& found) {
   return info.st_nlink == 0 || info.st_ctim.tv_nsec == 0 || FileVersion::Of(info) != found;
 }

@@ -177,7 +177,7 @@ Pass::Result Pass::DoStep(Row row, std::optional<Job>* job) {
     MutexLock lock(mutex_);
     broken_ = true;
     root->busy = false;
-    root->step = Step::kOver;  // The next pass begins anew. Other roots go on.
+    root->step = Step::kOver;  // The next pass walks it again; the other roots of this one go on.
     return Result::kNotYet;
   }
   MutexLock lock(mutex_);

@@ -180,8 +180,9 @@ void UploadLoop::Run() {
       return;
     }
     if (RunParked()) continue;
-    // What can go on goes on before another file is drawn. Otherwise nobody looks for events in
-    // vain: gRPC would poll its sockets, which costs an eighth of a small upload's CPU time.
+    // Events of uploads under way are handled before another file is drawn. Without a file to draw
+    // the loop does not look for events but waits for them: a look that finds nothing has gRPC poll
+    // its sockets, an eighth of a small upload's CPU time.
     const bool has_work = looked_ahead || (!stopped && HasRoom());
     if (has_work && !uploads_.empty() && calls_->RunOne(MonotonicTime())) continue;
     if (!stopped && DrawIfRoom()) continue;

@@ -343,7 +343,19 @@ class ThrowingWalk final : public FileOps {
   std::atomic<bool> throws_ = false;
 };
 
-class ThrowingWalkTest : public SyncFixture {};
+class ThrowingWalkTest : public SyncFixture {
+ protected:
+  // The next walk throws, with a file in each of two directories.
+  void StartAndThrow(ThrowingWalk& disk, bool scheduled = false) {
+    options_.ops = &disk;
+    config_.scheduled = scheduled;
+    config_.workers = 1;
+    Capture("arm", 1);
+    Drop("notes", "hello");
+    Start();
+    disk.ThrowOnce();
+  }
+};
 
 TEST_F(ThrowingWalkTest, TheNextPassFindsTheFiles_AndNoPlaceIsLost) {
   ThrowingWalk disk;
@@ -366,27 +378,18 @@ TEST_F(ThrowingWalkTest, TheNextPassFindsTheFiles_AndNoPlaceIsLost) {
 
 TEST_F(ThrowingWalkTest, OtherDirectoriesGoOn) {
   ThrowingWalk disk;
-  options_.ops = &disk;
-  config_.scheduled = false;
-  config_.workers = 1;
-  Capture("arm", 1);
-  Drop("notes", "hello");
-  Start();
-  disk.ThrowOnce();
-  EXPECT_TRUE(SyncNow(Wait::kUploaded).ok());
+  // No call of Sync, which would wake the worker.
+  config_.interval = std::chrono::milliseconds(200);
+  StartAndThrow(disk, /*scheduled=*/true);
+  RunUntilIdle();
+  EXPECT_TRUE(disk.threw());
   EXPECT_EQ(Uploaded(), "arm:1 notes");
   Close();
 }
 
 TEST_F(ThrowingWalkTest, ACallThatHandsOverIsToldThatNotAllWasSeen) {
   ThrowingWalk disk;
-  options_.ops = &disk;
-  config_.scheduled = false;
-  config_.workers = 1;
-  Capture("arm", 1);
-  Drop("notes", "hello");
-  Start();
-  disk.ThrowOnce();
+  StartAndThrow(disk);
   const absl::Status status = SyncNow(Wait::kHandedOver);
   EXPECT_TRUE(absl::IsInternal(status)) << status;
   EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "notes" || Uploaded() == "arm:1"; }));
