@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -24,8 +23,8 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
-// Sent to the main thread when the server has started, or has failed to.
-constexpr int kStarted = SIGUSR1;
+// A thread sends it to the main thread when its task is done.
+constexpr int kDone = SIGUSR1;
 // How long the reader of an output may take for the last lines.
 constexpr std::chrono::milliseconds kPrintLimit{500};
 
@@ -44,8 +43,15 @@ class Program {
     std::optional<absl::StatusOr<std::unique_ptr<ingest::IngestServer>>> server;
   };
 
+  // The credentials are read on a thread of their own.
+  struct Reading {
+    std::mutex mutex;
+    std::optional<absl::StatusOr<size_t>> count;
+  };
+
   void Say(const std::string& text) { errors_.Print(absl::StrCat("ingest_server: ", text, "\n")); }
   void Reload(ingest::IngestServer& server);
+  void EndReload(ingest::IngestServer& server);
   void SayFaults(const ingest::FaultCounts& faults);
   // Ends the process at once if a thread hangs, because exit would wait for it.
   int End(int status) {
@@ -57,7 +63,9 @@ class Program {
   ingest::Options options_;
   console::Console output_{STDOUT_FILENO};
   console::Console errors_{STDERR_FILENO};
-  std::atomic<bool> hangs_ = false;
+  std::shared_ptr<Reading> reading_;  // Null: the credentials are not being read.
+  bool read_again_ = false;
+  bool hangs_ = false;  // A thread may hang.
 };
 
 int Program::Run(const sigset_t& signals) {
@@ -67,12 +75,12 @@ int Program::Run(const sigset_t& signals) {
     auto server = ingest::IngestServer::Start(server_options);
     const std::lock_guard lock(starting->mutex);
     starting->server = std::move(server);
-    ::pthread_kill(main, kStarted);
+    ::pthread_kill(main, kDone);
   });
   int signal = 0;
   bool reload = false;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload = true;
-  if (signal != kStarted) {
+  if (signal != kDone) {
     thread.detach();
     hangs_ = true;
     return End(0);
@@ -90,8 +98,12 @@ int Program::Run(const sigset_t& signals) {
   }
   Say(absl::StrCat("listening on ", server.address(), ", storing in ", store));
   if (reload) Reload(server);
-  while (sigwait(&signals, &signal) == 0 && (signal == SIGHUP || signal == kStarted)) {
-    if (signal == SIGHUP) Reload(server);
+  while (sigwait(&signals, &signal) == 0 && (signal == SIGHUP || signal == kDone)) {
+    if (signal == SIGHUP) {
+      Reload(server);
+    } else {
+      EndReload(server);
+    }
   }
   server.Shutdown();
   SayFaults(server.fault_counts());
@@ -100,14 +112,35 @@ int Program::Run(const sigset_t& signals) {
 }
 
 void Program::Reload(ingest::IngestServer& server) {
-  if (hangs_.exchange(true)) return Say("credentials are still being read");
-  std::thread([this, &server] {
-    const absl::StatusOr<size_t> count = server.ReloadCredentials();
-    Say(count.ok() ? absl::StrCat("credentials read again: ", *count)
-                   : absl::StrCat("credentials not read again, the former ones stay: ",
-                                  std::string(count.status().message())));
-    hangs_ = false;
+  if (reading_ != nullptr) {
+    // The file may have changed since the reading began.
+    read_again_ = true;
+    return Say("credentials are still being read; they will be read again afterwards");
+  }
+  reading_ = std::make_shared<Reading>();
+  hangs_ = true;
+  std::thread([reading = reading_, &server, main = ::pthread_self()] {
+    absl::StatusOr<size_t> count = server.ReloadCredentials();
+    const std::lock_guard lock(reading->mutex);
+    reading->count = std::move(count);
+    ::pthread_kill(main, kDone);
   }).detach();
+}
+
+void Program::EndReload(ingest::IngestServer& server) {
+  if (reading_ == nullptr) return;
+  std::optional<absl::StatusOr<size_t>> count;
+  {
+    const std::lock_guard lock(reading_->mutex);
+    count = std::move(reading_->count);
+  }
+  if (!count.has_value()) return;
+  reading_ = nullptr;
+  hangs_ = false;
+  Say(count->ok() ? absl::StrCat("credentials read again: ", **count)
+                  : absl::StrCat("credentials not read again, the former ones stay: ",
+                                 std::string(count->status().message())));
+  if (std::exchange(read_again_, false)) Reload(server);
 }
 
 void Program::SayFaults(const ingest::FaultCounts& faults) {
@@ -135,7 +168,7 @@ int main(int argc, char** argv) {
   // Before any thread, so that all inherit it and the signals wait for sigwait.
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, kStarted}) sigaddset(&signals, number);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, kDone}) sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   // gRPC's own words on a port in use are no help; ours follow. Whoever sets it keeps it.
   setenv("GRPC_VERBOSITY", "NONE", 0);

@@ -1,6 +1,7 @@
 #include "ingest_server/tls.h"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -63,6 +64,8 @@ absl::StatusOr<Owned<EVP_PKEY>> ParseKey(const std::string& path, const std::str
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsFiles& files) {
   if (files.certificate.empty()) return grpc::InsecureServerCredentials();
+  // gRPC's threads may still use OpenSSL while the process ends, so it keeps its memory until then.
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
 
   absl::StatusOr<std::string> certificate_pem = ReadFile(files.certificate);
   if (!certificate_pem.ok()) return certificate_pem.status();

@@ -40,7 +40,8 @@ struct ConnectionStatus {
 // A gRPC channel to one address at a time.
 //
 // Thread-safe. Shared by those who use it; the last to let go closes it, within 2 s whatever the
-// network and the sink do. gRPC itself, once initialised, stays so for the life of the process.
+// network and the sink do. gRPC itself, once initialised, stays so for the life of the process, and
+// OpenSSL, unless something has used it before, is not cleaned up when the process ends.
 class Cloud {
  public:
   // Checks the config and begins to connect in the background; never waits for the network.

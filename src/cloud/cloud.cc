@@ -20,6 +20,7 @@
 #include "cloud/call_queue.h"
 #include "cloud/connectivity.h"
 #include "cloud/credentials.h"
+#include "cloud/process_exit.h"
 #include "cloud/ready_listener.h"
 #include "cloud/tls_files.h"
 #include "uploader/uploader.h"
@@ -228,6 +229,7 @@ void GrpcCloud::Replace(std::shared_ptr<Connection> connection, const CloudConfi
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Cloud>> Cloud::Create(const CloudConfig& config, LogSink sink) {
+  cloud::KeepOpenSslAtExit();
   absl::StatusOr<std::shared_ptr<Logger>> logger = Logger::Create(std::move(sink));
   if (!logger.ok()) return logger.status();
   if (config.app_address.empty()) (*logger)->Info(std::string(kNotManaged));

@@ -218,8 +218,9 @@ TEST_F(RealDiskFaultTest, PermissionLostIsWaitedOut) {
   EXPECT_EQ(it_.Stats().dropped.permission, it_.Stats().dropped.total());
   ASSERT_EQ(::chmod(it_.directory().c_str(), 0700), 0);
   EXPECT_TRUE(it_.WaitForCaptured());
-  // What could not be renamed meanwhile is published too.
-  EXPECT_TRUE(WaitUntil([&] { return it_.capture().keeper().counters().recovered.load() == 1; }));
+  // What could not be renamed meanwhile is published too, within a minute.
+  EXPECT_TRUE(WaitUntil([&] { return it_.capture().keeper().counters().recovered.load() == 1; },
+                        std::chrono::minutes(1) + testing::kPatience));
   it_.Close();
   it_.ExpectAllKept(capture_dir_);
   EXPECT_EQ(::seteuid(user), 0);

@@ -17,6 +17,7 @@
 #include "datamanager/cloud.h"
 #include "tests/support/own_loopback.h"
 #include "tests/support/token_office.h"
+#include "tests/support/wait_until.h"
 #include "uploader/uploader.h"
 #include "viam/app/datasync/v1/data_sync.grpc.pb.h"
 
@@ -27,8 +28,7 @@ namespace wire = ::viam::app::datasync::v1;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-// Longer than anything takes that works, also under a sanitizer on a busy machine.
-inline constexpr std::chrono::seconds kPatience{20};
+using testing::kPatience;
 
 inline MonotonicTime Patience() { return Clock::System().MonotonicNow() + kPatience; }
 

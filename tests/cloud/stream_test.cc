@@ -3,6 +3,7 @@
 #include "cloud/upload_stream.h"
 #include "tests/cloud/fixture.h"
 #include "tests/support/blocking_calls.h"
+#include "tests/support/sanitizers.h"
 
 namespace datamanager::cloud {
 namespace {
@@ -180,21 +181,22 @@ TEST_F(StreamTest, GivesUpOnAServerThatNeverReplies) {
 
 // The limit is for a single write: a server that takes one now and then is not given up.
 TEST_F(StreamTest, HasPatienceWithAServerThatReadsSlowly) {
+  constexpr std::chrono::milliseconds kLimit = 500ms * testing::kSlowness;
   std::atomic<int> read{0};
   server_.on_file = [&](grpc::ServerContext&, TestServer::FileReader& reader, auto&) {
     wire::FileUploadRequest request;
     Event never;
     while (reader.Read(&request)) {
-      if (++read % 8 == 0) never.Wait(20ms);
+      if (++read % 8 == 0) never.Wait(kLimit / 25);
     }
     return grpc::Status::OK;
   };
   const auto begin = std::chrono::steady_clock::now();
-  const auto stream = Open({.timeout = 500ms, .reply_timeout = kPatience});
+  const auto stream = Open({.timeout = kLimit, .reply_timeout = kPatience});
   EXPECT_EQ(WriteChunks(*stream, 300), 300);
   const CallResult result = stream->Finish();
   EXPECT_TRUE(result.status.ok()) << result.status;
-  EXPECT_GT(std::chrono::steady_clock::now() - begin, 500ms);  // In all, longer than the limit.
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, kLimit);  // In all, longer than the limit.
 }
 
 TEST_F(StreamTest, EndsWhenStopped) {

@@ -1,7 +1,9 @@
 // The program: what it prints, and how it ends.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,6 +170,34 @@ TEST_F(MainTest, SighupRevokesWhatIsGoneFromTheFile) {
   for (const std::string& secret : {std::string("sesame"), std::string("mellon"), token}) {
     EXPECT_EQ(program.said().find(secret), std::string::npos) << program.said();
   }
+}
+
+// A FIFO is read when somebody writes to it.
+TEST_F(MainTest, ASighupWhileCredentialsAreReadHasThemReadAgain) {
+  const std::string file = temp_.path() + "/credentials.json";
+  datamanager::testing::WriteFile(file, R"({"api_keys": [{"id": "k1", "key": "sesame"}]})");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  Program program({"--listen", OwnLoopback(0), "--store", Store(), "--credentials", file});
+  EXPECT_PRED_FORMAT2(::testing::IsSubstring, "listening on", program.ReadLine());
+  std::filesystem::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  program.Signal(SIGHUP);
+  // A second one may otherwise arrive together with the first. This waits for the reader.
+  datamanager::UniqueFd writer(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+  for (int i = 0; i < 2; ++i) {
+    program.Signal(SIGHUP);
+    EXPECT_EQ(program.ReadLine(),
+              "ingest_server: credentials are still being read; they will be read again "
+              "afterwards\n");
+  }
+  const std::string one = R"({"api_keys": [{"id": "k1", "key": "sesame"}]})";
+  ASSERT_EQ(::write(writer.get(), one.data(), one.size()), static_cast<ssize_t>(one.size()));
+  writer.Reset();
+  EXPECT_EQ(program.ReadLine(), "ingest_server: credentials read again: 1\n");
+  datamanager::testing::WriteFile(file, R"({"api_keys": []})");
+  EXPECT_EQ(program.ReadLine(), "ingest_server: credentials read again: 0\n");
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ExitCode(), 0);
 }
 
 TEST_F(MainTest, SighupWithoutCredentialsIsNoEnd) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tests/integration/world.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace datamanager::testing {
@@ -81,7 +82,7 @@ TEST_F(BadServerTest, EveryCodeAndStallsOnOneFileInTenCostsTheHealthyNothing) {
     const int code = 1 + request / 10 % 16;
     return {.fault = Fault::kCode, .code = static_cast<grpc::StatusCode>(code)};
   });
-  options_.upload_stall_timeout = 1500ms;
+  options_.upload_stall_timeout = 1500ms * testing::kSlowness;
   StartManager();
   const absl::Status synced = SyncAll();
 

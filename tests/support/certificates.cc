@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -89,7 +90,11 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& v
   Check(X509_add_ext(certificate, extension.get(), -1), "X509_add_ext");
 }
 
-Owned<EVP_PKEY> NewKey() { return Owned<EVP_PKEY>(Check(EVP_EC_gen("P-256"), "EVP_EC_gen")); }
+Owned<EVP_PKEY> NewKey() {
+  // Tests end while gRPC's threads may use OpenSSL. This comes before any other use of it.
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+  return Owned<EVP_PKEY>(Check(EVP_EC_gen("P-256"), "EVP_EC_gen"));
+}
 
 // A certificate for `key` that has all but its issuer, its extensions and its signature.
 Owned<X509> NewCertificate(const std::string& name, EVP_PKEY* key, std::chrono::seconds begin,

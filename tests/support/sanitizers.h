@@ -1,4 +1,4 @@
-// What a test cannot do in a build with a sanitizer.
+// What tests do otherwise in a build with a sanitizer.
 #ifndef DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
 #define DATAMANAGER_TESTS_SUPPORT_SANITIZERS_H_
 
@@ -25,6 +25,10 @@ inline constexpr bool kPutsSignalsOff = __has_feature(thread_sanitizer);
 #else
 inline constexpr bool kPutsSignalsOff = false;
 #endif
+
+// How many times longer a test may take there. A limit that ends something which goes on, such as
+// that of a stalled upload, is multiplied by it.
+inline constexpr int kSlowness = kNeedsMemoryAndDescriptors ? 4 : 1;
 
 }  // namespace datamanager::testing
 
