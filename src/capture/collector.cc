@@ -520,8 +520,9 @@ const CollectorOptions& Collector::options() const { return loop_->options; }
 bool Collector::Flush(MonotonicTime deadline) { return loop_->output->Finish(deadline); }
 
 void Collector::RequestStop() {
-  loop_->stop->Request();
+  // Before the source is told: it may return at once, and must not be called again.
   loop_->waker.Wake();
+  loop_->stop->Request();
 }
 
 bool Collector::JoinUntil(MonotonicTime deadline) { return loop_->thread.JoinUntil(deadline); }
