@@ -586,7 +586,7 @@ TEST_F(UploadWorkerTest, AFileLockedByAnotherProcessWaits) {
   Start();
   EXPECT_TRUE(WaitUntil([&] { return Uploaded() == "leg:1"; }));
   RunForSomePasses();
-  EXPECT_EQ(Waiting(), "arm");
+  EXPECT_TRUE(WaitUntil([&] { return Waiting() == "arm"; }));
   EXPECT_TRUE(WaitUntil([&] { return sync_->Stats().waiting_busy == 1; }));
   ASSERT_EQ(flock(lock.get(), LOCK_UN), 0);
   RunUntilIdle();
