@@ -172,7 +172,7 @@ TEST_F(MainTest, SighupRevokesWhatIsGoneFromTheFile) {
   }
 }
 
-// A FIFO is read when somebody writes to it.
+// The file is a FIFO, so that the server reads it for as long as the test keeps it open.
 TEST_F(MainTest, ASighupWhileCredentialsAreReadHasThemReadAgain) {
   const std::string file = temp_.path() + "/credentials.json";
   datamanager::testing::WriteFile(file, R"({"api_keys": [{"id": "k1", "key": "sesame"}]})");

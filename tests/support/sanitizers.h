@@ -26,8 +26,8 @@ inline constexpr bool kPutsSignalsOff = __has_feature(thread_sanitizer);
 inline constexpr bool kPutsSignalsOff = false;
 #endif
 
-// How many times longer a test may take there. A limit that ends something which goes on, such as
-// that of a stalled upload, is multiplied by it.
+// A sanitizer makes tests slower. They multiply by this factor the time limits that would end slow
+// work, such as the limit for a stalled upload.
 inline constexpr int kSlowness = kNeedsMemoryAndDescriptors ? 4 : 1;
 
 }  // namespace datamanager::testing

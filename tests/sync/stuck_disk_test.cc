@@ -192,7 +192,9 @@ TEST_P(StuckWalkTest, ACallOfSyncHandsOverTheRestAndNamesTheDirectory) {
   EXPECT_EQ(Uploaded(), "arm:1,2,3 notes");
 }
 
-// The call looks for what is left, which no worker touches: it waits for a retry.
+// The call looks for what is left, which no worker touches: it waits for a retry. The call may have
+// looked before the disk hangs. It would look again after a pause of the stopped clock, so the
+// tests wake it.
 class StuckLookTest : public StuckDiskTest {
  protected:
   // Until no further call of Sync has the file tried.
@@ -217,6 +219,7 @@ TEST_P(StuckLookTest, ACallOfSyncThatWaitsForUploadsNamesTheDirectory) {
   Fail();
   std::future<absl::Status> sync = SyncInBackground(Wait::kUploaded);
   disk_.gate().Close();
+  EXPECT_TRUE(WaitAwake([&] { return disk_.gate().waiting() > 0; }));
   const absl::Status status = sync.get();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_NE(status.message().find("the disk hangs below " + files_), std::string::npos) << status;
@@ -229,7 +232,7 @@ TEST_P(StuckLookTest, TheStopEndsACallOfSyncThatLooksForWhatIsLeft) {
   std::stop_source stop;
   std::future<absl::Status> sync = SyncInBackground(Wait::kUploaded, stop.get_token());
   disk_.gate().Close();
-  EXPECT_TRUE(WaitUntil([&] { return disk_.gate().waiting() > 0; }));
+  EXPECT_TRUE(WaitAwake([&] { return disk_.gate().waiting() > 0; }));
   stop.request_stop();
   EXPECT_TRUE(absl::IsCancelled(sync.get()));
   disk_.gate().Open();
