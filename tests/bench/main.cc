@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,10 +34,11 @@ class GoogleBenchmark final : public Micro {
   }
 
   double SecondsPerCall(size_t calls, const Body& body) override {
-    constexpr size_t kBatch = 100;
+    // Batches of 100, or what divides `calls`: a last batch is not cut short.
+    const size_t batch = std::gcd(calls, size_t{100});
     benchmark::ClearRegisteredBenchmarks();
     auto* registered = benchmark::RegisterBenchmark("call", [&](benchmark::State& state) {
-      while (state.KeepRunningBatch(kBatch)) body(kBatch);
+      while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(batch))) body(batch);
     });
     if (calls != 0) registered->Iterations(static_cast<benchmark::IterationCount>(calls));
     Last last;
