@@ -648,6 +648,7 @@ TEST_F(CaptureControlTest, TheSelectiveSensorIsAskedAndAnErrorSaysWhyItIsNotKnow
   // One that hangs costs the asker its own limit once, and nothing from then on.
   sensors_["uplink"].gate().Close();
   EXPECT_TRUE(absl::IsDeadlineExceeded(capture_->ShouldSync(In(milliseconds(5)), {}).status()));
+  EXPECT_TRUE(WaitUntil([&] { return sensors_["uplink"].gate().waiting() == 1; }));
   const auto again = capture_->ShouldSync(PatienceEnds(), {});
   EXPECT_NE(again.status().message().find("it has not answered for"), absl::string_view::npos);
   const absl::Status closed = capture_->Close(In(milliseconds(5)), PatienceEnds());

@@ -143,6 +143,7 @@ TEST_F(SequenceTest, ThoseThatWaitCostOneReadOfTheirDataInEachPass) {
   EXPECT_GT(ops.opened, 0U);
   EXPECT_LE(ops.opened, sync_->Stats().passes + 1);  // And the one under way.
   EXPECT_EQ(Sent(), 0U);
+  Close();  // Before the disk that it works on.
 }
 
 TEST_F(SequenceTest, WhatTheServerRefusedHoldsNothing) {
