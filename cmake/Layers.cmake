@@ -29,3 +29,9 @@ function(datamanager_layer name)
   target_link_libraries(${target} ${scope} ${ARG_DEPS} ${ARG_LIBS})
   set_property(GLOBAL APPEND PROPERTY datamanager_layers ${target})
 endfunction()
+
+# Optimises a target for size in the builds that are optimised: for code that runs now and then, not
+# for each record or file.
+function(datamanager_small_code target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-Os>)
+endfunction()

@@ -26,7 +26,7 @@ inline constexpr bool kPutsSignalsOff = __has_feature(thread_sanitizer);
 inline constexpr bool kPutsSignalsOff = false;
 #endif
 
-// A sanitizer makes tests slower. They multiply by this factor the time limits that would end slow
+// A sanitizer makes code slower. Tests multiply by this factor the time limits that would end slow
 // work, such as the limit for a stalled upload.
 inline constexpr int kSlowness = kNeedsMemoryAndDescriptors ? 4 : 1;
 
