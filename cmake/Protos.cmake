@@ -65,6 +65,8 @@ function(datamanager_protos target)
   endforeach()
 
   add_library(${target} STATIC ${sources})
+  # Generated files are large, and not made to share a translation unit.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${target} SYSTEM PUBLIC
     "$<BUILD_INTERFACE:${out}>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/strings.h"
 #include "google/protobuf/repeated_ptr_field.h"
+#include "ingest_server/rfc3339.h"
 #include "json/json.h"
 
 namespace ingest {
@@ -15,7 +16,7 @@ namespace {
 
 using viam::app::data::v1::CreateSequenceRequest;
 
-constexpr char kSchema[] = R"sql(
+constexpr char kSequenceSchema[] = R"sql(
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;  -- A commit is on media when it returns.
   CREATE TABLE IF NOT EXISTS stored_sequences (
@@ -32,16 +33,13 @@ constexpr char kSchema[] = R"sql(
     FROM stored_sequences ORDER BY id;
 )sql";
 
-constexpr char kFindKey[] = "SELECT id FROM stored_sequences WHERE upload_key = ?";
+constexpr char kFindSequence[] = "SELECT id FROM stored_sequences WHERE upload_key = ?";
 constexpr char kInsert[] =
     "INSERT INTO stored_sequences (upload_key, part_id, start_time, end_time, tags, resources,"
     " arrived_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-std::string ToRfc3339(absl::Time time) {
-  return absl::FormatTime("%E4Y-%m-%dT%H:%M:%E9SZ", time, absl::UTCTimeZone());
-}
-std::string ToRfc3339(const google::protobuf::Timestamp& time) {
-  return ToRfc3339(absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()));
+absl::Time AsTime(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
 absl::Status Check(const CreateSequenceRequest& request) {
@@ -50,7 +48,7 @@ absl::Status Check(const CreateSequenceRequest& request) {
   if (!request.has_start_time() || !request.has_end_time()) {
     return absl::InvalidArgumentError("start_time and end_time must be set");
   }
-  if (ToRfc3339(request.end_time()) < ToRfc3339(request.start_time())) {
+  if (ToRfc3339(AsTime(request.end_time())) < ToRfc3339(AsTime(request.start_time()))) {
     return absl::InvalidArgumentError("end_time lies before start_time");
   }
   return absl::OkStatus();
@@ -62,10 +60,10 @@ absl::StatusOr<std::unique_ptr<SequenceStore>> SequenceStore::Open(const std::st
   const std::string path = absl::StrCat(directory, "/ingest.db");
   absl::StatusOr<Database> database = Database::Open(path);
   if (!database.ok()) return datamanager::Wrap(database.status(), path);
-  if (absl::Status status = database->Execute(kSchema); !status.ok()) {
+  if (absl::Status status = database->Execute(kSequenceSchema); !status.ok()) {
     return datamanager::Wrap(status, path);
   }
-  absl::StatusOr<Statement> find_key = database->Prepare(kFindKey);
+  absl::StatusOr<Statement> find_key = database->Prepare(kFindSequence);
   absl::StatusOr<Statement> insert = database->Prepare(kInsert);
   for (const auto* statement : {&find_key, &insert}) {
     if (!statement->ok()) return datamanager::Wrap(statement->status(), path);
@@ -100,8 +98,8 @@ absl::StatusOr<int64_t> SequenceStore::Insert(const CreateSequenceRequest& reque
   for (const auto& resource : request.resources()) {
     *names.Add() = absl::StrCat(resource.resource_name(), " ", resource.method_name());
   }
-  const std::string start = ToRfc3339(request.start_time());
-  const std::string end = ToRfc3339(request.end_time());
+  const std::string start = ToRfc3339(AsTime(request.start_time()));
+  const std::string end = ToRfc3339(AsTime(request.end_time()));
   const std::string tags = json::ToJson(request.sequence_tags());
   const std::string resources = json::ToJson(names);
   const std::string arrived_at = ToRfc3339(absl::Now());

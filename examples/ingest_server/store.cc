@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/file_ops.h"
 #include "base/strings.h"
+#include "ingest_server/rfc3339.h"
 #include "json/json.h"
 
 namespace ingest {
@@ -67,10 +68,7 @@ std::string BlobDirectory(const std::string& directory) {
   return absl::StrCat(directory, "/blobs");
 }
 
-std::string ToRfc3339(absl::Time time) {
-  return absl::FormatTime("%E4Y-%m-%dT%H:%M:%E9SZ", time, absl::UTCTimeZone());
-}
-std::string ToRfc3339(const std::optional<absl::Time>& time) {
+std::string Rfc3339OrEmpty(const std::optional<absl::Time>& time) {
   return time ? ToRfc3339(*time) : "";
 }
 
@@ -217,8 +215,8 @@ absl::StatusOr<int64_t> IngestStore::Insert(const Upload& upload) {
 
   for (const Item& item : upload.items) {
     const bool reading = item.kind == Kind::kReading;
-    const std::string time_requested = ToRfc3339(item.time_requested);
-    const std::string time_received = ToRfc3339(item.time_received);
+    const std::string time_requested = Rfc3339OrEmpty(item.time_requested);
+    const std::string time_received = Rfc3339OrEmpty(item.time_received);
     status = writer_.insert_item.Run(
         {id, KindName(item.kind), NullIfEmpty(time_requested), NullIfEmpty(time_received),
          NullIfEmpty(item.json), reading ? static_cast<int64_t>(item.json.size()) : item.blob.size,

@@ -1,6 +1,7 @@
 #include "robot/options.h"
 
 #include "absl/time/time.h"
+#include "robot/quoted.h"
 #include "robot/sources/robot_sources.h"
 
 namespace robot {
@@ -49,8 +50,6 @@ At the end, lines "collector", "total" and "process" of key=value go to standard
 
 Models of components:
 )";
-
-std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
 bool ParseLogLevel(const std::string& text, LogLevel& level) {
   for (const LogLevel candidate :

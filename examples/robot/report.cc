@@ -128,7 +128,7 @@ std::string OneWord(std::string_view text) {
   return word;
 }
 
-std::string Quoted(const std::string& text) {
+std::string JsonString(const std::string& text) {
   return datamanager::ToJson(datamanager::Value(text));
 }
 
@@ -143,7 +143,7 @@ std::string Control(const ManagerStats& stats) {
       control.sensor, control.answers, control.broken_answers, control.overrides,
       control.open_sequences, control.ended_sequences, control.refused_sequences,
       control.lost_sequences, control.failed_writes, stats.sync.sequences.files,
-      Quoted(control.last_error));
+      JsonString(control.last_error));
 }
 
 // The files evicted, by cause, and the room left on the volume; empty before the first look at it.
@@ -185,9 +185,9 @@ std::string Holdups(const SyncStats& sync) {
   for (const datamanager::WaitingRetry& retry : sync.retries.most_tried) {
     absl::StrAppendFormat(&lines, "retry tries=%d failing_s=%.1f next_s=%.1f path=%s error=%s\n",
                           retry.tries, seconds(retry.failing_for), seconds(retry.next_due),
-                          Quoted(retry.path), Quoted(retry.last_error));
+                          JsonString(retry.path), JsonString(retry.last_error));
     if (retry.advice.empty()) continue;
-    lines.insert(lines.size() - 1, " advice=" + Quoted(retry.advice));
+    lines.insert(lines.size() - 1, " advice=" + JsonString(retry.advice));
   }
   for (const datamanager::UploadPause& pause : sync.paused) {
     absl::StrAppendFormat(&lines,
@@ -196,8 +196,8 @@ std::string Holdups(const SyncStats& sync) {
                           std::string(datamanager::PauseReasonName(pause.reason)),
                           OneWord(datamanager::PauseStateName(pause.state)), pause.failures,
                           pause.refused, seconds(pause.next_try),
-                          pause.directory.empty() ? "all" : Quoted(pause.directory),
-                          Quoted(pause.last_error));
+                          pause.directory.empty() ? "all" : JsonString(pause.directory),
+                          JsonString(pause.last_error));
   }
   return lines;
 }

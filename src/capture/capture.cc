@@ -49,7 +49,7 @@ constexpr std::chrono::seconds kDestructorLimit{1};
 // counters take 5 KiB.
 constexpr size_t kFormerCounters = 64;
 // How often the same news of the control sensor is told.
-constexpr std::chrono::minutes kNewsInterval{1};
+constexpr std::chrono::minutes kOverrideNewsInterval{1};
 
 }  // namespace
 
@@ -80,7 +80,9 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Create(CaptureOptions options)
 }
 
 Capture::Capture(CaptureOptions options, std::shared_ptr<Keeper> keeper)
-    : options_(std::move(options)), keeper_(std::move(keeper)), override_filter_(kNewsInterval) {}
+    : options_(std::move(options)),
+      keeper_(std::move(keeper)),
+      override_filter_(kOverrideNewsInterval) {}
 
 Capture::~Capture() {
   const MonotonicTime now = options_.clock->MonotonicNow();

@@ -18,7 +18,7 @@ namespace datamanager::capture {
 namespace {
 
 // How often the same trouble with the sensor is told.
-constexpr std::chrono::minutes kNewsInterval{1};
+constexpr std::chrono::minutes kSensorNewsInterval{1};
 // How long the sensor may take to answer before that is told.
 constexpr std::chrono::seconds kPatience{2};
 
@@ -28,7 +28,7 @@ struct CaptureControl::State {
   explicit State(CaptureControlOptions control_options)
       : options(std::move(control_options)),
         target(options.target),
-        filter(kNewsInterval),
+        filter(kSensorNewsInterval),
         sequences_written(*options.ops, *options.clock, options.logger, options.on_disk_full) {}
 
   // On the sensor's thread.

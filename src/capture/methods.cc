@@ -133,7 +133,7 @@ constexpr Method GetWorldPose(const Api& api) {
           .response = &Of<common::GetWorldPoseResponse>,
           .call = {"viam.robot.v1.RobotService", "GetPose", &AskWorldPose, &ReadWorldPose}};
 }
-constexpr Method Readings(const Api& api, Extra extra = Extra::kFromDataManagement) {
+constexpr Method ReadingsOf(const Api& api, Extra extra = Extra::kFromDataManagement) {
   return {.api = api.triplet,
           .name = "Readings",
           .rule = Rule::kReadings,
@@ -262,7 +262,7 @@ constexpr std::array kMethods = {
         kMovementSensor, "LinearAcceleration", "GetLinearAcceleration", Rule::kFieldsOrZeros),
     Fields<movement_sensor::GetOrientationRequest, movement_sensor::GetOrientationResponse>(
         kMovementSensor, "Orientation", "GetOrientation"),
-    Readings(kMovementSensor),
+    ReadingsOf(kMovementSensor),
     DoCommand(kMovementSensor),
     GetWorldPose(kMovementSensor),
 
@@ -275,11 +275,11 @@ constexpr std::array kMethods = {
         kPowerSensor, "Current", "GetCurrent"),
     Fields<power_sensor::GetPowerRequest, power_sensor::GetPowerResponse>(kPowerSensor, "Power",
                                                                           "GetPower"),
-    Readings(kPowerSensor),
+    ReadingsOf(kPowerSensor),
     DoCommand(kPowerSensor),
     GetWorldPose(kPowerSensor),
 
-    Readings(kSensor, Extra::kParameters),
+    ReadingsOf(kSensor, Extra::kParameters),
     DoCommand(kSensor),
     GetWorldPose(kSensor),
 

@@ -19,7 +19,7 @@ namespace datamanager::capture {
 namespace {
 
 constexpr std::chrono::seconds kRetryInterval{1};
-constexpr std::chrono::minutes kNewsInterval{1};
+constexpr std::chrono::minutes kSequenceNewsInterval{1};
 // When all sequences end, a failing disk is not tried for each of them.
 constexpr int kFailuresAtEnd = 3;
 
@@ -67,7 +67,7 @@ Sequences::Sequences(FileOps& ops, const Clock& clock, std::shared_ptr<Logger> l
       names_(ops),
       next_begin_(clock.MonotonicNow() + kBeginInterval),
       on_disk_full_(std::move(on_disk_full)),
-      filter_(kNewsInterval) {}
+      filter_(kSequenceNewsInterval) {}
 
 void Sequences::SetTarget(const SequenceTarget& target) {
   if (target_.capture_dir != target.capture_dir) EndAll(" (capture_dir changes)");

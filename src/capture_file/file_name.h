@@ -83,6 +83,10 @@ inline constexpr std::string_view kSequenceSuffix = ".seq";
 inline constexpr std::string_view kTemporarySuffix = ".tmp";
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
 
+// How many names are tried for a new file, one after the other, before all that are taken make an
+// error.
+inline constexpr int kNameAttempts = 10000;
+
 std::string CollectorDirectory(std::string_view capture_dir, std::string_view api,
                                std::string_view name, std::string_view method);
 

@@ -46,6 +46,8 @@ inline constexpr uint64_t kMaxBinaryRecordBytes = INT32_MAX;
 // largest metadata in front of the record.
 inline constexpr uint64_t kMaxWrittenBinaryBytes = 0x7ffff000 - kMaxMetadataBytes - 4096;
 inline constexpr size_t kMaxVarintBytes = 10;
+// The largest tag (field number and wire type) that Protobuf accepts.
+inline constexpr uint64_t kMaxTag = UINT32_MAX;
 
 // Seven bits a byte, and a byte for 0.
 inline constexpr size_t VarintSize(uint64_t value) {

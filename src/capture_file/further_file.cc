@@ -16,9 +16,8 @@
 namespace datamanager::capture_file {
 namespace {
 
-constexpr int kNameAttempts = 10000;
 // Room in a name for the suffix that is added to it.
-constexpr size_t kNameReserve = 48;
+constexpr size_t kFurtherNameReserve = 48;
 
 // Returns a name under which the further file of `damaged` may be published: its stamp plus
 // `attempt` microseconds, or, where there is no stamp, with a number.
@@ -28,7 +27,7 @@ std::string CompleteNameFor(std::string_view damaged, int attempt) {
   }
   if (attempt == 0 && IsComplete(damaged)) return std::string(damaged);
   if (IsComplete(damaged)) damaged.remove_suffix(kCompleteSuffix.size());
-  return absl::StrCat(ToAbsl(damaged.substr(0, NAME_MAX - kNameReserve)), ".", attempt,
+  return absl::StrCat(ToAbsl(damaged.substr(0, NAME_MAX - kFurtherNameReserve)), ".", attempt,
                       ToAbsl(kCompleteSuffix));
 }
 
@@ -83,7 +82,7 @@ absl::StatusOr<FurtherFile> FurtherFile::OpenLeft(FileOps& ops, int directory,
 }
 
 std::string FurtherFile::NameFor(std::string_view name, uint64_t offset) {
-  return FurtherName(name.substr(0, NAME_MAX - kNameReserve), offset);
+  return FurtherName(name.substr(0, NAME_MAX - kFurtherNameReserve), offset);
 }
 
 absl::StatusOr<std::string> FurtherFile::Publish(FileOps& ops, bool first_name) {

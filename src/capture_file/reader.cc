@@ -22,9 +22,6 @@ constexpr uint64_t kMetadataField = 1;
 constexpr uint64_t kStructField = 2;
 constexpr uint64_t kBinaryField = 3;
 
-// The largest tag that Protobuf knows.
-constexpr uint64_t kMaxTag = UINT32_MAX;
-
 // Whether `bytes` are fields one after another, as every message is.
 bool IsMessage(std::string_view bytes) {
   const char* p = bytes.data();

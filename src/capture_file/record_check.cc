@@ -20,11 +20,10 @@ constexpr int64_t kFirstSecond = -62135596800;
 constexpr int64_t kLastSecond = 253402300799;
 
 // How deep messages may be nested: Protobuf's limit, which counts the record's own two levels.
-constexpr int kDepthLimit = 98;
+constexpr int kMessageDepthLimit = 98;
 
 // Protobuf's wire types.
 enum : uint64_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
-constexpr uint64_t kMaxTag = UINT32_MAX;
 
 // Iterates over the fields of a message.
 class Fields {
@@ -91,7 +90,7 @@ class Fields {
 // error.
 enum class Kind : uint8_t { kStruct, kEntry, kValue, kList };
 bool IsMessage(Kind kind, std::string_view bytes, int depth) {
-  if (depth > kDepthLimit) return false;
+  if (depth > kMessageDepthLimit) return false;
   Fields fields(bytes);
   while (fields.Next()) {
     bool fine = true;

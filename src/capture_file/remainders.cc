@@ -19,15 +19,15 @@
 namespace datamanager::capture_file {
 namespace {
 
-constexpr int kNameAttempts = 1000;
-constexpr size_t kDepthLimit = 64;  // The depth of directories; each open level holds a descriptor.
+// Each open level of directories holds a descriptor.
+constexpr size_t kDirectoryDepthLimit = 64;
 constexpr size_t kRemovedAtOnce = 256;
 // Room for a number, and for the mark of an unfinished remainder.
-constexpr size_t kNameReserve = 16;
+constexpr size_t kRemainderNameReserve = 16;
 
 // Returns the base name of a remainder. A long `base_name` is cut so that the suffix fits.
 std::string NameOf(std::string_view base_name, uint64_t offset) {
-  const size_t end = CutPath("", offset).size() + kNameReserve;
+  const size_t end = CutPath("", offset).size() + kRemainderNameReserve;
   return CutPath(base_name.substr(0, NAME_MAX - end), offset);
 }
 
@@ -56,7 +56,7 @@ absl::Status RemoveUnfinished(FileOps& ops, int directory, const std::string& na
 // Whether the file `name` holds exactly these stretches of `fd`.
 absl::StatusOr<bool> Holds(FileOps& ops, int directory, const std::string& name, int fd,
                            std::span<const Extent> stretches, const KeepGoing& keep_going) {
-  constexpr uint64_t kChunkBytes = 64 << 10;
+  constexpr uint64_t kCompareBytes = 64 << 10;
   const UniqueFd other(ops.OpenAt(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
   struct stat info {};
   if (!other.valid() || ops.Fstat(other.get(), &info) != 0) {
@@ -65,13 +65,13 @@ absl::StatusOr<bool> Holds(FileOps& ops, int directory, const std::string& name,
   uint64_t size = 0;
   for (const Extent& stretch : stretches) size += stretch.size;
   if (!S_ISREG(info.st_mode) || static_cast<uint64_t>(info.st_size) != size) return false;
-  std::vector<char> ours(kChunkBytes);
-  std::vector<char> theirs(kChunkBytes);
+  std::vector<char> ours(kCompareBytes);
+  std::vector<char> theirs(kCompareBytes);
   uint64_t position = 0;
   for (const Extent& stretch : stretches) {
     for (uint64_t done = 0; done < stretch.size;) {
       if (!GoesOn(keep_going)) return absl::CancelledError("the comparison was ended");
-      const size_t part = std::min(stretch.size - done, kChunkBytes);
+      const size_t part = std::min(stretch.size - done, kCompareBytes);
       absl::Status status =
           ReadExactly(ops, fd, static_cast<off_t>(stretch.offset + done), part, ours.data());
       if (status.ok()) {
@@ -127,7 +127,8 @@ class Inventory {
       if (ops_.LstatAt(directory, entry->d_name, &info) != 0) continue;
       std::string below = absl::StrCat(path, "/", ToAbsl(base_name));
       if (S_ISDIR(info.st_mode)) {
-        if (depth < kDepthLimit && !Visit(directory, entry->d_name, below, depth + 1)) return false;
+        if (depth < kDirectoryDepthLimit && !Visit(directory, entry->d_name, below, depth + 1))
+          return false;
       } else if (remainder && S_ISREG(info.st_mode)) {
         if (IsUnfinishedRemainder(base_name) &&
             RemoveUnfinished(ops_, directory, std::string(base_name)).ok()) {

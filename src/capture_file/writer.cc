@@ -21,9 +21,6 @@
 namespace datamanager::capture_file {
 namespace {
 
-// How many names are tried before something else must be wrong.
-constexpr int kNameAttempts = 10000;
-
 // Below this a copy into one buffer is cheaper than a second iovec.
 constexpr size_t kCopyLimit = 16 << 10;
 

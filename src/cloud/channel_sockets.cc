@@ -55,7 +55,7 @@ std::vector<int64_t> References(const Struct& in, const std::string& list,
   return numbers;
 }
 
-std::optional<TcpAddress> Address(const Struct& socket, const std::string& end) {
+std::optional<TcpAddress> AddressOf(const Struct& socket, const std::string& end) {
   const Struct& tcp = Inside(Inside(socket, end), "tcpip_address");
   std::string ip;
   if (!absl::Base64Unescape(Field(tcp, "ip_address").string_value(), &ip)) return std::nullopt;
@@ -102,8 +102,8 @@ std::optional<TcpEnds> ConnectionOf(int64_t channel) {
          References(Inside(*subchannel, "subchannel"), "socketRef", "socketId")) {
       const std::optional<Struct> socket = Parse(grpc_channelz_get_socket(id));
       if (!socket.has_value()) continue;
-      const std::optional<TcpAddress> local = Address(Inside(*socket, "socket"), "local");
-      const std::optional<TcpAddress> remote = Address(Inside(*socket, "socket"), "remote");
+      const std::optional<TcpAddress> local = AddressOf(Inside(*socket, "socket"), "local");
+      const std::optional<TcpAddress> remote = AddressOf(Inside(*socket, "socket"), "remote");
       if (local.has_value() && remote.has_value()) newest = TcpEnds{*local, *remote};
     }
   }

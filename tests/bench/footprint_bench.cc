@@ -112,10 +112,10 @@ std::vector<Row> CleanBuild(const Settings& settings) {
   if (settings.source.empty()) return {};
   const testing::TempDir directory{testing::DiskDirectory()};
   const Stopwatch watch;
-  RunProgram({"cmake", "-S", settings.source, "-B", directory.path() + "/build",
-              "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DDATAMANAGER_BUILD_TESTS=OFF",
-              "-DCCACHE=CCACHE-NOTFOUND"},
-             directory.path() + "/output");
+  RunProgram(
+      {"cmake", "-S", settings.source, "--preset", "release", "-B", directory.path() + "/build",
+       "-DDATAMANAGER_BUILD_TESTS=OFF", "-DCCACHE=CCACHE-NOTFOUND"},
+      directory.path() + "/output");
   RunProgram({"cmake", "--build", directory.path() + "/build", "-j2"},
              directory.path() + "/output");
   return {RowOf("clean build of library and examples with -j2", "min", 5, {watch.Seconds() / 60})};

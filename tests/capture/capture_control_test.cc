@@ -54,7 +54,7 @@ constexpr char kKey[] = "overrides";
 using Fill = std::function<absl::Status(Readings&)>;
 
 // An entry of the list of overrides.
-ValueMap& Override(Readings& readings, const std::string& name) {
+ValueMap& AddOverride(Readings& readings, const std::string& name) {
   const Value* there = readings.Find(kKey);
   ValueList& list =
       there == nullptr ? readings.Add(kKey).SetList() : const_cast<ValueList&>(there->AsList());
@@ -63,7 +63,7 @@ ValueMap& Override(Readings& readings, const std::string& name) {
   entry.Set("method", "Readings");
   return entry;
 }
-void Sequence(Readings& readings, const std::string& name, const std::string& tag) {
+void AddSequence(Readings& readings, const std::string& name, const std::string& tag) {
   ValueMap& sequence = readings.Add("sequences").SetList().Add().SetMap();
   sequence.Add("sequence_tags").SetList().Append(tag);
   ValueMap& resource = sequence.Add("resources").SetList().Add().SetMap();
@@ -105,7 +105,7 @@ class CaptureControlTest : public ::testing::Test {
   }
   void SayFrequency(const std::string& name, double hz) {
     Say([=](Readings& out) {
-      Override(out, name).Set("capture_frequency_hz", hz);
+      AddOverride(out, name).Set("capture_frequency_hz", hz);
       return absl::OkStatus();
     });
   }
@@ -259,10 +259,10 @@ TEST_F(CaptureControlTest, DisablesAndEnables) {
   sources_.AddReadings(kSensor, "new", sensors_["new"].source());
   Reconfigure();
   Say([](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 0);
-    Override(out, "off").Set("capture_frequency_hz", 100);
-    Override(out, "new").Set("capture_frequency_hz", 100);
-    Override(out, "ghost").Set("capture_frequency_hz", 100);
+    AddOverride(out, "a").Set("capture_frequency_hz", 0);
+    AddOverride(out, "off").Set("capture_frequency_hz", 100);
+    AddOverride(out, "new").Set("capture_frequency_hz", 100);
+    AddOverride(out, "ghost").Set("capture_frequency_hz", 100);
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitForState("new", "100 running"));
@@ -301,7 +301,7 @@ TEST_F(CaptureControlTest, TagsAreStoredWithWhatIsCapturedFromThenOn) {
   Reconfigure();
   ASSERT_TRUE(WaitUntil([&] { return StatsOf("a").captured >= 2; }));
   Say([](Readings& out) {
-    Override(out, "a").Add("tags").SetList().Append("night");
+    AddOverride(out, "a").Add("tags").SetList().Append("night");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitUntil([&] { return StatsOf("a").reason == "capture control: tags [night]"; }));
@@ -322,8 +322,8 @@ TEST_F(CaptureControlTest, ABrokenReadingIsToldOnceAndTheLastGoodOneHoldsForTenS
   AddSensor("a", hours(1));
   Reconfigure();
   Say([](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 0.001);
-    Sequence(out, "a", "x");
+    AddOverride(out, "a").Set("capture_frequency_hz", 0.001);
+    AddSequence(out, "a", "x");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitForState("a", "0.001 running"));
@@ -352,15 +352,15 @@ TEST_F(CaptureControlTest, OfAReadingTheHalfThatMakesSenseCounts) {
   AddSensor("a", hours(1));
   Reconfigure();
   Say([](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 0.001);
-    Sequence(out, "a", "x");
+    AddOverride(out, "a").Set("capture_frequency_hz", 0.001);
+    AddSequence(out, "a", "x");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitForState("a", "0.001 running"));
   ASSERT_TRUE(WaitUntil([&] { return Sequences(".progseq").size() == 1; }));
   // The sequence goes on, though the overrides change.
   Say([](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 0.002);
+    AddOverride(out, "a").Set("capture_frequency_hz", 0.002);
     out.Set("sequences", "garbage");
     return absl::OkStatus();
   });
@@ -390,7 +390,7 @@ TEST_F(CaptureControlTest, ASensorThatReturnsAnythingAtAllHarmsNothing) {
       },
       [](Readings& out) {
         for (int i = 0; i < 4000; ++i) {
-          Override(out, absl::StrCat("ghost", i)).Set("capture_frequency_hz", i);
+          AddOverride(out, absl::StrCat("ghost", i)).Set("capture_frequency_hz", i);
         }
         return absl::OkStatus();
       },
@@ -400,9 +400,9 @@ TEST_F(CaptureControlTest, ASensorThatReturnsAnythingAtAllHarmsNothing) {
         return absl::OkStatus();
       },
       [](Readings& out) {
-        Override(out, "../../etc").Set("capture_frequency_hz", 10);
-        Override(out, std::string("\0x", 2)).Set("capture_frequency_hz", 10);
-        Override(out, std::string(100000, 'x')).Set("capture_frequency_hz", 10);
+        AddOverride(out, "../../etc").Set("capture_frequency_hz", 10);
+        AddOverride(out, std::string("\0x", 2)).Set("capture_frequency_hz", 10);
+        AddOverride(out, std::string(100000, 'x')).Set("capture_frequency_hz", 10);
         return absl::OkStatus();
       },
       [](Readings& out) {
@@ -453,8 +453,8 @@ TEST_F(CaptureControlTest, ASlowSourceHoldsUpItsOwnChangeOnlyAndLosesNothing) {
   sensors_["slow"].gate().Close();
   ASSERT_TRUE(WaitUntil([&] { return sensors_["slow"].gate().waiting() == 1; }));
   Say([](Readings& out) {
-    Override(out, "slow").Set("capture_frequency_hz", 100);
-    Override(out, "quick").Set("capture_frequency_hz", 100);
+    AddOverride(out, "slow").Set("capture_frequency_hz", 100);
+    AddOverride(out, "quick").Set("capture_frequency_hz", 100);
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitForState("quick", "100 running"));
@@ -492,13 +492,13 @@ TEST_F(CaptureControlTest, SequencesBeginAndEndAndCloseEndsThem) {
   AddSensor("a", milliseconds(2));
   Reconfigure();
   Say([](Readings& out) {
-    Sequence(out, "a", "first");
+    AddSequence(out, "a", "first");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitUntil([&] { return Sequences(".progseq").size() == 1; }));
   EXPECT_TRUE(WaitForLog("sequence started: "));
   Say([](Readings& out) {
-    Sequence(out, "a", "second");
+    AddSequence(out, "a", "second");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitUntil([&] { return Sequences(".seq").size() == 1; }));
@@ -521,8 +521,8 @@ TEST_F(CaptureControlTest, WithoutTheSensorOrInAnotherDirectorySequencesEnd) {
   AddSensor("a", hours(1));
   Reconfigure();
   Say([](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 0.001);
-    Sequence(out, "a", "x");
+    AddOverride(out, "a").Set("capture_frequency_hz", 0.001);
+    AddSequence(out, "a", "x");
     return absl::OkStatus();
   });
   ASSERT_TRUE(WaitForState("a", "0.001 running"));
@@ -569,7 +569,7 @@ TEST_F(CaptureControlTest, UnderReconfiguresOfEveryKindAllIsCapturedOnce) {
   AddSensor("a", milliseconds(1));
   std::atomic<int> said{0};
   Say([&said](Readings& out) {
-    Override(out, "a").Set("capture_frequency_hz", 500 + ++said % 2);
+    AddOverride(out, "a").Set("capture_frequency_hz", 500 + ++said % 2);
     return absl::OkStatus();
   });
   for (int i = 0; i < 30; ++i) {

@@ -18,7 +18,7 @@ using Lines = std::vector<std::string>;
 using config::Override;
 using config::Overrides;
 
-constexpr char kKey[] = "overrides";
+constexpr char kOverridesKey[] = "overrides";
 
 // Adds a well-formed entry to the list under the key.
 ValueMap& Entry(ValueList& list, const char* resource = "arm", const char* method = "EndPosition") {
@@ -31,12 +31,12 @@ ValueMap& Entry(ValueList& list, const char* resource = "arm", const char* metho
 TEST(ParseOverridesTest, WithoutTheKeyThereAreNone) {
   Readings readings;
   readings.Set("other", 5);
-  EXPECT_EQ(*ParseOverrides(readings, kKey), Overrides{});
+  EXPECT_EQ(*ParseOverrides(readings, kOverridesKey), Overrides{});
 }
 
 TEST(ParseOverridesTest, ReadsFrequenciesAndTags) {
   Readings readings;
-  ValueList& list = readings.Add(kKey).SetList();
+  ValueList& list = readings.Add(kOverridesKey).SetList();
   Entry(list, "a").Set("capture_frequency_hz", 2.5);
   Entry(list, "b").Add("tags").SetList();
   ValueList& tags = Entry(list, "c").Add("tags").SetList();
@@ -46,7 +46,7 @@ TEST(ParseOverridesTest, ReadsFrequenciesAndTags) {
   nulls.Set("capture_frequency_hz", nullptr);
   nulls.Set("tags", nullptr);
   Entry(list, "e").Set("capture_frequency_hz", -1);
-  const auto overrides = ParseOverrides(readings, kKey);
+  const auto overrides = ParseOverrides(readings, kOverridesKey);
   ASSERT_TRUE(overrides.ok()) << overrides.status();
   EXPECT_EQ(*overrides, (Overrides{{{"a", "EndPosition"}, {.hz = 2.5F}},
                                    {{"b", "EndPosition"}, {.tags = Lines{}}},
@@ -57,11 +57,11 @@ TEST(ParseOverridesTest, ReadsFrequenciesAndTags) {
 
 TEST(ParseOverridesTest, OfTheSameTheLastCounts) {
   Readings readings;
-  ValueList& list = readings.Add(kKey).SetList();
+  ValueList& list = readings.Add(kOverridesKey).SetList();
   Entry(list).Set("capture_frequency_hz", 1);
   Entry(list, "other");
   Entry(list).Add("tags").SetList();
-  const auto overrides = ParseOverrides(readings, kKey);
+  const auto overrides = ParseOverrides(readings, kOverridesKey);
   ASSERT_TRUE(overrides.ok()) << overrides.status();
   EXPECT_EQ(overrides->at({"arm", "EndPosition"}), Override{.tags = Lines{}});
 }
@@ -130,8 +130,8 @@ TEST(ParseOverridesTest, SaysWhereAReadingMakesNoSense) {
       },
       [](const Value& list) {
         Readings readings;
-        readings.Set(kKey, list);
-        return ParseOverrides(readings, kKey).status();
+        readings.Set(kOverridesKey, list);
+        return ParseOverrides(readings, kOverridesKey).status();
       });
 }
 

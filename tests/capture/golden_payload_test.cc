@@ -23,15 +23,15 @@ namespace datamanager::capture {
 namespace {
 
 using google::protobuf::Struct;
-using google::protobuf::Value;
+using ProtoValue = google::protobuf::Value;
 using testing::AllGolden;
 using testing::Golden;
 using testing::SameTree;
 
 // The numbers that JSON lacks, in their places.
-void Unmark(Value* value) {
+void Unmark(ProtoValue* value) {
   if (value->has_list_value()) {
-    for (Value& element : *value->mutable_list_value()->mutable_values()) Unmark(&element);
+    for (ProtoValue& element : *value->mutable_list_value()->mutable_values()) Unmark(&element);
   } else if (value->has_struct_value()) {
     for (auto& [key, nested] : *value->mutable_struct_value()->mutable_fields()) Unmark(&nested);
   } else if (value->string_value() == "@nan") {
@@ -44,7 +44,7 @@ void Unmark(Value* value) {
 }
 
 Struct Payload(const std::string& json) {
-  Value value;
+  ProtoValue value;
   EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &value).ok()) << json;
   Unmark(&value);
   return value.struct_value();

@@ -18,6 +18,7 @@
 #include "capture/keeper.h"
 #include "capture_file/file_name.h"
 #include "capture_file/sequence.h"
+#include "tests/capture/smallest_file.h"
 #include "tests/support/files.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
@@ -29,11 +30,6 @@ namespace {
 using capture_file::Writer;
 using testing::WaitUntil;
 using testing::WriteFile;
-
-// A SensorData with one byte of payload, and its length.
-constexpr std::string_view kRecord = "\x03\x1a\x01x";
-// A file with that record, after empty metadata.
-const std::string kFile = std::string(1, '\0') + std::string(kRecord);
 
 constexpr std::string_view kInProgress = ".prog";
 constexpr int kLeftBehind = 400;

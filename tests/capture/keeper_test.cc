@@ -20,6 +20,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "capture_file/file_name.h"
+#include "tests/capture/smallest_file.h"
 #include "tests/support/faulty_file_ops.h"
 #include "tests/support/files.h"
 #include "tests/support/gate.h"
@@ -44,11 +45,6 @@ using testing::TempDir;
 using testing::WaitUntil;
 using testing::WriteFile;
 using Call = FaultyFileOps::Call;
-
-// A SensorData with one byte of payload, and its length.
-constexpr std::string_view kRecord = "\x03\x1a\x01x";
-// A file with that record, after empty metadata.
-const std::string kFile = std::string(1, '\0') + std::string(kRecord);
 
 class KeeperTest : public ::testing::Test {
  protected:

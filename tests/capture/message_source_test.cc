@@ -360,7 +360,7 @@ TEST_F(MessageSourceTest, OneAnswerIsOneMessage) {
 }
 
 TEST_F(MessageSourceTest, PicturesKeepTheirTimeAndAnnotations) {
-  constexpr char kCamera[] = "rdk:component:camera";
+  constexpr char kApi[] = "rdk:component:camera";
   sources_.AddImages("it", [](const CaptureRequest&, Images& out) {
     Image& image = out.Add();
     image.source_name = "left";
@@ -372,13 +372,13 @@ TEST_F(MessageSourceTest, PicturesKeepTheirTimeAndAnnotations) {
     out.SetCapturedAt(WallTime(std::chrono::seconds(5)));
     return absl::OkStatus();
   });
-  Want(kCamera, "GetImages");
-  Want(kCamera, "ReadImage");
+  Want(kApi, "GetImages");
+  Want(kApi, "ReadImage");
   Start();
   EXPECT_TRUE(WaitForCaptured());
   Close();
   for (const char* method : {"GetImages", "ReadImage"}) {
-    const auto metadata = Files(kCamera, method).at(0).records.at(0).metadata();
+    const auto metadata = Files(kApi, method).at(0).records.at(0).metadata();
     EXPECT_EQ(metadata.time_received().seconds(), 5);
     EXPECT_GT(metadata.time_requested().seconds(), 5);
     EXPECT_EQ(

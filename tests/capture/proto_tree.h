@@ -175,7 +175,8 @@ inline void BuildTree(const google::protobuf::Message& message, bool zeros,
 }
 
 // What is known about the content of a binary record.
-inline void BuildAnnotations(const Annotations& from, wire::viam::app::data::v1::Annotations* to) {
+inline void BuildAnnotations(const Annotations& from,
+                             ::datamanager::wire::viam::app::data::v1::Annotations* to) {
   for (const BoundingBox& box : from.bboxes) {
     auto* out = to->add_bboxes();
     out->set_id(box.id);

@@ -286,11 +286,11 @@ TEST_F(SalvageTest, UnfinishedRecordThatHoldsRecords_IsKept) {
 TEST_F(SalvageTest, FramesWithOtherTimes_AreNoRecords) {
   std::string bytes = Telemetry(5).bytes;
   const uint64_t end = bytes.size();
-  for (const int64_t hours : {-30, 30}) {
-    const std::string other = "\x01garbage" + Frame(TextRecordAt(hours * 3600000, "old"));
+  for (const int64_t shift : {-30, 30}) {
+    const std::string other = "\x01garbage" + Frame(TextRecordAt(shift * 3600000, "old"));
     const Salvage salvage = Find(bytes + other);
-    EXPECT_TRUE(salvage.runs.empty()) << hours;
-    EXPECT_EQ(salvage.remainders, (std::vector<Extent>{{end, other.size()}})) << hours;
+    EXPECT_TRUE(salvage.runs.empty()) << shift;
+    EXPECT_EQ(salvage.remainders, (std::vector<Extent>{{end, other.size()}})) << shift;
   }
 }
 

@@ -5,7 +5,7 @@
 namespace ingest {
 namespace {
 
-std::string ErrorOf(const std::vector<std::string>& arguments) {
+std::string OptionsErrorOf(const std::vector<std::string>& arguments) {
   const auto options = ParseOptions(arguments);
   return options.ok() ? "no error" : std::string(options.status().message());
 }
@@ -22,10 +22,10 @@ TEST(OptionsTest, TakesAll) {
 
 TEST(OptionsTest, ListensOnManyKindsOfAddresses) {
   for (const char* listen : {"localhost:80", "[::1]:0", "0.0.0.0:65535", "unix:/run/x"}) {
-    EXPECT_EQ(ErrorOf({"--store", "s", "--listen", listen}), "no error") << listen;
+    EXPECT_EQ(OptionsErrorOf({"--store", "s", "--listen", listen}), "no error") << listen;
   }
   for (const char* listen : {"80", ":80", "host", "host:", "host:65536", "host:-1", "unix:"}) {
-    EXPECT_EQ(ErrorOf({"--store", "s", "--listen", listen}),
+    EXPECT_EQ(OptionsErrorOf({"--store", "s", "--listen", listen}),
               "--listen: \"" + std::string(listen) + "\" is neither HOST:PORT nor unix:PATH");
   }
 }
@@ -45,7 +45,7 @@ TEST(OptionsTest, TakesWhatMakesItSafe) {
 TEST(OptionsTest, WhatBelongsTogetherMustComeTogether) {
   const auto error_of = [](std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), {"--listen", "a:0", "--store", "s"});
-    return ErrorOf(arguments);
+    return OptionsErrorOf(arguments);
   };
   EXPECT_EQ(error_of({"--tls-certificate", "t"}), "--tls-certificate needs --tls-key");
   EXPECT_EQ(error_of({"--tls-key", "k"}), "--tls-key needs --tls-certificate");
@@ -65,14 +65,15 @@ TEST(OptionsTest, HelpNeedsNothingElse) {
 }
 
 TEST(OptionsTest, SaysWhatIsWrong) {
-  EXPECT_EQ(ErrorOf({}), "--listen is missing");
-  EXPECT_EQ(ErrorOf({"--listen", "a:0"}), "--store is missing");
-  EXPECT_EQ(ErrorOf({"--listen"}), "--listen needs a value");
-  EXPECT_EQ(ErrorOf({"--lisen", "a:0"}), "there is no option --lisen; did you mean --listen?");
-  EXPECT_EQ(ErrorOf({"store"}), "there is no option store");
-  EXPECT_EQ(ErrorOf({"--listen", "unix:x", "--store", "s", "--print-port"}),
+  EXPECT_EQ(OptionsErrorOf({}), "--listen is missing");
+  EXPECT_EQ(OptionsErrorOf({"--listen", "a:0"}), "--store is missing");
+  EXPECT_EQ(OptionsErrorOf({"--listen"}), "--listen needs a value");
+  EXPECT_EQ(OptionsErrorOf({"--lisen", "a:0"}),
+            "there is no option --lisen; did you mean --listen?");
+  EXPECT_EQ(OptionsErrorOf({"store"}), "there is no option store");
+  EXPECT_EQ(OptionsErrorOf({"--listen", "unix:x", "--store", "s", "--print-port"}),
             "--print-port: a unix socket has no port");
-  EXPECT_EQ(ErrorOf({"--listen", "a:0", "--store", "s", "--fail", "internal=2"}),
+  EXPECT_EQ(OptionsErrorOf({"--listen", "a:0", "--store", "s", "--fail", "internal=2"}),
             "--fail: \"internal=2\": \"2\" is not a probability from 0 to 1");
 }
 

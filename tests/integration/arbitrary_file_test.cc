@@ -4,13 +4,13 @@
 namespace datamanager::testing {
 namespace {
 
-enum class Way { kScheduled, kManual, kBoth };
+enum class Trigger { kScheduled, kManual, kBoth };
 
-std::string NameOf(Way way) {
-  if (way == Way::kBoth) return "Both";
-  return way == Way::kManual ? "Manual" : "Scheduled";
+std::string NameOf(Trigger trigger) {
+  if (trigger == Trigger::kBoth) return "Both";
+  return trigger == Trigger::kManual ? "Manual" : "Scheduled";
 }
-void PrintTo(Way way, std::ostream* out) { *out << NameOf(way); }
+void PrintTo(Trigger trigger, std::ostream* out) { *out << NameOf(trigger); }
 
 class ArbitraryFileTest : public World {
  protected:
@@ -24,17 +24,17 @@ class ArbitraryFileTest : public World {
 };
 
 class ArbitraryFileUploadTest : public ArbitraryFileTest,
-                                public ::testing::WithParamInterface<Way> {};
+                                public ::testing::WithParamInterface<Trigger> {};
 
 TEST_P(ArbitraryFileUploadTest, ArrivesOnceWithItsLabelsAndIsRemoved) {
   config_.tags = {"demo"};
-  config_.sync_disabled = GetParam() == Way::kManual;
+  config_.sync_disabled = GetParam() == Trigger::kManual;
   const std::string labelled = Root() + "/tag=red/dataset=abc/tag= blue /tag=/notes v1.txt";
   const std::string large = Root() + "/image.PNG";
   WriteFile(labelled, "hello");
   WriteFile(large, Picture(1, 3000000));
   Start();
-  if (GetParam() != Way::kScheduled) {
+  if (GetParam() != Trigger::kScheduled) {
     ASSERT_TRUE(IsOk(SyncAll()));
     ASSERT_TRUE(IsOk(SyncAll()));
   }
@@ -55,8 +55,8 @@ TEST_P(ArbitraryFileUploadTest, ArrivesOnceWithItsLabelsAndIsRemoved) {
   EXPECT_EQ(Uploads().arbitrary.bytes, 3000005U);
 }
 INSTANTIATE_TEST_SUITE_P(, ArbitraryFileUploadTest,
-                         ::testing::Values(Way::kScheduled, Way::kManual, Way::kBoth),
-                         [](const ::testing::TestParamInfo<Way>& test) {
+                         ::testing::Values(Trigger::kScheduled, Trigger::kManual, Trigger::kBoth),
+                         [](const ::testing::TestParamInfo<Trigger>& test) {
                            return NameOf(test.param);
                          });
 

@@ -8,9 +8,8 @@
 namespace datamanager::testing {
 namespace {
 
-using grpc::StatusCode;
-
-::testing::AssertionResult Is(StatusCode code, std::string_view text, const grpc::Status& status) {
+::testing::AssertionResult Is(grpc::StatusCode code, std::string_view text,
+                              const grpc::Status& status) {
   if (status.error_code() == code && status.error_message().find(text) != std::string::npos) {
     return ::testing::AssertionSuccess();
   }
@@ -48,22 +47,24 @@ TEST_F(ServiceTest, AnUploadIsOkOnceItIsStoredWithItsLabels) {
 
 TEST_F(ServiceTest, AnUploadThatFailsSaysWhyAndArrivesLater) {
   StartAndServe();
-  server_->FailNext(1, StatusCode::PERMISSION_DENIED);
+  server_->FailNext(1, grpc::StatusCode::PERMISSION_DENIED);
   const auto request = DataManagerClient::UploadRequest("data", "bytes", {"t"}, {"d"});
-  EXPECT_TRUE(Is(StatusCode::PERMISSION_DENIED, "it is on disk and will be uploaded",
+  EXPECT_TRUE(Is(grpc::StatusCode::PERMISSION_DENIED, "it is on disk and will be uploaded",
                  client_->Upload(request)));
   EXPECT_TRUE(WaitUntil([&] { return ArrivedFiles().size() == 1; }));
   EXPECT_EQ(ArrivedFiles()[0].dataset_ids, R"(["d"])");
   ASSERT_TRUE(WaitUntil([&] { return OnDisk().empty(); }));
-  server_->FailNext(1, StatusCode::INVALID_ARGUMENT);
-  EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "it is under failed/", client_->Upload(request)));
+  server_->FailNext(1, grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_TRUE(
+      Is(grpc::StatusCode::INVALID_ARGUMENT, "it is under failed/", client_->Upload(request)));
 }
 
 TEST_F(ServiceTest, OfflineUploadsAreOnDiskAndSurviveARestart) {
   options_.connect_timeout = 20ms;
   ServeOffline();
-  EXPECT_TRUE(Is(StatusCode::UNAVAILABLE, "not connected to the cloud", client_->Sync("data")));
-  EXPECT_TRUE(Is(StatusCode::UNAVAILABLE, "it is on disk and will be uploaded",
+  EXPECT_TRUE(
+      Is(grpc::StatusCode::UNAVAILABLE, "not connected to the cloud", client_->Sync("data")));
+  EXPECT_TRUE(Is(grpc::StatusCode::UNAVAILABLE, "it is on disk and will be uploaded",
                  client_->Upload(DataManagerClient::UploadRequest("data", "x", {}, {"d"}))));
   EXPECT_EQ(WaitingForDatasets().size(), 1U);
   StopServing();
@@ -86,7 +87,7 @@ TEST_F(ServiceTest, CancelledHalfWayAnUploadGoesOnInTheBackground) {
   });
   ASSERT_TRUE(WaitUntil([&] { return Uploads().uploading == 1; }));
   context.TryCancel();
-  EXPECT_TRUE(Is(StatusCode::CANCELLED, "", upload.get()));
+  EXPECT_TRUE(Is(grpc::StatusCode::CANCELLED, "", upload.get()));
   server_->SetFaults({});
   EXPECT_TRUE(WaitUntil([&] { return ArrivedFiles().size() == 1; }));
 }
@@ -95,7 +96,7 @@ TEST_F(ServiceTest, CancelledHalfWayAnUploadGoesOnInTheBackground) {
 TEST_F(ServiceTest, ACancelledCallEndsHereTooAndMoreThanTheMostAreRefused) {
   ServeOffline({.name = "data", .most_calls = 1});
   const auto busy = [&] {
-    return Is(StatusCode::RESOURCE_EXHAUSTED, "1 calls are under way, the most there may be",
+    return Is(grpc::StatusCode::RESOURCE_EXHAUSTED, "1 calls are under way, the most there may be",
               client_->GetStatus("data"));
   };
   grpc::ClientContext context;
@@ -105,20 +106,20 @@ TEST_F(ServiceTest, ACancelledCallEndsHereTooAndMoreThanTheMostAreRefused) {
   ASSERT_TRUE(WaitUntil([&] { return WaitingForDatasets().size() == 1; }));
   EXPECT_TRUE(busy());
   context.TryCancel();
-  EXPECT_TRUE(Is(StatusCode::CANCELLED, "", upload.get()));
+  EXPECT_TRUE(Is(grpc::StatusCode::CANCELLED, "", upload.get()));
   EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
 
   // A Sync waits for the connection, until its client has had enough of it.
   grpc::ClientContext short_context;
   short_context.set_deadline(std::chrono::system_clock::now() + 200ms);
-  EXPECT_TRUE(Is(StatusCode::DEADLINE_EXCEEDED, "", client_->Sync("data", short_context)));
+  EXPECT_TRUE(Is(grpc::StatusCode::DEADLINE_EXCEEDED, "", client_->Sync("data", short_context)));
   EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
 
   std::mutex mutex;
   std::unique_ptr<grpc::ClientContext> current;
   auto sync = std::async(std::launch::async, [&] {
-    grpc::Status status(StatusCode::RESOURCE_EXHAUSTED, "");
-    while (status.error_code() == StatusCode::RESOURCE_EXHAUSTED) {  // By the looks below.
+    grpc::Status status(grpc::StatusCode::RESOURCE_EXHAUSTED, "");
+    while (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {  // By the looks below.
       grpc::ClientContext* mine = nullptr;
       {
         const std::lock_guard lock(mutex);
@@ -134,7 +135,7 @@ TEST_F(ServiceTest, ACancelledCallEndsHereTooAndMoreThanTheMostAreRefused) {
     const std::lock_guard lock(mutex);
     current->TryCancel();
   }
-  EXPECT_TRUE(Is(StatusCode::CANCELLED, "", sync.get()));
+  EXPECT_TRUE(Is(grpc::StatusCode::CANCELLED, "", sync.get()));
   EXPECT_TRUE(WaitUntil([&] { return client_->GetStatus("data").ok(); }));
 }
 
@@ -146,14 +147,14 @@ TEST_F(ServiceTest, ClosingTheManagerEndsCallsAndIsToldToLaterOnes) {
   });
   ASSERT_TRUE(WaitUntil([&] { return WaitingForDatasets().size() == 1; }));
   ASSERT_TRUE(IsOk(manager_->Close()));
-  EXPECT_TRUE(Is(StatusCode::CANCELLED, "it is on disk", upload.get()));
+  EXPECT_TRUE(Is(grpc::StatusCode::CANCELLED, "it is on disk", upload.get()));
   // It may have come too late to begin.
   const grpc::Status synced = sync.get();
-  EXPECT_TRUE(synced.error_code() == StatusCode::CANCELLED ||
-              synced.error_code() == StatusCode::FAILED_PRECONDITION)
+  EXPECT_TRUE(synced.error_code() == grpc::StatusCode::CANCELLED ||
+              synced.error_code() == grpc::StatusCode::FAILED_PRECONDITION)
       << synced.error_message();
-  EXPECT_TRUE(Is(StatusCode::FAILED_PRECONDITION, "is closed", client_->Sync("data")));
-  EXPECT_TRUE(Is(StatusCode::FAILED_PRECONDITION, "is closed",
+  EXPECT_TRUE(Is(grpc::StatusCode::FAILED_PRECONDITION, "is closed", client_->Sync("data")));
+  EXPECT_TRUE(Is(grpc::StatusCode::FAILED_PRECONDITION, "is closed",
                  client_->Do("data", R"({"command": "flush"})")));
   EXPECT_TRUE(client_->GetStatus("data").ok());
 }
@@ -170,11 +171,12 @@ TEST_F(ServiceTest, AnotherNameIsNotFound) {
   StartAndServe();
   for (const std::string name : {"Data", "other", "../data", "data/", "rdk:service:data"}) {
     const std::string text = "no node found with api rdk:service:data_manager and name " + name;
-    EXPECT_TRUE(Is(StatusCode::NOT_FOUND, text, client_->Sync(name)));
-    EXPECT_TRUE(Is(StatusCode::NOT_FOUND, text,
+    EXPECT_TRUE(Is(grpc::StatusCode::NOT_FOUND, text, client_->Sync(name)));
+    EXPECT_TRUE(Is(grpc::StatusCode::NOT_FOUND, text,
                    client_->Upload(DataManagerClient::UploadRequest(name, "x"))));
-    EXPECT_TRUE(Is(StatusCode::NOT_FOUND, text, client_->Do(name, R"({"command": "stats"})")));
-    EXPECT_TRUE(Is(StatusCode::NOT_FOUND, text, client_->GetStatus(name)));
+    EXPECT_TRUE(
+        Is(grpc::StatusCode::NOT_FOUND, text, client_->Do(name, R"({"command": "stats"})")));
+    EXPECT_TRUE(Is(grpc::StatusCode::NOT_FOUND, text, client_->GetStatus(name)));
   }
   EXPECT_EQ(WaitingForDatasets(), std::vector<std::string>{});
 }
@@ -182,13 +184,13 @@ TEST_F(ServiceTest, AnotherNameIsNotFound) {
 TEST_F(ServiceTest, BadUploadsAreRefusedAndLeaveNothing) {
   StartAndServe();
   using Client = DataManagerClient;
-  EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "binary_data is empty",
+  EXPECT_TRUE(Is(grpc::StatusCode::INVALID_ARGUMENT, "binary_data is empty",
                  client_->Upload(Client::UploadRequest("data", ""))));
-  EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "dataset_ids[1] is empty",
+  EXPECT_TRUE(Is(grpc::StatusCode::INVALID_ARGUMENT, "dataset_ids[1] is empty",
                  client_->Upload(Client::UploadRequest("data", "x", {}, {"d", ""}))));
-  EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "the limit is",
+  EXPECT_TRUE(Is(grpc::StatusCode::INVALID_ARGUMENT, "the limit is",
                  client_->Upload(Client::UploadRequest("data", "x", {std::string(2 << 20, 'x')}))));
-  EXPECT_TRUE(Is(StatusCode::RESOURCE_EXHAUSTED, absl::StrCat(kMaxRequestBytes),
+  EXPECT_TRUE(Is(grpc::StatusCode::RESOURCE_EXHAUSTED, absl::StrCat(kMaxRequestBytes),
                  client_->Upload(Client::UploadRequest("data", std::string(33 << 20, 'x')))));
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
   EXPECT_EQ(ArrivedFiles().size(), 0U);
@@ -201,7 +203,7 @@ TEST_F(ServiceTest, NoLabelLeadsOutOfTheDirectory) {
   ServeOffline();
   const std::vector<std::string> labels = {
       "../../evil", "/etc/passwd", "..", "a\nb", "tag=x", "%2e%2e", std::string("nul\0nul", 7)};
-  EXPECT_TRUE(Is(StatusCode::UNAVAILABLE, "it is on disk",
+  EXPECT_TRUE(Is(grpc::StatusCode::UNAVAILABLE, "it is on disk",
                  client_->Upload(DataManagerClient::UploadRequest("data", "x", labels, labels))));
   EXPECT_EQ(OnDisk().size(), 1U);
   EXPECT_EQ(WaitingForDatasets(), OnDisk());
@@ -214,9 +216,10 @@ TEST_F(ServiceTest, WithoutACloudUploadsAreRefusedAndNothingIsWritten) {
   MakeManager(/*with_cloud=*/false);
   ASSERT_TRUE(IsOk(Reconfigure()));
   Serve();
-  EXPECT_TRUE(Is(StatusCode::FAILED_PRECONDITION, "not cloud managed",
+  EXPECT_TRUE(Is(grpc::StatusCode::FAILED_PRECONDITION, "not cloud managed",
                  client_->Upload(DataManagerClient::UploadRequest("data", "x"))));
-  EXPECT_TRUE(Is(StatusCode::UNAVAILABLE, "not connected to the cloud", client_->Sync("data")));
+  EXPECT_TRUE(
+      Is(grpc::StatusCode::UNAVAILABLE, "not connected to the cloud", client_->Sync("data")));
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
 }
 
@@ -250,7 +253,7 @@ TEST_F(ServiceTest, CommandsDoWhatTheySay) {
 TEST_F(ServiceTest, AnyOtherCommandIsToldWhatThereIs) {
   StartAndServe();
   for (const char* unknown : {"", "Stats", "stop", "flush ", "rm -rf /", "../stats"}) {
-    EXPECT_TRUE(Is(StatusCode::UNIMPLEMENTED,
+    EXPECT_TRUE(Is(grpc::StatusCode::UNIMPLEMENTED,
                    absl::StrCat("there is no command \"", unknown,
                                 "\"; there are \"stats\", \"flush\" and \"retry_failed\""),
                    client_->Do("data", absl::StrCat(R"({"command": ")", unknown, "\"}"))));
@@ -262,7 +265,7 @@ TEST_F(ServiceTest, AnyOtherCommandIsToldWhatThereIs) {
         std::string(R"({"command": "stats", "verbose": true})"),
         absl::StrCat(R"({"command": )", deep, "}"),
         absl::StrCat(R"({"x": ")", std::string(5 << 20, 'x'), "\"}")}) {
-    EXPECT_TRUE(Is(StatusCode::INVALID_ARGUMENT, "a command is {\"command\": NAME}",
+    EXPECT_TRUE(Is(grpc::StatusCode::INVALID_ARGUMENT, "a command is {\"command\": NAME}",
                    client_->Do("data", bad)))
         << bad.substr(0, 100);
   }

@@ -29,7 +29,7 @@
 namespace datamanager::simulation {
 namespace {
 
-using Kind = Fault::Kind;
+using FaultKind = Fault::Kind;
 
 struct Case {
   Fault fault;
@@ -86,15 +86,15 @@ class FaultSweep : public ::testing::Test {
     std::vector<Case> cases;
     for (const int error : ErrorsOf(call)) {
       cases.push_back(
-          {.fault = {.kind = Kind::kError, .at = number, .error = error, .call = call}});
+          {.fault = {.kind = FaultKind::kError, .at = number, .error = error, .call = call}});
     }
     if (call == Call::kWrite) {
-      cases.push_back({.fault = {.kind = Kind::kShortWrite, .at = number, .call = call}});
+      cases.push_back({.fault = {.kind = FaultKind::kShortWrite, .at = number, .call = call}});
     }
     if (call == Call::kRename || call == Call::kUnlink || call == Call::kMkdir) {
-      cases.push_back({.fault = {.kind = Kind::kLostReply, .at = number, .call = call}});
+      cases.push_back({.fault = {.kind = FaultKind::kLostReply, .at = number, .call = call}});
     }
-    const Fault outage{.kind = Kind::kOutage, .at = number, .error = EIO};
+    const Fault outage{.kind = FaultKind::kOutage, .at = number, .error = EIO};
     cases.push_back({.fault = outage});
     cases.push_back({.fault = outage, .killed = true});
     return cases;
@@ -176,7 +176,7 @@ TEST_F(FaultSweep, FindsAPartOfARecordInTheMiddleOfAFile) {
   for (size_t number = 0; number < calls.size(); ++number) {
     if (calls[number] != Call::kWrite) continue;
     const std::vector<std::string> broken =
-        RunOnce({.fault = {.kind = Kind::kShortWrite, .at = number}},
+        RunOnce({.fault = {.kind = FaultKind::kShortWrite, .at = number}},
                 [](Scenario& scenario) { scenario.disk().SetFlaws({.drops_truncations = true}); });
     torn += Has(broken, "torn: ");
     lost += Has(broken, "lost: ");
@@ -186,7 +186,7 @@ TEST_F(FaultSweep, FindsAPartOfARecordInTheMiddleOfAFile) {
 }
 
 TEST_F(FaultSweep, FindsADescriptorThatIsLeftOpen) {
-  const Fault no_more_files{.kind = Kind::kOutage, .at = 0, .error = EMFILE};
+  const Fault no_more_files{.kind = FaultKind::kOutage, .at = 0, .error = EMFILE};
   const std::vector<std::string> broken =
       RunOnce({.fault = no_more_files, .killed = true},
               [](Scenario& scenario) { scenario.disk().SetFlaws({.leaks_descriptors = true}); });

@@ -482,9 +482,9 @@ TEST_F(UploadCaptureFileTest, CutWhileItIsSentItIsNotCondemned) {
 }
 
 TEST_F(UploadCaptureFileTest, ChangedWhileItIsStreamedTheStreamIsNeverEnded) {
-  class ChangesLate : public FileOps {
+  class GrowsWhileStreamed : public FileOps {
    public:
-    explicit ChangesLate(std::string path) : path_(std::move(path)) {}
+    explicit GrowsWhileStreamed(std::string path) : path_(std::move(path)) {}
     ssize_t Pread(int fd, void* data, size_t size, off_t offset) override {
       // The first read of that part is for the key.
       if (offset > 1000000 && ++reads_ == 2) AppendToFile(path_, "more");

@@ -4,6 +4,7 @@
 #include <array>
 #include <variant>
 
+#include "robot/quoted.h"
 #include "robot/sources/attributes.h"
 #include "robot/sources/models.h"
 #include "robot/sources/tail_state.h"
@@ -61,8 +62,6 @@ constexpr std::array<Model, 10> kModels = {{
      "\"address\" (required): HOST:PORT or unix:PATH; \"name\" is what it is called there,\n"
      "if not as here; a call may take \"timeout_ms\" (10000)"},
 }};
-
-std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
 // Null, with a fault, if there is no such model.
 const Model* FindModel(const ComponentConfig& component, Attributes& attributes) {
