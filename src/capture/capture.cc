@@ -133,7 +133,8 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   const config::CollectorSettings& settings = configured.settings;
   Entry entry{.settings = settings, .state = configured.state, .reason = configured.reason};
   Known& known = counters_[KeyOf(settings)];
-  if (known.counters == nullptr) known.counters = std::make_shared<CollectorCounters>();
+  const bool is_new = known.counters == nullptr;
+  if (is_new) known.counters = std::make_shared<CollectorCounters>();
   known.wanted = reconciliations_;
   entry.counters = known.counters;
   if (entry.state != CollectorState::kRunning) return entry;
@@ -146,8 +147,14 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   };
   absl::StatusOr<const Method*> method = FindMethod(settings.api, settings.method);
   if (!method.ok()) return refuse(method.status());
-  absl::Status parameters = CheckParameters(**method, settings.additional_params);
-  if (!parameters.ok()) return refuse(parameters);
+  absl::StatusOr<CheckedParameters> parameters =
+      CheckParameters(**method, settings.additional_params);
+  if (!parameters.ok()) return refuse(parameters.status());
+  if (is_new) {
+    for (const std::string& warning : parameters->warnings) {
+      options_.logger->Warning(absl::StrCat("collector ", NameOf(settings), ": ", warning));
+    }
+  }
   std::shared_ptr<const SourceFunction> source =
       sources_.Find(settings.api, settings.name, settings.method);
   if (source == nullptr) {
@@ -167,6 +174,7 @@ Capture::Entry Capture::Judge(const config::CaptureConfig& config,
   }
   *work = {.settings = settings,
            .method = *method,
+           .params = std::move(parameters->values),
            .source = source,
            .turn = turns_.Of(source),
            .directory = directory,

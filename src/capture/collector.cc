@@ -343,7 +343,7 @@ absl::Status Collector::Loop::Read(const Function& function, Out& out, RecordTim
   step_ = Step::kRead;
   const CaptureRequest request{.method = options.settings.method,
                                .extra = extra_,
-                               .params = options.settings.additional_params,
+                               .params = options.params,
                                .interval = options.settings.interval,
                                .previous_timestamp_nanoseconds = audio_end_,
                                .stop = stop->sources(),
@@ -386,8 +386,7 @@ absl::Status Collector::Loop::CaptureImages(const ImagesSource& source) {
   RecordTimes times;
   if (absl::Status status = Read(source, images_, &times); !status.ok()) return status;
   BinaryAnswer answer;
-  absl::Status status =
-      ReadBinaryAnswer(*options.method, options.settings.additional_params, images_, answer);
+  absl::Status status = ReadBinaryAnswer(*options.method, options.params, images_, answer);
   return status.ok() ? WriteBinary(times, answer) : status;
 }
 
@@ -402,8 +401,7 @@ absl::Status Collector::Loop::CaptureMessages(const MessageSource& source) {
     return WriteTabular(times, PrependAnswer(*options.method, fields_, (*messages_)[0], buffer_));
   }
   BinaryAnswer answer;
-  absl::Status status =
-      ReadBinaryAnswer(*options.method, options.settings.additional_params, *messages_, answer);
+  absl::Status status = ReadBinaryAnswer(*options.method, options.params, *messages_, answer);
   // An answer that cannot be stored is not requested again; one that could not be written is.
   if (status.ok()) status = WriteBinary(times, answer);
   if (answer.audio_end.has_value() && (status.ok() || step_ != Step::kWrite)) {

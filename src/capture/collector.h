@@ -58,6 +58,7 @@ struct CollectorCounters {
 struct CollectorOptions {
   config::CollectorSettings settings;
   const Method* method = nullptr;
+  ValueMap params;  // The settings' additional_params, as the method uses them.
   std::shared_ptr<const SourceFunction> source;
   std::shared_ptr<SourceTurn> turn = std::make_shared<SourceTurn>();  // Of the source.
   std::string directory;                                              // Of its files.

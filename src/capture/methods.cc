@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "capture/requests.h"
@@ -56,16 +57,16 @@ constexpr std::array kPinName = {
     Parameter{"pin_name", Kind::kText,
               "failed to validate additional_params for rdk:component:board, must supply pin_name",
               "failed to get pin name: name must be a string"}};
-constexpr std::array kCodec = {Parameter{"codec", Kind::kText, "", "codec must be a string"}};
+constexpr std::array kCodec = {Parameter{"codec", Kind::kText, "", "codec must be a string", true}};
 constexpr std::array kMimeType = {
-    Parameter{"mime_type", Kind::kText, "", "mime_type must be a string"}};
+    Parameter{"mime_type", Kind::kText, "", "mime_type must be a string", true}};
 constexpr std::array kFilter = {Parameter{"filter_source_names", Kind::kTexts, "",
                                           "filter_source_names must be a list of strings"}};
 constexpr std::array kCamera = {
     Parameter{"camera_name", Kind::kText, "must specify a camera_name in the additional_params",
-              "camera_name must be a string"},
+              "camera_name must be a string", true},
     Parameter{"min_confidence_score", Kind::kFraction, "",
-              "min_confidence_score must be between 0 and 1 inclusive"}};
+              "min_confidence_score must be between 0 and 1 inclusive", true}};
 constexpr std::array kCommand = {
     Parameter{"docommand_input", Kind::kObject,
               "DoCommand missing payload with key: \"docommand_input\"", "payload is not a map"}};
@@ -338,6 +339,31 @@ bool IsOfKind(const Value& value, Kind kind) {
   return false;
 }
 
+// A fraction that is a number out of its range is a slip that nobody could mean.
+bool Tolerates(const Parameter& parameter, const Value& value) {
+  return parameter.tolerated &&
+         !(parameter.kind == Kind::kFraction && value.kind() == Value::Kind::kNumber);
+}
+
+// The number that a value of another kind counts as.
+double FractionOf(const Parameter& parameter, const Value& value) {
+  double number = 0;
+  if (value.kind() == Value::Kind::kString && absl::SimpleAtod(ToAbsl(value.AsString()), &number) &&
+      IsOfKind(Value(number), parameter.kind)) {
+    return number;
+  }
+  return 0;
+}
+
+// A copy without one entry.
+ValueMap Without(const ValueMap& map, std::string_view key) {
+  ValueMap rest;
+  for (const ValueMap::Entry& entry : map) {
+    if (entry.key != key) rest.Set(entry.key, entry.value);
+  }
+  return rest;
+}
+
 }  // namespace
 
 std::span<const Method> AllMethods() { return kMethods; }
@@ -364,19 +390,33 @@ absl::StatusOr<const Method*> FindMethod(std::string_view api, std::string_view 
   return absl::NotFoundError(message);
 }
 
-absl::Status CheckParameters(const Method& method, const ValueMap& additional_params) {
+absl::StatusOr<CheckedParameters> CheckParameters(const Method& method,
+                                                  const ValueMap& additional_params) {
+  CheckedParameters checked{.values = additional_params};
   for (const Parameter& parameter : method.parameters) {
     const Value* value = additional_params.Find(parameter.name);
     const bool required = !parameter.missing.empty();
-    if (value == nullptr ||
-        (required && value->kind() == Value::Kind::kString && value->AsString().empty())) {
+    const bool empty =
+        value != nullptr && value->kind() == Value::Kind::kString && value->AsString().empty();
+    if (value == nullptr || (required && empty && !parameter.tolerated)) {
       if (required) return absl::InvalidArgumentError(ToAbsl(parameter.missing));
-    } else if (!IsOfKind(*value, parameter.kind)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(ToAbsl(parameter.wrong), ", but got ", config::Describe(*value)));
+      continue;
     }
+    if (IsOfKind(*value, parameter.kind)) continue;
+    const std::string wrong =
+        absl::StrCat(ToAbsl(parameter.wrong), ", but got ", config::Describe(*value));
+    if (!Tolerates(parameter, *value)) return absl::InvalidArgumentError(wrong);
+    std::string counts_as = "is ignored";
+    if (parameter.kind == Kind::kFraction) {
+      const double used = FractionOf(parameter, *value);
+      checked.values.Set(parameter.name, used);
+      counts_as = absl::StrCat("counts as ", used);
+    } else {
+      checked.values = Without(checked.values, parameter.name);
+    }
+    checked.warnings.push_back(absl::StrCat("additional_params: ", wrong, "; it ", counts_as));
   }
-  return absl::OkStatus();
+  return checked;
 }
 
 std::string_view FileExtension(const Method& method, const ValueMap& additional_params) {

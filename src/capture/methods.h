@@ -49,6 +49,16 @@ struct Parameter {
   // What is told where it is not there, or empty; empty for one that may be left out.
   std::string_view missing;
   std::string_view wrong;  // The same where it is of another kind.
+  // As in the reference, one of another kind is no fault: where a text is due it is ignored, and
+  // where a fraction is due a text with a number is that number, any other text 0. An empty text is
+  // one.
+  bool tolerated = false;
+};
+
+// The parameters as a method uses them, and what was tolerated.
+struct CheckedParameters {
+  ValueMap values;
+  std::vector<std::string> warnings;
 };
 
 struct Method {
@@ -78,7 +88,8 @@ std::span<const Method> AllMethods();
 absl::StatusOr<const Method*> FindMethod(std::string_view api, std::string_view name);
 
 // INVALID_ARGUMENT if what the method needs is missing or of the wrong kind.
-absl::Status CheckParameters(const Method& method, const ValueMap& additional_params);
+absl::StatusOr<CheckedParameters> CheckParameters(const Method& method,
+                                                  const ValueMap& additional_params);
 
 // With the dot; may be empty.
 std::string_view FileExtension(const Method& method, const ValueMap& additional_params);

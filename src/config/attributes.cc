@@ -66,6 +66,8 @@ Config ReadServiceAttributes(ObjectReader& attributes) {
   if (std::optional<ObjectReader> mongo = attributes.Object("mongo_capture_config")) {
     config.mongo_capture_configured = ReadMongo(*mongo);
   }
+  // The app's own, for what lies in the cloud.
+  attributes.Ignore({"delete_data_on_part_deletion"});
   attributes.WarnAboutUnknown();
 
   Findings& findings = attributes.findings();
@@ -89,6 +91,8 @@ CollectorConfig ReadCaptureMethod(ObjectReader& entry) {
   entry.Read("disabled", collector.disabled);
   entry.Read("tags", collector.tags);
   entry.Read("capture_directory", collector.capture_directory);
+  // The app's own, for what lies in the cloud.
+  entry.Ignore({"retention_policy", "recent_data_store", "cache_size_kb"});
   entry.WarnAboutUnknown();
   return collector;
 }

@@ -55,12 +55,17 @@ absl::StatusOr<std::string> DefaultCaptureDirectory(const Environment& environme
   return AbsolutePath(HomeCaptureDirectory(environment));
 }
 
-absl::StatusOr<std::string> CaptureDirectory(const std::string& configured,
-                                             const Environment& environment) {
-  if (configured.empty()) return DefaultCaptureDirectory(environment);
-  if (configured[0] != '~') return AbsolutePath(configured);
+absl::StatusOr<std::string> ConfiguredDirectory(const std::string& configured,
+                                                const Environment& environment) {
+  if (!configured.starts_with('~')) return AbsolutePath(configured);
   if (environment.home.empty()) return NoHome();
   return AbsolutePath(absl::StrCat(environment.home, "/", configured.substr(1)));
+}
+
+absl::StatusOr<std::string> CaptureDirectory(const std::string& configured,
+                                             const Environment& environment) {
+  return configured.empty() ? DefaultCaptureDirectory(environment)
+                            : ConfiguredDirectory(configured, environment);
 }
 
 std::vector<std::string> FurtherRoots(std::vector<std::string> paths,

@@ -24,7 +24,11 @@ bool IsSameOrInside(std::string_view path, std::string_view directory);
 // $VIAM_HOME/capture, else $HOME/.viam/capture. Fails if neither is known.
 absl::StatusOr<std::string> DefaultCaptureDirectory(const Environment& environment);
 
-// `configured` with its leading "~" replaced, or the default if it is empty; absolute.
+// `configured` with its leading "~" replaced; absolute.
+absl::StatusOr<std::string> ConfiguredDirectory(const std::string& configured,
+                                                const Environment& environment);
+
+// The same, or the default if it is empty; absolute.
 absl::StatusOr<std::string> CaptureDirectory(const std::string& configured,
                                              const Environment& environment);
 

@@ -87,11 +87,11 @@ void Resolver::ResolveDirectories() {
     const std::string& path = config_.additional_sync_paths[i];
     if (path.empty()) continue;  // A fault already.
     const std::string key = absl::StrCat("additional_sync_paths[", i, "]");
-    const absl::StatusOr<std::string> absolute = AbsolutePath(path);
+    const absl::StatusOr<std::string> absolute = ConfiguredDirectory(path, environment_);
     JudgePath(key, path, absolute);
     if (!absolute.ok()) continue;
-    // Also what looks like "~/x" or "$HOME/x", which nobody expands here.
-    if (path[0] != '/') {
+    // Also what looks like "$HOME/x", which nobody expands here.
+    if (path[0] != '/' && path[0] != '~') {
       Warn(key, absl::StrCat("is relative, so ", *absolute, " is used"), Describe(path));
     }
     further.push_back(*absolute);

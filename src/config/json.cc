@@ -17,6 +17,7 @@
 #include "base/proto_value.h"
 #include "base/strings.h"
 #include "config/findings.h"
+#include "config/json_hint.h"
 
 namespace datamanager::config {
 namespace {
@@ -100,16 +101,26 @@ std::string Context(std::string_view text, size_t line_start, size_t offset) {
   return absl::StrCat("\n  ", shown, "\n  ", std::string(caret, ' '), "^");
 }
 
-absl::Status SyntaxStatus(std::string_view text) {
-  const SyntaxError error = Locate(text);
-  if (!error.offset.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid JSON: ", error.what));
-  }
-  const std::string_view before = text.substr(0, *error.offset);
+absl::Status StatusAt(std::string_view text, size_t offset, std::string_view what,
+                      std::string_view hint) {
+  const std::string_view before = text.substr(0, offset);
   const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is the start of the text.
-  return absl::InvalidArgumentError(absl::StrCat(
-      "not valid JSON at line ", std::count(before.begin(), before.end(), '\n') + 1, ", column ",
-      *error.offset - line_start + 1, ": ", error.what, Context(text, line_start, *error.offset)));
+  return absl::InvalidArgumentError(
+      absl::StrCat("not valid JSON at line ", std::count(before.begin(), before.end(), '\n') + 1,
+                   ", column ", offset - line_start + 1, ": ", ToAbsl(what),
+                   hint.empty() ? "" : "; ", ToAbsl(hint), Context(text, line_start, offset)));
+}
+
+absl::Status SyntaxStatus(std::string_view text) {
+  SyntaxError error = Locate(text);
+  // The parser takes the first of the two for the beginning of a regular expression.
+  if (error.offset.value_or(0) > 0 && text[*error.offset - 1] == '/') --*error.offset;
+  const std::string_view hint = JsonHint(text, error.offset);
+  if (!error.offset.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not valid JSON: ", error.what, hint.empty() ? "" : "; ", ToAbsl(hint)));
+  }
+  return StatusAt(text, *error.offset, error.what, hint);
 }
 
 // How deep lists and objects stand in each other, or somewhat more if the text is not valid JSON.
@@ -138,6 +149,15 @@ int Depth(std::string_view text) {
 absl::StatusOr<Value> ParseJson(std::string_view text) {
   if (text.size() > kMaxJsonBytes) {
     return absl::InvalidArgumentError(absl::StrCat("longer than ", kMaxJsonBytes, " bytes"));
+  }
+  // Some editors put a byte order mark before UTF-8.
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return absl::InvalidArgumentError("not valid JSON: it is UTF-16; save it as UTF-8");
+  }
+  if (const std::optional<size_t> at = FirstNotUtf8(text); at.has_value()) {
+    return StatusAt(text, *at, "this byte is not UTF-8",
+                    "save the file as UTF-8, perhaps it is Latin-1");
   }
   if (Depth(text) > kMaxJsonDepth) {
     return absl::InvalidArgumentError(

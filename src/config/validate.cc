@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "config/directories.h"
@@ -133,6 +134,19 @@ std::vector<Remark> DoubtsOf(const Config& config) {
     if (threshold > 1) {
       doubts.push_back(
           {std::string(key), "is above 1, which no disk reaches", NumberText(threshold)});
+    }
+  }
+  for (size_t i = 0; i < config.additional_sync_paths.size(); ++i) {
+    const std::string& path = config.additional_sync_paths[i];
+    const std::string key = Indexed("additional_sync_paths", i);
+    if (path.find_first_of("*?[") != std::string::npos) {
+      doubts.push_back({key,
+                        "is one directory by exactly this name: nothing is put in for *, ? or []",
+                        Describe(path)});
+    }
+    if (absl::StripAsciiWhitespace(path) != path) {
+      doubts.push_back(
+          {key, "begins or ends with a blank, which is part of the name", Describe(path)});
     }
   }
   if (config.mongo_capture_configured) {

@@ -44,7 +44,13 @@ RootPass::RootPass(SyncContext& context, const FileCheck& check, Complaints& com
 std::optional<Root> RootPass::Resolve() {
   absl::StatusOr<Root> root = FindRoot(ops_, path_, role_);
   if (root.ok()) return *std::move(root);
-  if (!absl::IsNotFound(root.status())) complain_(root.status());
+  if (!absl::IsNotFound(root.status())) {
+    complain_(root.status());
+  } else if (role_ == DirectorySummary::Role::kAdditional) {
+    complain_(absl::NotFoundError(
+        absl::StrCat("additional_sync_paths: ", path_,
+                     " does not exist: nothing is uploaded from there until it does")));
+  }
   return std::nullopt;
 }
 

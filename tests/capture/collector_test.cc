@@ -135,6 +135,7 @@ class CollectorTest : public ::testing::Test {
   }
   void Params(const std::string& key, Value value) {
     options_.settings.additional_params.Set(key, std::move(value));
+    options_.params = options_.settings.additional_params;
   }
   bool WaitForCaptured(uint64_t more) {
     const uint64_t target = counters_->captured + more;

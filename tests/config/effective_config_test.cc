@@ -162,14 +162,14 @@ TEST(CaptureDirectoryTest, RelativeOnesAreTakenFromTheWorkingDirectory) {
   const std::string here = std::filesystem::current_path().string();
   const EffectiveConfig config = MustResolve([](Config& c) {
     c.capture_dir = "capture";
-    c.additional_sync_paths = {"~/logs"};
+    c.additional_sync_paths = {"logs", "~/logs"};
   });
   EXPECT_EQ(config.capture.directory, here + "/capture");
-  EXPECT_EQ(config.sync.additional_paths, Lines({here + "/~/logs"}));
-  EXPECT_EQ(config.warnings,
-            Lines({"additional_sync_paths[0]: is relative, so " + here +
-                       "/~/logs is used (got \"~/logs\")",
-                   "capture_dir: is relative, so " + here + "/capture is used (got \"capture\")"}));
+  EXPECT_EQ(config.sync.additional_paths, Lines({here + "/logs", "/nowhere/home/logs"}));
+  EXPECT_EQ(
+      config.warnings,
+      Lines({"additional_sync_paths[0]: is relative, so " + here + "/logs is used (got \"logs\")",
+             "capture_dir: is relative, so " + here + "/capture is used (got \"capture\")"}));
 }
 
 TEST(CaptureDirectoryTest, TheRootIsRefusedHoweverItIsReached) {

@@ -46,6 +46,45 @@ TEST(JsonTest, ErrorsComeWithLineColumnAndTheLine) {
   EXPECT_TRUE(Has(ErrorOf("{\"a\": NaN}"), "at line 1, column 7:")) << ErrorOf("{\"a\": NaN}");
 }
 
+TEST(JsonTest, AByteOrderMarkIsNoFault) {
+  const auto value = ParseJson("\xef\xbb\xbf{\"a\": 1}");
+  ASSERT_TRUE(value.ok()) << value.status();
+  EXPECT_EQ(ToJson(*value), R"({"a":1})");
+  EXPECT_TRUE(Has(ErrorOf("\xef\xbb\xbf{!"), "at line 1, column 2:")) << ErrorOf("\xef\xbb\xbf{!");
+}
+
+TEST(JsonTest, ErrorsSayWhatToDo) {
+  const struct {
+    std::string text, place, hint;
+  } kCases[] = {
+      {"{\n  // the arm\n  \"a\": 1\n}", "line 2, column 3", "JSON has no comments: remove them"},
+      {"{\"a\": 1 /* one */}", "line 1, column 9", "JSON has no comments: remove them"},
+      {"{\n\"a\": 1, # one\n\"b\": 2}", "line 2, column 9", "JSON has no comments: remove them"},
+      {"{\n\"a\": ${PORT}\n}", "line 2, column 6",
+       "a variable stands in quotes, also where a number is due: \"${NAME}\""},
+      {"{\"a\": $PORT}", "line 1, column 7",
+       "a variable stands in quotes, also where a number is due: \"${NAME}\""},
+      {"{\n\"a\": \"x\"\n\"b\": 2}", "line 3, column 1", "a comma is missing before it"},
+      {"[1, 2,, 3]", "line 1, column 7", ""},
+      {"<!DOCTYPE html>\n<html></html>", "line 1, column 1",
+       "it looks like HTML: perhaps a login or error page was saved in place of the config"},
+      {"{\"a\": {\"b\": 1}", "line 1, column 15",
+       "the text ends too early: a bracket or a quote is not closed"},
+      {"{\n\"name\": \"K\xfc"
+       "che\"}",
+       "line 2, column 11",
+       "this byte is not UTF-8; save the file as UTF-8, perhaps it is Latin-1"},
+      {" \n", "", "the file is empty"},
+      {std::string("\xff\xfe{\0}\0", 6), "", "it is UTF-16; save it as UTF-8"},
+  };
+  for (const auto& test : kCases) {
+    const std::string error = ErrorOf(test.text);
+    EXPECT_TRUE(Has(error, "not valid JSON")) << error;
+    EXPECT_TRUE(Has(error, test.place)) << error;
+    EXPECT_TRUE(Has(error, test.hint)) << error;
+  }
+}
+
 TEST(JsonTest, TheSameTextEarlierDoesNotMisleadTheColumn) {
   std::string text = "{\"list\": [\n";
   for (int i = 0; i < 20; ++i) text += "  {\"a\": true},\n";

@@ -40,6 +40,33 @@ std::string OneFault(const std::string& line) { return "robot.json: 1 fault\n" +
 
 // --- What is read ---
 
+TEST(MachineConfigTest, KeysOfTheAppAreKnown) {
+  EXPECT_EQ(MustParse(WithAttributes(R"({"delete_data_on_part_deletion": true})")).warnings,
+            Lines());
+  EXPECT_EQ(MustParse(WithMethods(R"([{"method": "Readings", "capture_frequency_hz": 1,
+                "retention_policy": {"days": 5}, "recent_data_store": {"stored_hours": 24},
+                "cache_size_kb": 10}])"))
+                .warnings,
+            Lines());
+}
+
+TEST(MachineConfigTest, PathsThatLookLikePatternsOrEndWithABlankAreTold) {
+  const std::vector<std::string> warnings =
+      MustParse(
+          WithAttributes(
+              R"({"additional_sync_paths": ["/data/logs", "/data/*.log", "/data/logs ", "/a b"]})"))
+          .warnings;
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_TRUE(Has(warnings[0],
+                  "additional_sync_paths[1]: is one directory by exactly this name: "
+                  "nothing is put in for *, ? or [] (got \"/data/*.log\")"))
+      << warnings[0];
+  EXPECT_TRUE(Has(warnings[1],
+                  "additional_sync_paths[2]: begins or ends with a blank, which is part "
+                  "of the name (got \"/data/logs \")"))
+      << warnings[1];
+}
+
 TEST(MachineConfigTest, AnEmptyObjectDeclaresNothing) {
   const MachineConfig machine = MustParse("{}");
   EXPECT_FALSE(machine.cloud.has_value());
