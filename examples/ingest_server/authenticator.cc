@@ -82,16 +82,30 @@ absl::StatusOr<std::string> Authenticator::Authenticate(std::string_view type,
                    KeyFor(*entry));
 }
 
-absl::Status Authenticator::CheckToken(std::string_view token) {
-  const std::shared_ptr<const Credentials> credentials = Current();
-  for (const Credentials::Entry& entry : credentials->entries()) {
+absl::StatusOr<const Credentials::Entry*> Authenticator::OwnerOf(
+    std::string_view token, const Credentials& credentials) const {
+  for (const Credentials::Entry& entry : credentials.entries()) {
     const std::optional<Claims> claims = VerifyToken(token, KeyFor(entry));
     if (!claims) continue;
-    if (clock_.WallNow().time_since_epoch() < seconds(claims->exp)) return absl::OkStatus();
+    if (clock_.WallNow().time_since_epoch() < seconds(claims->exp)) return &entry;
     return absl::UnauthenticatedError("unauthenticated: the token has expired");
   }
   return absl::UnauthenticatedError(
       "unauthenticated: the token is not of this server's, or its credentials were revoked");
+}
+
+absl::Status Authenticator::CheckToken(std::string_view token) {
+  return OwnerOf(token, *Current()).status();
+}
+
+absl::Status Authenticator::CheckPart(std::string_view token, std::string_view part_id) {
+  const std::shared_ptr<const Credentials> credentials = Current();
+  const absl::StatusOr<const Credentials::Entry*> owner = OwnerOf(token, *credentials);
+  if (!owner.ok()) return owner.status();
+  if ((*owner)->MayUploadFor(part_id)) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      (*owner)->type, " \"", absl::CHexEscape((*owner)->entity), "\" may not upload for part \"",
+      absl::CHexEscape(datamanager::ToAbsl(part_id)), "\""));
 }
 
 }  // namespace ingest

@@ -39,12 +39,17 @@ class Authenticator {
 
   // UNAUTHENTICATED, and why, unless the token is good.
   absl::Status CheckToken(std::string_view token) DM_EXCLUDES(mutex_);
+  // The same, and PERMISSION_DENIED unless its credentials are for this part: see credentials.h.
+  absl::Status CheckPart(std::string_view token, std::string_view part_id) DM_EXCLUDES(mutex_);
 
  private:
   Authenticator(std::string credentials_file, std::chrono::seconds token_lifetime,
                 const datamanager::Clock& clock, std::string key,
                 std::shared_ptr<const Credentials> credentials);
 
+  // Those of `credentials` that the token is of.
+  absl::StatusOr<const Credentials::Entry*> OwnerOf(std::string_view token,
+                                                    const Credentials& credentials) const;
   std::shared_ptr<const Credentials> Current() DM_EXCLUDES(mutex_);
   std::string KeyFor(const Credentials::Entry& entry) const;
 

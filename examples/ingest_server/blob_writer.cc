@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_ops.h"
 #include "base/strings.h"
@@ -43,19 +42,14 @@ void BlobWriter::RemoveAbandoned(const std::string& directory) {
 }
 
 BlobWriter::BlobWriter(std::string directory, std::string path, datamanager::UniqueFd fd)
-    : directory_(std::move(directory)),
-      path_(std::move(path)),
-      fd_(std::move(fd)),
-      digest_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
-}
+    : directory_(std::move(directory)), path_(std::move(path)), fd_(std::move(fd)) {}
 
 BlobWriter::~BlobWriter() {
   if (!named_) datamanager::FileOps::System().Unlink(path_.c_str());
 }
 
 absl::Status BlobWriter::Append(std::string_view bytes) {
-  EVP_DigestUpdate(digest_.get(), bytes.data(), bytes.size());
+  digest_.Update(bytes);
   size_ += static_cast<int64_t>(bytes.size());
   while (!bytes.empty()) {
     const ssize_t count =
@@ -67,11 +61,7 @@ absl::Status BlobWriter::Append(std::string_view bytes) {
 }
 
 absl::StatusOr<Blob> BlobWriter::Finish() {
-  std::string digest(EVP_MAX_MD_SIZE, '\0');
-  unsigned int length = 0;
-  EVP_DigestFinal_ex(digest_.get(), reinterpret_cast<unsigned char*>(digest.data()), &length);
-  digest.resize(length);
-  Blob blob{.sha256 = absl::BytesToHexString(digest), .size = size_};
+  Blob blob{.sha256 = datamanager::ToHex(digest_.Finish()), .size = size_};
 
   if (datamanager::FileOps::System().Fdatasync(fd_.get()) != 0) {
     return datamanager::ErrnoStatus(errno, "flush", path_);

@@ -2,8 +2,6 @@
 #ifndef DATAMANAGER_EXAMPLES_INGEST_SERVER_BLOB_WRITER_H_
 #define DATAMANAGER_EXAMPLES_INGEST_SERVER_BLOB_WRITER_H_
 
-#include <openssl/evp.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/sha256.h"
 #include "base/unique_fd.h"
 
 namespace ingest {
@@ -38,15 +37,12 @@ class BlobWriter {
   absl::StatusOr<Blob> Finish();
 
  private:
-  struct FreeDigest {
-    void operator()(EVP_MD_CTX* digest) const { EVP_MD_CTX_free(digest); }
-  };
   BlobWriter(std::string directory, std::string path, datamanager::UniqueFd fd);
 
   const std::string directory_;
   const std::string path_;
   const datamanager::UniqueFd fd_;
-  const std::unique_ptr<EVP_MD_CTX, FreeDigest> digest_;
+  datamanager::Sha256 digest_;
   int64_t size_ = 0;
   bool named_ = false;
 };

@@ -31,6 +31,8 @@ constexpr std::array<ListFormat, 2> kLists = {{
     {"robot_secrets", kRobotSecret, "secret"},
 }};
 
+constexpr char kPartIds[] = "part_ids";
+
 // With lengths, so that no part can pass for the end of the one before it.
 std::string Digest(std::string_view type, std::string_view entity, std::string_view secret) {
   std::string input;
@@ -56,12 +58,29 @@ absl::Status CheckKeys(const ValueMap& object, const std::string& path,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> ReadPartIds(const Value& list, const std::string& path) {
+  std::vector<std::string> part_ids;
+  const bool is_list = list.kind() == Value::Kind::kList;
+  for (size_t i = 0; is_list && i < list.AsList().size(); ++i) {
+    part_ids.emplace_back(list.AsList()[i].AsString());
+    if (part_ids.back().empty()) break;
+  }
+  if (!is_list || part_ids.empty() || part_ids.back().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, "\"", kPartIds, "\" must be a list of texts that are not empty"));
+  }
+  return part_ids;
+}
+
 absl::StatusOr<Credentials::Entry> ReadEntry(const Value& value, const std::string& path,
                                              const ListFormat& format) {
   if (value.kind() != Value::Kind::kMap) {
     return absl::InvalidArgumentError(absl::StrCat(path, "must be an object"));
   }
-  if (absl::Status status = CheckKeys(value.AsMap(), path, {"id", format.secret}); !status.ok()) {
+  const bool for_parts = format.type == std::string_view(kApiKey);
+  std::vector<std::string> known = {"id", format.secret};
+  if (for_parts) known.push_back(kPartIds);
+  if (absl::Status status = CheckKeys(value.AsMap(), path, known); !status.ok()) {
     return status;
   }
   std::string_view texts[2];
@@ -74,9 +93,17 @@ absl::StatusOr<Credentials::Entry> ReadEntry(const Value& value, const std::stri
           absl::StrCat(path, "\"", keys[i], "\" must be a text that is not empty"));
     }
   }
-  return Credentials::Entry{.type = format.type,
-                            .entity = std::string(texts[0]),
-                            .digest = Digest(format.type, texts[0], texts[1])};
+  Credentials::Entry entry{.type = format.type,
+                           .entity = std::string(texts[0]),
+                           .digest = Digest(format.type, texts[0], texts[1])};
+  if (!for_parts) {
+    entry.part_ids = {entry.entity};
+  } else if (const Value* list = value.AsMap().Find(kPartIds); list != nullptr) {
+    absl::StatusOr<std::vector<std::string>> part_ids = ReadPartIds(*list, path);
+    if (!part_ids.ok()) return part_ids.status();
+    entry.part_ids = *std::move(part_ids);
+  }
+  return entry;
 }
 
 }  // namespace
@@ -119,6 +146,11 @@ absl::StatusOr<Credentials> Credentials::Read(const std::string& path) {
   OPENSSL_cleanse(json->data(), json->size());
   if (!credentials.ok()) return datamanager::Wrap(credentials.status(), path);
   return credentials;
+}
+
+bool Credentials::Entry::MayUploadFor(std::string_view part_id) const {
+  return !part_ids.has_value() ||
+         std::find(part_ids->begin(), part_ids->end(), part_id) != part_ids->end();
 }
 
 const Credentials::Entry* Credentials::Find(std::string_view type, std::string_view entity,

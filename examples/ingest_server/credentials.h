@@ -1,13 +1,15 @@
 // Who may upload: API keys and robot secrets, from a file.
 //
-//   {"api_keys": [{"id": "key-1", "key": "..."}],
+//   {"api_keys": [{"id": "key-1", "key": "...", "part_ids": ["part-1", "part-2"]}],
 //    "robot_secrets": [{"id": "part-1", "secret": "..."}]}
 //
-// Either list may be absent, and an id may have several secrets, so that one can be replaced
-// without a gap.
+// A robot's secret is for the part of its id alone; an API key for those in `part_ids`, or for all
+// without that. Either list may be absent, and an id may have several secrets, so that one can be
+// replaced without a gap.
 #ifndef DATAMANAGER_EXAMPLES_INGEST_SERVER_CREDENTIALS_H_
 #define DATAMANAGER_EXAMPLES_INGEST_SERVER_CREDENTIALS_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +28,10 @@ class Credentials {
   struct Entry {
     std::string type;
     std::string entity;
-    std::string digest;  // Of the type, the entity and the secret.
+    std::string digest;                                // Of the type, the entity and the secret.
+    std::optional<std::vector<std::string>> part_ids;  // Absent: all.
+
+    bool MayUploadFor(std::string_view part_id) const;
   };
 
   // INVALID_ARGUMENT tells what is wrong, and nothing that may be secret.

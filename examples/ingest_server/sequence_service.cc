@@ -13,6 +13,9 @@ grpc::Status SequenceService::CreateSequence(
   if (absl::Status status = CheckClient(authenticator_, *context); !status.ok()) {
     return NotStored(status);
   }
+  if (absl::Status status = CheckPart(authenticator_, *context, request->part_id()); !status.ok()) {
+    return NotStored(status);
+  }
   std::string names;
   for (const auto& resource : request->resources()) {
     absl::StrAppend(&names, resource.resource_name(), " ");

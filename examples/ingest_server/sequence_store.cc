@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/strings.h"
 #include "google/protobuf/repeated_ptr_field.h"
+#include "ingest_server/former_schema.h"
 #include "ingest_server/rfc3339.h"
 #include "json/json.h"
 
@@ -16,24 +17,29 @@ namespace {
 
 using viam::app::data::v1::CreateSequenceRequest;
 
-constexpr char kSequenceSchema[] = R"sql(
+constexpr char kSequenceSettings[] = R"sql(
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;  -- A commit is on media when it returns.
-  CREATE TABLE IF NOT EXISTS stored_sequences (
+)sql";
+constexpr char kSequenceColumns[] = R"sql(
     id INTEGER PRIMARY KEY,
-    upload_key TEXT UNIQUE,
+    upload_key TEXT,
     part_id TEXT NOT NULL,
     start_time TEXT NOT NULL,
     end_time TEXT NOT NULL,
     tags TEXT NOT NULL,
     resources TEXT NOT NULL,
-    arrived_at TEXT NOT NULL);
+    arrived_at TEXT NOT NULL)sql";
+constexpr char kSequenceView[] = R"sql(
+  CREATE INDEX IF NOT EXISTS sequence_keys ON stored_sequences (upload_key);
   CREATE VIEW IF NOT EXISTS sequences AS
     SELECT part_id, start_time, end_time, tags, resources, upload_key, arrived_at
     FROM stored_sequences ORDER BY id;
 )sql";
 
-constexpr char kFindSequence[] = "SELECT id FROM stored_sequences WHERE upload_key = ?";
+constexpr char kFindSequence[] =
+    "SELECT id FROM stored_sequences WHERE upload_key = ? AND part_id = ? AND start_time = ?"
+    " AND end_time = ? AND tags = ? AND resources = ?";
 constexpr char kInsert[] =
     "INSERT INTO stored_sequences (upload_key, part_id, start_time, end_time, tags, resources,"
     " arrived_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -60,9 +66,12 @@ absl::StatusOr<std::unique_ptr<SequenceStore>> SequenceStore::Open(const std::st
   const std::string path = absl::StrCat(directory, "/ingest.db");
   absl::StatusOr<Database> database = Database::Open(path);
   if (!database.ok()) return datamanager::Wrap(database.status(), path);
-  if (absl::Status status = database->Execute(kSequenceSchema); !status.ok()) {
-    return datamanager::Wrap(status, path);
+  absl::Status status = database->Execute(kSequenceSettings);
+  if (status.ok()) {
+    status = CreateTable(*database, "stored_sequences", kSequenceColumns, "sequences");
   }
+  if (status.ok()) status = database->Execute(kSequenceView);
+  if (!status.ok()) return datamanager::Wrap(status, path);
   absl::StatusOr<Statement> find_key = database->Prepare(kFindSequence);
   absl::StatusOr<Statement> insert = database->Prepare(kInsert);
   for (const auto* statement : {&find_key, &insert}) {
@@ -88,12 +97,6 @@ absl::StatusOr<int64_t> SequenceStore::Add(const CreateSequenceRequest& request,
 
 absl::StatusOr<int64_t> SequenceStore::Insert(const CreateSequenceRequest& request,
                                               std::string_view key) {
-  if (!key.empty()) {
-    std::optional<int64_t> known;
-    absl::Status status = find_key_.Run({key}, [&](const Row& row) { known = row.Int64(0); });
-    if (!status.ok()) return status;
-    if (known) return *known;
-  }
   google::protobuf::RepeatedPtrField<std::string> names;
   for (const auto& resource : request.resources()) {
     *names.Add() = absl::StrCat(resource.resource_name(), " ", resource.method_name());
@@ -102,6 +105,13 @@ absl::StatusOr<int64_t> SequenceStore::Insert(const CreateSequenceRequest& reque
   const std::string end = ToRfc3339(AsTime(request.end_time()));
   const std::string tags = json::ToJson(request.sequence_tags());
   const std::string resources = json::ToJson(names);
+  if (!key.empty()) {
+    std::optional<int64_t> known;
+    absl::Status status = find_key_.Run({key, request.part_id(), start, end, tags, resources},
+                                        [&](const Row& row) { known = row.Int64(0); });
+    if (!status.ok()) return status;
+    if (known) return *known;
+  }
   const std::string arrived_at = ToRfc3339(absl::Now());
   const Parameter key_or_null = key.empty() ? Parameter(nullptr) : Parameter(key);
   absl::Status status =

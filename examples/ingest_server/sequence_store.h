@@ -33,8 +33,8 @@ class SequenceStore {
   // The directory must exist.
   static absl::StatusOr<std::unique_ptr<SequenceStore>> Open(const std::string& directory);
 
-  // Durable when it returns its id. What has the key of an earlier one is acknowledged with the id
-  // of that one, and not stored. INVALID_ARGUMENT for what is no sequence.
+  // Durable when it returns its id. What has the key and the content of an earlier one is
+  // acknowledged with the id of that one, and not stored. INVALID_ARGUMENT for what is no sequence.
   absl::StatusOr<int64_t> Add(const viam::app::data::v1::CreateSequenceRequest& request,
                               std::string_view key) DM_EXCLUDES(mutex_);
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "google/protobuf/util/json_util.h"
@@ -211,6 +212,9 @@ absl::StatusOr<Upload> ReceiveStreamedCapture(
 template <typename Response, typename Receive>
 grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMetadata& metadata,
                                    Response& response, Receive receive) {
+  if (absl::Status status = CheckPart(authenticator_, context, metadata.part_id()); !status.ok()) {
+    return NotStored(status);
+  }
   const Faults faults = faults_.ForNextCall(metadata.component_name(), metadata.file_name());
   if (faults.delay.count() != 0) {
     ++delays_;
@@ -219,20 +223,47 @@ grpc::Status IngestService::Handle(grpc::ServerContext& context, const UploadMet
     }
   }
   absl::Status struck;
-  absl::StatusOr<Upload> upload =
-      receive([&](int messages) { return struck = Strike(context, faults, messages); });
-  if (!struck.ok()) return ToGrpc(struck);
-  if (!upload.ok()) return NotStored(upload.status());
-
-  upload->key = UploadKey(context);
-  const absl::StatusOr<int64_t> id = store_.Add(*upload);
-  if (!id.ok()) return NotStored(id.status());
+  const Progress progress = [&](int messages) {
+    return struck = Strike(context, faults, messages);
+  };
+  absl::StatusOr<Stored> stored = FindAnnounced(context, metadata);
+  if (stored.ok() && stored->already) {
+    if (!progress(kAllMessages).ok()) return ToGrpc(struck);
+  } else if (stored.ok()) {
+    absl::StatusOr<Upload> upload = receive(progress);
+    if (!struck.ok()) return ToGrpc(struck);
+    if (!upload.ok()) return NotStored(upload.status());
+    upload->key = UploadKey(context);
+    stored = store_.Add(*upload);
+  }
+  if (!stored.ok()) return NotStored(stored.status());
+  if (stored->already) context.AddTrailingMetadata(kAlreadyStored, stored->digest);
+  if (stored->key_clashes) {
+    std::fprintf(
+        stderr,
+        "ingest_server: part \"%s\" sent other content than before with the key %s of %s%s; "
+        "both are stored\n",
+        absl::CHexEscape(metadata.part_id()).c_str(), absl::CHexEscape(UploadKey(context)).c_str(),
+        absl::CHexEscape(metadata.component_name()).c_str(),
+        absl::CHexEscape(metadata.file_name()).c_str());
+  }
   if (faults.drop_after_store) {
     ++drops_;
     if (!BreakConnection(context.peer())) context.TryCancel();
   }
-  response.set_binary_data_id(absl::StrCat(*id));
+  response.set_binary_data_id(absl::StrCat(stored->id));
   return grpc::Status::OK;
+}
+
+absl::StatusOr<Stored> IngestService::FindAnnounced(const grpc::ServerContext& context,
+                                                    const UploadMetadata& metadata) {
+  const std::string key = UploadKey(context);
+  const std::string digest = ContentSha256(context);
+  if (key.empty() || digest.empty()) return Stored{};
+  const Kind kind = metadata.type() == DataType::DATA_TYPE_FILE ? Kind::kFile : Kind::kBinary;
+  absl::StatusOr<std::optional<Stored>> found = store_.Find(metadata.part_id(), kind, key, digest);
+  if (!found.ok()) return found.status();
+  return found->value_or(Stored{});
 }
 
 absl::Status IngestService::Strike(const grpc::ServerContext& context, const Faults& faults,

@@ -60,6 +60,9 @@ class IngestService final : public viam::app::datasync::v1::DataSyncService::Ser
   grpc::Status Handle(grpc::ServerContext& context,
                       const viam::app::datasync::v1::UploadMetadata& metadata, Response& response,
                       Receive receive);
+  // What was stored before of the content that a stream announces: it need not be sent again.
+  absl::StatusOr<Stored> FindAnnounced(const grpc::ServerContext& context,
+                                       const viam::app::datasync::v1::UploadMetadata& metadata);
   // The failure or stall of a call, if it is time for it.
   absl::Status Strike(const grpc::ServerContext& context, const Faults& faults, int messages);
   // False if the server shuts down before `end`.

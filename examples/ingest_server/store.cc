@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file_ops.h"
+#include "base/sha256.h"
 #include "base/strings.h"
+#include "ingest_server/former_schema.h"
 #include "ingest_server/rfc3339.h"
 #include "json/json.h"
 
@@ -21,10 +23,9 @@ constexpr char kSettings[] = R"sql(
   PRAGMA synchronous = FULL;  -- A commit is on media when it returns.
 )sql";
 
-constexpr char kSchema[] = R"sql(
-  CREATE TABLE IF NOT EXISTS uploads (
+constexpr char kUploadColumns[] = R"sql(
     id INTEGER PRIMARY KEY,
-    upload_key TEXT UNIQUE,
+    upload_key TEXT,
     part_id TEXT NOT NULL,
     component_type TEXT NOT NULL,
     component_name TEXT NOT NULL,
@@ -34,7 +35,17 @@ constexpr char kSchema[] = R"sql(
     tags TEXT NOT NULL,
     dataset_ids TEXT NOT NULL,
     metadata BLOB NOT NULL,
-    arrived_at TEXT NOT NULL);
+    arrived_at TEXT NOT NULL)sql";
+
+// Behind the table `uploads`.
+constexpr char kSchema[] = R"sql(
+  CREATE TABLE IF NOT EXISTS upload_keys (
+    part_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    upload_key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    upload_id INTEGER NOT NULL REFERENCES uploads(id),
+    PRIMARY KEY (part_id, scope, upload_key, digest)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS items (
     id INTEGER PRIMARY KEY,
     upload_id INTEGER NOT NULL REFERENCES uploads(id),
@@ -52,7 +63,11 @@ constexpr char kSchema[] = R"sql(
     ORDER BY items.id;
 )sql";
 
-constexpr char kFindKey[] = "SELECT id FROM uploads WHERE upload_key = ?";
+constexpr char kFindKey[] =
+    "SELECT digest, upload_id FROM upload_keys WHERE part_id = ? AND scope = ? AND upload_key = ?";
+constexpr char kInsertKey[] =
+    "INSERT INTO upload_keys (part_id, scope, upload_key, digest, upload_id) VALUES (?, ?, ?, ?, "
+    "?)";
 constexpr char kInsertUpload[] =
     "INSERT INTO uploads (upload_key, part_id, component_type, component_name, method_name,"
     " file_name, mime_type, tags, dataset_ids, metadata, arrived_at)"
@@ -72,6 +87,25 @@ std::string Rfc3339OrEmpty(const std::optional<absl::Time>& time) {
   return time ? ToRfc3339(*time) : "";
 }
 
+// Whether a record is sent as a request or as a stream depends on the link.
+std::string_view ScopeOf(Kind kind) { return kind == Kind::kFile ? "file" : "capture"; }
+
+// Runs kFindKey. Which content has come with the key: that of `digest`, or any other.
+absl::StatusOr<Stored> Look(Statement& find_key, std::string_view part_id, Kind kind,
+                            std::string_view key, std::string_view digest) {
+  Stored found{.digest = std::string(digest)};
+  absl::Status status = find_key.Run({part_id, ScopeOf(kind), key}, [&](const Row& row) {
+    if (row.Text(0) == digest) {
+      found.already = true;
+      found.id = row.Int64(1);
+    } else {
+      found.key_clashes = true;
+    }
+  });
+  if (!status.ok()) return status;
+  return found;
+}
+
 Parameter NullIfEmpty(std::string_view text) {
   if (text.empty()) return nullptr;
   return text;
@@ -82,7 +116,7 @@ Parameter NullIfEmpty(std::string_view text) {
 // A call of Add, on its caller's stack.
 struct IngestStore::Pending {
   const Upload* upload;
-  absl::StatusOr<int64_t> id = absl::UnknownError("not written");
+  absl::StatusOr<Stored> stored = absl::UnknownError("not written");
   bool done = false;
 };
 
@@ -111,24 +145,56 @@ absl::StatusOr<std::unique_ptr<IngestStore>> IngestStore::Open(const std::string
   const std::string path = DatabasePath(directory);
   absl::StatusOr<Database> database = Database::Open(path);
   if (!database.ok()) return datamanager::Wrap(database.status(), path);
-  for (const char* sql : {kSettings, kSchema}) {
-    if (absl::Status status = database->Execute(sql); !status.ok()) {
-      return datamanager::Wrap(status, path);
-    }
-  }
+  absl::Status status = database->Execute(kSettings);
+  if (status.ok()) status = CreateTable(*database, "uploads", kUploadColumns, "received");
+  if (status.ok()) status = database->Execute(kSchema);
+  if (!status.ok()) return datamanager::Wrap(status, path);
   absl::StatusOr<Statement> find_key = database->Prepare(kFindKey);
+  absl::StatusOr<Statement> insert_key = database->Prepare(kInsertKey);
   absl::StatusOr<Statement> insert_upload = database->Prepare(kInsertUpload);
   absl::StatusOr<Statement> insert_item = database->Prepare(kInsertItem);
-  for (const auto* statement : {&find_key, &insert_upload, &insert_item}) {
+  for (const auto* statement : {&find_key, &insert_key, &insert_upload, &insert_item}) {
     if (!statement->ok()) return datamanager::Wrap(statement->status(), path);
   }
+  absl::StatusOr<Database> for_finding = Database::Open(path);
+  if (!for_finding.ok()) return datamanager::Wrap(for_finding.status(), path);
+  absl::StatusOr<Statement> find = for_finding->Prepare(kFindKey);
+  if (!find.ok()) return datamanager::Wrap(find.status(), path);
   return std::unique_ptr<IngestStore>(
-      new IngestStore(directory, Writer{*std::move(database), *std::move(find_key),
-                                        *std::move(insert_upload), *std::move(insert_item)}));
+      new IngestStore(directory,
+                      Writer{*std::move(database), *std::move(find_key), *std::move(insert_key),
+                             *std::move(insert_upload), *std::move(insert_item)},
+                      Finder{*std::move(for_finding), *std::move(find)}));
 }
 
-IngestStore::IngestStore(std::string directory, Writer writer)
-    : directory_(std::move(directory)), writer_(std::move(writer)) {}
+IngestStore::IngestStore(std::string directory, Writer writer, Finder finder)
+    : directory_(std::move(directory)), writer_(std::move(writer)), finder_(std::move(finder)) {}
+
+std::string DigestOf(const Upload& upload) {
+  if (upload.items.size() == 1 && upload.items[0].kind != Kind::kReading) {
+    return upload.items[0].blob.sha256;
+  }
+  datamanager::Sha256 sha256;
+  for (const Item& item : upload.items) {
+    const std::string times =
+        absl::StrCat(Rfc3339OrEmpty(item.time_requested), ";", Rfc3339OrEmpty(item.time_received));
+    for (const std::string& part : {times, item.json, item.blob.sha256, item.annotations}) {
+      sha256.Update(absl::StrCat(part.size(), ":"));
+      sha256.Update(part);
+    }
+  }
+  return datamanager::ToHex(sha256.Finish());
+}
+
+absl::StatusOr<std::optional<Stored>> IngestStore::Find(std::string_view part_id, Kind kind,
+                                                        std::string_view key,
+                                                        std::string_view digest) {
+  MutexLock lock(find_mutex_);
+  absl::StatusOr<Stored> found = Look(finder_.find_key, part_id, kind, key, digest);
+  if (!found.ok()) return found.status();
+  if (!found->already) return std::nullopt;
+  return *std::move(found);
+}
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> IngestStore::NewBlob() const {
   return BlobWriter::Create(BlobDirectory(directory_));
@@ -139,7 +205,7 @@ std::string IngestStore::BlobPath(std::string_view sha256) const {
 }
 
 // Flushing is what takes time, so whoever finds nobody writing writes for all who wait by then.
-absl::StatusOr<int64_t> IngestStore::Add(const Upload& upload) {
+absl::StatusOr<Stored> IngestStore::Add(const Upload& upload) {
   Pending own{.upload = &upload};
   std::vector<Pending*> batch;
   {
@@ -149,7 +215,7 @@ absl::StatusOr<int64_t> IngestStore::Add(const Upload& upload) {
       mutex_.AssertHeld();
       return own.done || !writing_;
     });
-    if (own.done) return own.id;
+    if (own.done) return own.stored;
     writing_ = true;
     batch.swap(queue_);
   }
@@ -157,13 +223,13 @@ absl::StatusOr<int64_t> IngestStore::Add(const Upload& upload) {
   {
     MutexLock lock(mutex_);
     for (Pending* pending : batch) {
-      if (!status.ok()) pending->id = status;
+      if (!status.ok()) pending->stored = status;
       pending->done = true;
     }
     writing_ = false;
   }
   written_.NotifyAll();
-  return own.id;
+  return own.stored;
 }
 
 absl::Status IngestStore::Write(const std::vector<Pending*>& batch) {
@@ -180,8 +246,8 @@ absl::Status IngestStore::Write(const std::vector<Pending*>& batch) {
   status = writer_.database.Execute("BEGIN IMMEDIATE");
   if (!status.ok()) return status;
   for (Pending* pending : batch) {
-    pending->id = Insert(*pending->upload);
-    status = pending->id.status();
+    pending->stored = Insert(*pending->upload);
+    status = pending->stored.status();
     if (!status.ok()) break;
   }
   if (status.ok()) status = writer_.database.Execute("COMMIT");
@@ -192,13 +258,14 @@ absl::Status IngestStore::Write(const std::vector<Pending*>& batch) {
   return status;
 }
 
-absl::StatusOr<int64_t> IngestStore::Insert(const Upload& upload) {
+absl::StatusOr<Stored> IngestStore::Insert(const Upload& upload) {
+  const Kind kind = upload.items.empty() ? Kind::kReading : upload.items[0].kind;
+  Stored stored{.digest = DigestOf(upload)};
   if (!upload.key.empty()) {
-    std::optional<int64_t> known;
-    absl::Status status =
-        writer_.find_key.Run({upload.key}, [&](const Row& row) { known = row.Int64(0); });
-    if (!status.ok()) return status;
-    if (known) return *known;
+    absl::StatusOr<Stored> found =
+        Look(writer_.find_key, upload.metadata.part_id(), kind, upload.key, stored.digest);
+    if (!found.ok() || found->already) return found;
+    stored = *std::move(found);
   }
 
   const auto& metadata = upload.metadata;
@@ -211,19 +278,24 @@ absl::StatusOr<int64_t> IngestStore::Insert(const Upload& upload) {
        metadata.component_name(), metadata.method_name(), metadata.file_name(),
        metadata.mime_type(), tags, dataset_ids, BlobView{serialized}, arrived_at});
   if (!status.ok()) return status;
-  const int64_t id = writer_.database.LastInsertId();
+  stored.id = writer_.database.LastInsertId();
+  if (!upload.key.empty()) {
+    status = writer_.insert_key.Run(
+        {metadata.part_id(), ScopeOf(kind), upload.key, stored.digest, stored.id});
+    if (!status.ok()) return status;
+  }
 
   for (const Item& item : upload.items) {
     const bool reading = item.kind == Kind::kReading;
     const std::string time_requested = Rfc3339OrEmpty(item.time_requested);
     const std::string time_received = Rfc3339OrEmpty(item.time_received);
     status = writer_.insert_item.Run(
-        {id, KindName(item.kind), NullIfEmpty(time_requested), NullIfEmpty(time_received),
+        {stored.id, KindName(item.kind), NullIfEmpty(time_requested), NullIfEmpty(time_received),
          NullIfEmpty(item.json), reading ? static_cast<int64_t>(item.json.size()) : item.blob.size,
          NullIfEmpty(item.blob.sha256), NullIfEmpty(item.annotations)});
     if (!status.ok()) return status;
   }
-  return id;
+  return stored;
 }
 
 // Queries have a connection of their own each: in WAL mode they neither wait for the writer nor

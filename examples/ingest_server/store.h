@@ -3,6 +3,9 @@
 //   DIR/ingest.db      the view `received` has a row per stored reading, binary or file
 //   DIR/blobs/SHA256   the payload of a binary, the content of a file
 //
+// A key counts for uploads of one part, captured data and files apart. A repeat is what has the
+// same key and the same content; what has a known key and other content is stored as well.
+//
 // The view's columns: kind ('reading', 'binary' or 'file'), part_id, component_type,
 // component_name, method_name, file_name, time_requested, time_received (RFC 3339, UTC,
 // nanoseconds; NULL where the client sent none, as for files), json (the payload of a reading, else
@@ -51,6 +54,18 @@ struct Upload {
   std::vector<Item> items;
 };
 
+// The SHA-256, in hexadecimal, by which a repeat is known: of a file or a single payload it is that
+// of its bytes.
+std::string DigestOf(const Upload& upload);
+
+// What became of an upload.
+struct Stored {
+  int64_t id = 0;            // Of a repeat, that of the first.
+  std::string digest;        // See DigestOf.
+  bool already = false;      // It is a repeat.
+  bool key_clashes = false;  // Its key had come with other content before.
+};
+
 // A row of the view `received`; NULL is empty here.
 struct Received {
   std::string kind, part_id, component_type, component_name, method_name, file_name;
@@ -71,10 +86,15 @@ class IngestStore {
   // Starts a blob for an item that will be added.
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewBlob() const;
 
-  // Stores all of `upload` or, on error, nothing, and returns its id once it is on media. An upload
-  // with a key that is known already is not stored again; the id is then that of the first. Blocks
-  // on the disk; calls that meet share one transaction, hence also its failure.
-  absl::StatusOr<int64_t> Add(const Upload& upload) DM_EXCLUDES(mutex_);
+  // Stores all of `upload` or, on error, nothing, and returns once it is on media. A repeat is not
+  // stored again. Blocks on the disk; calls that meet share one transaction, hence also its
+  // failure.
+  absl::StatusOr<Stored> Add(const Upload& upload) DM_EXCLUDES(mutex_);
+
+  // What was stored for that part, of that kind, with that key and that digest.
+  absl::StatusOr<std::optional<Stored>> Find(std::string_view part_id, Kind kind,
+                                             std::string_view key, std::string_view digest)
+      DM_EXCLUDES(find_mutex_);
 
   // All rows of the view, in order of arrival.
   absl::StatusOr<std::vector<Received>> Rows() const;
@@ -88,17 +108,26 @@ class IngestStore {
   struct Writer {
     Database database;
     Statement find_key;
+    Statement insert_key;
     Statement insert_upload;
     Statement insert_item;
   };
-  IngestStore(std::string directory, Writer writer);
+  // In WAL mode it neither waits for the writer nor holds it up.
+  struct Finder {
+    Database database;
+    Statement find_key;
+  };
+  IngestStore(std::string directory, Writer writer, Finder finder);
 
   absl::Status Write(const std::vector<Pending*>& batch);
-  absl::StatusOr<int64_t> Insert(const Upload& upload);
+  absl::StatusOr<Stored> Insert(const Upload& upload);
 
   const std::string directory_;
   Writer writer_;  // Belongs to the thread that has set `writing_`.
   datamanager::CondVar written_;
+
+  datamanager::Mutex find_mutex_;
+  Finder finder_ DM_GUARDED_BY(find_mutex_);
 
   datamanager::Mutex mutex_;
   bool writing_ DM_GUARDED_BY(mutex_) = false;

@@ -8,6 +8,17 @@
 #include "ingest_server/rpc_status.h"
 
 namespace ingest {
+namespace {
+
+// Of the request's metadata; empty if there is none.
+std::string Entry(const grpc::ServerContext& context, const char* name) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(name);
+  if (found == metadata.end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
+}  // namespace
 
 absl::Status CheckClient(Authenticator* authenticator, const grpc::ServerContext& context) {
   if (authenticator == nullptr) return absl::OkStatus();
@@ -15,11 +26,17 @@ absl::Status CheckClient(Authenticator* authenticator, const grpc::ServerContext
   return token.ok() ? authenticator->CheckToken(*token) : token.status();
 }
 
-std::string UploadKey(const grpc::ServerContext& context) {
-  const auto& metadata = context.client_metadata();
-  const auto found = metadata.find(kUploadKey);
-  if (found == metadata.end()) return "";
-  return {found->second.data(), found->second.size()};
+absl::Status CheckPart(Authenticator* authenticator, const grpc::ServerContext& context,
+                       std::string_view part_id) {
+  if (authenticator == nullptr) return absl::OkStatus();
+  const absl::StatusOr<std::string_view> token = BearerOf(context);
+  return token.ok() ? authenticator->CheckPart(*token, part_id) : token.status();
+}
+
+std::string UploadKey(const grpc::ServerContext& context) { return Entry(context, kUploadKey); }
+
+std::string ContentSha256(const grpc::ServerContext& context) {
+  return Entry(context, kContentSha256);
 }
 
 grpc::Status NotStored(const absl::Status& status) {

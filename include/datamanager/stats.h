@@ -149,6 +149,8 @@ struct SyncStats {
   uint64_t waiting_busy = 0;        // Of these, files that another process works on.
   WaitingRetries retries;           // More of them.
   std::vector<UploadPause> paused;  // What rests at this moment; at most 5.
+  // Files that are stored but could not be removed: only their removal is tried again.
+  uint64_t not_removed = 0;
   // What the last pass that came to its end left alone, for a reason that the log tells once: files
   // that could not be removed after their upload, cannot be read, or are another user's; and the
   // directories from which nothing can be removed.

@@ -15,6 +15,8 @@
 //   <capture_dir>/sequences/<id>.progseq                      a sequence that has not ended
 //   <capture_dir>/sequences/<id>.seq                          one that has ended, to be uploaded
 //   <capture_dir>/sequences/<id>.<suffix>.tmp                 either of the two, not yet whole
+//   <capture_dir>/stored-not-removed.prog                     what need not be sent again: see
+//                                                             sync/stored_keys.h
 //
 // The stages of a file, with the owner of each and its end:
 //
@@ -82,6 +84,8 @@ inline constexpr std::string_view kOpenSequenceSuffix = ".progseq";
 inline constexpr std::string_view kSequenceSuffix = ".seq";
 inline constexpr std::string_view kTemporarySuffix = ".tmp";
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
+// Has the suffix of what nobody uploads.
+inline constexpr std::string_view kStoredKeysName = "stored-not-removed.prog";
 
 // How many names are tried for a new file, one after the other, before all that are taken make an
 // error.

@@ -124,8 +124,13 @@ void AddToken(const Token& token, grpc::ClientContext& context) {
   if (token != nullptr) context.AddMetadata("authorization", absl::StrCat("Bearer ", *token));
 }
 
-void AddUploadKey(const std::string& key, grpc::ClientContext& context) {
-  if (!key.empty()) context.AddMetadata("datamanager-upload-key", key);
+void AddIdentity(const sync::CallOptions& options, grpc::ClientContext& context) {
+  if (!options.upload_key.empty()) {
+    context.AddMetadata("datamanager-upload-key", options.upload_key);
+  }
+  if (!options.content_sha256.empty()) {
+    context.AddMetadata("datamanager-content-sha256", options.content_sha256);
+  }
 }
 
 std::optional<Beginning> TryBegin(const Connectivity& connectivity, const std::stop_token& stop) {

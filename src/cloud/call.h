@@ -49,8 +49,8 @@ absl::Status StalledError(CallWatch::Verdict verdict, std::string_view method,
                           std::string_view waited);
 // Unless it is null.
 void AddToken(const Token& token, grpc::ClientContext& context);
-// Unless the key is empty.
-void AddUploadKey(const std::string& key, grpc::ClientContext& context);
+// The key and the digest of the options, unless they are empty.
+void AddIdentity(const sync::CallOptions& options, grpc::ClientContext& context);
 
 // What a call begins with: the token to carry, null if there is no authentication; or the result of
 // a call that must not begin. Its stop was requested, the channel is not READY, where gRPC would

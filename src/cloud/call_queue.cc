@@ -29,9 +29,14 @@ class NoStream final : public sync::UploadStream {
 
 }  // namespace
 
+std::shared_ptr<Connectivity> GrpcCallQueue::ConnectionOf(const sync::CallOptions& options) const {
+  if (options.connection == nullptr) return current_();
+  return std::static_pointer_cast<Connectivity>(options.connection);
+}
+
 void GrpcCallQueue::Unary(sync::UploadMethod method, std::string request, sync::CallOptions options,
                           std::function<void(sync::CallResult)> done) {
-  std::shared_ptr<Connectivity> connectivity = current_();
+  std::shared_ptr<Connectivity> connectivity = ConnectionOf(options);
   if (connectivity == nullptr) {
     events_.Post([done = std::move(done)] { done(NotManaged()); });
     return;
@@ -50,7 +55,7 @@ void GrpcCallQueue::Unary(sync::UploadMethod method, std::string request, sync::
 
 std::unique_ptr<sync::UploadStream> GrpcCallQueue::OpenStream(sync::UploadMethod method,
                                                               sync::CallOptions options) {
-  std::shared_ptr<Connectivity> connectivity = current_();
+  std::shared_ptr<Connectivity> connectivity = ConnectionOf(options);
   if (connectivity == nullptr) return std::make_unique<NoStream>(events_);
   return std::make_unique<GrpcUploadStream>(events_, std::move(connectivity), method,
                                             std::move(options));

@@ -25,10 +25,13 @@ class GrpcCallQueue final : public sync::CallQueue {
   std::unique_ptr<sync::UploadStream> OpenStream(sync::UploadMethod method,
                                                  sync::CallOptions options) override;
   sync::UploadSizes Sizes() const override;
+  void Yield(std::function<void()> done) override { events_.Post(std::move(done)); }
   bool RunOne(MonotonicTime deadline) override { return events_.RunOne(deadline); }
   void Wake() override { events_.Wake(); }
 
  private:
+  std::shared_ptr<Connectivity> ConnectionOf(const sync::CallOptions& options) const;
+
   const Current current_;
   EventQueue events_;
   std::vector<std::unique_ptr<UnaryCall>> unary_;

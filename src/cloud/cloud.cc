@@ -37,6 +37,11 @@ struct Connection {
   std::unique_ptr<cloud::Connectivity> connectivity;
 };
 
+// Holds all of the connection.
+std::shared_ptr<cloud::Connectivity> ToConnectivity(const std::shared_ptr<Connection>& connection) {
+  return {connection, connection->connectivity.get()};
+}
+
 // gRPC knows HTTP proxies only.
 void WarnAboutSocks(std::vector<std::string>& warnings) {
   for (const char* const name : {"SOCKS_PROXY", "ONLY_SOCKS_PROXY"}) {
@@ -102,16 +107,18 @@ class GrpcCloud final : public Cloud, public sync::Uploader {
 
   std::unique_ptr<sync::CallQueue> NewQueue() override {
     return std::make_unique<cloud::GrpcCallQueue>([this]() -> std::shared_ptr<cloud::Connectivity> {
-      std::shared_ptr<Connection> connection = current();
-      if (connection == nullptr) return nullptr;
-      cloud::Connectivity* const connectivity = connection->connectivity.get();
-      return {std::move(connection), connectivity};
+      const std::shared_ptr<Connection> connection = current();
+      return connection == nullptr ? nullptr : ToConnectivity(connection);
     });
   }
 
-  std::string part_id() const override {
+  sync::UploadSession NewSession() const override {
     const std::shared_ptr<Connection> connection = current();
-    return connection == nullptr ? "" : connection->part_id;
+    if (connection == nullptr) return {};
+    const std::string address = connection->connectivity->Status().address;
+    return {.part_id = connection->part_id,
+            .cloud = absl::StrCat(address, " ", connection->part_id),
+            .connection = ToConnectivity(connection)};
   }
   // Both Cloud's and Uploader's.
   ConnectionStatus Status() const override {

@@ -41,7 +41,7 @@ void UnaryCall::Begin() {
   try_ = std::make_unique<Try>(connectivity_->link().progress());
   try_->token = std::move(beginning->token);
   AddToken(try_->token, try_->context);
-  AddUploadKey(options_.upload_key, try_->context);
+  AddIdentity(options_, try_->context);
   try_->under_way.emplace(connectivity_->calls());
   grpc::GenericStub stub(connectivity_->channel());
   try_->reader =

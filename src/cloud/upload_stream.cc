@@ -1,5 +1,7 @@
 #include "cloud/upload_stream.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,7 +74,7 @@ void GrpcUploadStream::Begin() {
     return;
   }
   AddToken(beginning_->token, context_);
-  AddUploadKey(options_.upload_key, context_);
+  AddIdentity(options_, context_);
   // The headers leave with the first message, so that starting the call is no operation to wait
   // for.
   context_.set_initial_metadata_corked(true);
@@ -203,12 +205,21 @@ void GrpcUploadStream::Ended() {
   done(std::move(result));
 }
 
+bool GrpcUploadStream::AlreadyStored() const {
+  if (options_.content_sha256.empty()) return false;
+  const auto& metadata = context_.GetServerTrailingMetadata();
+  const auto [begin, end] = metadata.equal_range("datamanager-already-stored");
+  return std::any_of(begin, end, [this](const auto& entry) {
+    return std::string_view(entry.second.data(), entry.second.size()) == options_.content_sha256;
+  });
+}
+
 absl::Status GrpcUploadStream::StatusOfCall() {
   if (status_.error_code() == grpc::StatusCode::CANCELLED && options_.stop.stop_requested()) {
     return StoppedError();
   }
   if (!status_.ok()) return ToStatus(status_);
-  if (broken_) {
+  if (broken_ && !AlreadyStored()) {
     return absl::AbortedError(absl::StrCat(ToAbsl(MethodName(method_)),
                                            ": the server answered OK before it had taken message ",
                                            messages_));

@@ -53,6 +53,8 @@ class GrpcUploadStream final : public sync::UploadStream, private Operation {
   void Written(bool ok);
   void Ended();
   absl::Status StatusOfCall();
+  // Whether the server says, of an OK, that it had stored the same content before.
+  bool AlreadyStored() const;
   bool refused() const { return beginning_.has_value() && beginning_->refusal.has_value(); }
 
   EventQueue& events_;

@@ -168,6 +168,7 @@ void Fill(const SyncStats& stats, ValueMap& out) {
   SetMillis(retries, "next_due_ms", stats.retries.next_due);
   FillList(retries, "most_tried", stats.retries.most_tried);
   FillList(out, "paused", stats.paused);
+  out.Set("not_removed", stats.not_removed);
   out.Set("blocked_files", stats.blocked_files);
   out.Set("blocked_directories", stats.blocked_directories);
   out.Set("last_error", stats.last_error);

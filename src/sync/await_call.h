@@ -53,6 +53,14 @@ inline auto AwaitFinish(UploadStream& stream) {
   return AwaitOperation<CallResult, decltype(start)>(std::move(start));
 }
 
+// Lets the other work of the queue's thread go on first.
+inline auto AwaitTurn(CallQueue& calls) {
+  auto start = [&calls](std::function<void(bool)> done) {
+    calls.Yield([done = std::move(done)] { done(true); });
+  };
+  return AwaitOperation<bool, decltype(start)>(std::move(start));
+}
+
 }  // namespace datamanager::sync
 
 #endif  // DATAMANAGER_SRC_SYNC_AWAIT_CALL_H_

@@ -1,17 +1,14 @@
 #include "sync/dataset_file.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <memory>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/durable_names.h"
+#include "base/sha256.h"
 #include "base/strings.h"
 #include "capture_file/claim.h"
 #include "capture_file/file_name.h"
@@ -36,17 +33,11 @@ void AddOnce(const std::vector<std::string>& labels,
   }
 }
 
-std::string DigestOf(std::string_view head, std::string_view contents) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  // Fail only where the library was built without SHA-256.
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  EVP_DigestUpdate(context.get(), head.data(), head.size());
-  EVP_DigestUpdate(context.get(), contents.data(), contents.size());
-  EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest.data()), kDigestBytes));
+std::string NameDigest(std::string_view head, std::string_view contents) {
+  Sha256 sha256;
+  sha256.Update(head);
+  sha256.Update(contents);
+  return ToHex(sha256.Finish().substr(0, kDigestBytes));
 }
 
 }  // namespace
@@ -79,7 +70,7 @@ absl::StatusOr<DatasetFile> DatasetFile::Make(std::string_view contents, const U
   file.head_ += message;
   file.contents_ = contents;
   file.name_ =
-      capture_file::DatasetUploadName(DigestOf(file.head_, contents), metadata.file_extension());
+      capture_file::DatasetUploadName(NameDigest(file.head_, contents), metadata.file_extension());
   return file;
 }
 

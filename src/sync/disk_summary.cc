@@ -50,6 +50,7 @@ class Counter {
       return;
     }
     const WallTime time = capture_file::ParseStamp(file.name).value_or(ChangedAt(info));
+    if (file.name == capture_file::kStoredKeysName) return;
     if (capture_file::IsInProgress(file.name)) {
       Count(summary_.in_progress, info);
       std::optional<WallTime>& oldest = summary_.oldest_in_progress;

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/sha256.h"
+#include "sync/content_digest.h"
 #include "sync/stream.h"
 #include "sync/upload_key.h"
 #include "sync/wire_field.h"
@@ -27,13 +29,21 @@ void SetTime(const timespec& time, google::protobuf::Timestamp& out) {
 }  // namespace
 
 Task<UploadResult> SendFile(const UploadContext& context, const LocalFile& file,
-                            v1::UploadMetadata metadata, capture_file::Extent contents) {
+                            v1::UploadMetadata metadata, capture_file::Extent contents,
+                            std::string asked) {
   UploadResult result{.step = "FileUpload", .kind = DataKind::kArbitrary};
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.part_id);
-  if (!keys.ok()) {
-    result.error = {.status = keys.status(), .origin = ErrorOrigin::kFile};
+  absl::StatusOr<std::string> digest =
+      co_await DigestOf(file, contents, context.calls, context.stop, context.digests);
+  if (!digest.ok()) {
+    result.error = {.status = digest.status(),
+                    .origin = ErrorOrigin::kFile,
+                    .stopped = context.stop.stop_requested()};
+    result.step = "read";
     co_return result;
   }
+  const UploadKeys keys(context.part_id, file.found().kind, *digest, asked);
+  result.key = keys.ForRange(contents.offset, contents.end());
+  if (context.is_stored && context.is_stored(result.key)) co_return result;
   metadata.set_part_id(context.part_id);
   metadata.set_type(v1::DATA_TYPE_FILE);
   // Linux tells when the inode last changed; the reference sends that as the time of creation.
@@ -42,7 +52,9 @@ Task<UploadResult> SendFile(const UploadContext& context, const LocalFile& file,
   std::string first;
   AppendField(kPacketMetadata, metadata.SerializeAsString(), first);
   StreamedUpload upload(context, file, UploadMethod::kFileUpload,
-                        {.upload_key = keys->ForRange(contents.offset, contents.end()),
+                        {.connection = context.connection,
+                         .upload_key = result.key,
+                         .content_sha256 = ToHex(*digest),
                          .timeout = context.stall_timeout,
                          .reply_timeout = context.reply_timeout,
                          .stop = context.stop});

@@ -2,6 +2,8 @@
 #ifndef DATAMANAGER_SRC_SYNC_FILE_UPLOAD_H_
 #define DATAMANAGER_SRC_SYNC_FILE_UPLOAD_H_
 
+#include <string>
+
 #include "base/task.h"
 #include "capture_file/reader.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
@@ -11,9 +13,10 @@
 namespace datamanager::sync {
 
 // Streams `contents` of the file. Adds to the metadata the part, the type and the file's times.
+// `asked`: see UploadKeys.
 Task<UploadResult> SendFile(const UploadContext& context, const LocalFile& file,
-                            wire::viam::app::datasync::v1::UploadMetadata metadata,
-                            capture_file::Extent contents);
+                            datamanager::wire::viam::app::datasync::v1::UploadMetadata metadata,
+                            capture_file::Extent contents, std::string asked);
 
 }  // namespace datamanager::sync
 

@@ -108,7 +108,7 @@ bool RetryTable::IsWaiting(const FoundFile& file, MonotonicTime now) const {
   const auto found = entries_.find(KeyOf(file));
   if (found == entries_.end()) return false;
   const RetryState& state = found->second.state;
-  return state.due > now && (state.advice.empty() || state.resume.version == file.version);
+  return state.due > now && (state.advice.empty() || state.version == file.version);
 }
 
 RetryState RetryTable::Take(const FoundFile& file) {

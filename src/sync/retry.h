@@ -39,17 +39,6 @@ std::chrono::milliseconds RetryDelay(int attempt, double random,
 // its time, and one that never answers holds a worker for a bounded one. Pure.
 std::chrono::milliseconds ReplyTimeout(std::chrono::milliseconds stall_timeout, int stalls);
 
-// How far a capture file has been stored, and of which content that is true.
-struct ResumePoint {
-  uint64_t offset = 0;
-  FileVersion version;
-
-  // What lies before it need not be sent again: nothing, if the file has changed since.
-  uint64_t OffsetIn(const struct stat& info) const {
-    return FileVersion::Of(info) == version ? offset : 0;
-  }
-};
-
 // What is known of a file that failed before.
 struct RetryState {
   int attempts = 0;
@@ -61,8 +50,8 @@ struct RetryState {
   bool resting = false;      // Whether it waits until a pause of the breaker ends.
   // Whether the connection may turn out to be lost until then: gRPC ends calls before it tells.
   std::optional<MonotonicTime> settles;
-  bool sent = false;  // Whether the last try sent a request that was not acknowledged.
-  ResumePoint resume;
+  bool sent = false;    // Whether the last try sent a request that was not acknowledged.
+  FileVersion version;  // Of the file, at the last try.
   MonotonicTime first_failed;
   MonotonicTime due;
   // When a call of Sync last made it due.

@@ -14,8 +14,6 @@
 namespace datamanager::sync {
 namespace {
 
-// How long a flush may hold up a pass.
-constexpr std::chrono::seconds kFlushLimit{2};
 // How long a pass waits for the selective sensor.
 constexpr std::chrono::seconds kSelectiveLimit{1};
 // The distance of passes after the retry table was full.

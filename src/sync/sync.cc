@@ -18,7 +18,6 @@
 namespace datamanager::sync {
 namespace {
 
-constexpr std::chrono::seconds kFlushLimit{2};
 // How long the looks for files that are not yet stored lie apart, at first and at most.
 constexpr std::chrono::milliseconds kFirstLook{20};
 constexpr std::chrono::milliseconds kLongestLook{1000};
@@ -336,6 +335,7 @@ SyncStats Sync::Stats() const {
                   .waiting_busy = context_->retries.CountBusy(),
                   .retries = context_->retries.Summary(now),
                   .paused = context_->breaker.Paused(now),
+                  .not_removed = context_->not_removed,
                   .blocked_files = context_->blocked_files,
                   .blocked_directories = context_->blocked_directories};
   MutexLock lock(context_->mutex);

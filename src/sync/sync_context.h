@@ -20,19 +20,25 @@
 #include "datamanager/clock.h"
 #include "datamanager/stats.h"
 #include "sync/circuit_breaker.h"
+#include "sync/content_digest.h"
 #include "sync/disk_full_hint.h"
 #include "sync/failure_log.h"
 #include "sync/file_ages.h"
 #include "sync/file_tracker.h"
 #include "sync/former_roots.h"
 #include "sync/message_limit.h"
+#include "sync/resume_points.h"
 #include "sync/retry.h"
 #include "sync/sequence_hold.h"
+#include "sync/stored_keys.h"
 #include "sync/upload_outcomes.h"
 #include "sync/uploads.h"
 #include "uploader/uploader.h"
 
 namespace datamanager::sync {
+
+// How long a flush may hold up a pass, or a call of Sync.
+inline constexpr std::chrono::seconds kFlushLimit{2};
 
 struct SyncOptions {
   std::shared_ptr<Uploader> uploader;  // Null: the machine is not cloud-managed.
@@ -73,12 +79,15 @@ struct SyncContext {
   const SyncOptions options;
   FileTracker tracker;
   RetryTable retries{options.most_retries};
+  ResumePoints resume_points;
   CircuitBreaker breaker;
   MessageLimit message_limit;
   FailureLog failure_log;  // Of uploads,
   FailureLog pause_log;    // and of the pauses that they led to.
   FormerRoots former_roots;
   FileAges ages;
+  ContentDigests digests;
+  StoredKeys stored_keys{*options.ops};
   UploadOutcomes outcomes;  // Of what somebody may wait for.
   SequenceHolds sequence_holds;
   DiskFullHint disk_full;
@@ -95,6 +104,7 @@ struct SyncContext {
   std::atomic<uint64_t> uploads_under_way{0};
   std::atomic<uint64_t> unselected{0};
   std::atomic<uint64_t> resent{0};
+  std::atomic<uint64_t> not_removed{0};
   std::atomic<uint64_t> stalled{0};
   std::atomic<uint64_t> offline_pauses{0};
   // Of the last pass.

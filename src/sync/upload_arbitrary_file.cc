@@ -29,7 +29,7 @@ Task<UploadResult> UploadArbitraryFile(const UploadContext& context, const Local
   for (const std::string& tag : labels.tags) metadata.add_tags(tag);
   for (const std::string& id : labels.dataset_ids) metadata.add_dataset_ids(id);
   const capture_file::Extent all{.offset = 0, .size = file.size()};
-  co_return co_await SendFile(context, file, std::move(metadata), all);
+  co_return co_await SendFile(context, file, std::move(metadata), all, context.asked);
 }
 
 }  // namespace datamanager::sync

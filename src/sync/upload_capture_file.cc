@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/strings.h"
 #include "capture_file/reader.h"
 #include "capture_file/record_check.h"
 #include "datamanager/wire/viam/app/datasync/v1/data_sync.pb.h"
 #include "sync/await_call.h"
+#include "sync/content_digest.h"
 #include "sync/mime_type.h"
 #include "sync/stream.h"
 #include "sync/upload_key.h"
@@ -105,6 +107,7 @@ class CaptureFileUpload {
 
  private:
   Task<void> SendAll(uint64_t resume_offset);
+  Task<absl::StatusOr<std::string>> DigestOfAll(const Reader& reader);
   // Sends as many records as fit into one request, or one binary record. False: no more to send.
   Task<bool> SendNext(Reader& reader);
   // The next record of the kind that the file is for; nullopt at the end of what can be sent.
@@ -149,7 +152,8 @@ class CaptureFileUpload {
            ++splits_ <= MessageLimit::kMostSplits;
   }
   CallOptions Options(uint64_t begin, uint64_t end) const {
-    return {.upload_key = keys_->ForRange(begin, end),
+    return {.connection = context_.connection,
+            .upload_key = keys_->ForRange(begin, end),
             .timeout = context_.stall_timeout,
             .reply_timeout = context_.reply_timeout,
             .stop = context_.stop};
@@ -165,6 +169,15 @@ class CaptureFileUpload {
   std::optional<UploadKeys> keys_;
   std::optional<Record> damaged_;
 };
+
+Task<absl::StatusOr<std::string>> CaptureFileUpload::DigestOfAll(const Reader& reader) {
+  const capture_file::Extent all{.offset = 0, .size = file_.size()};
+  // What has been read already is not read again.
+  if (const char* bytes = reader.View(all); bytes != nullptr) {
+    co_return Sha256::Of(std::string_view(bytes, all.size));
+  }
+  co_return co_await DigestOf(file_, all, context_.calls, context_.stop, context_.digests);
+}
 
 Task<void> CaptureFileUpload::SendAll(uint64_t resume_offset) {
   if (file_.size() == 0) {
@@ -194,15 +207,17 @@ Task<void> CaptureFileUpload::SendAll(uint64_t resume_offset) {
   metadata_ = ToUploadMetadata(std::move(stored), context_.part_id);
   metadata_bytes_ = metadata_.SerializeAsString();
   AppendField(kRequestMetadata, metadata_bytes_, request_head_);
-  absl::StatusOr<UploadKeys> keys =
-      UploadKeys::Of(file_, context_.part_id, [&reader](uint64_t offset, uint64_t size, char* out) {
-        return reader->Read({offset, size}, out);
-      });
-  if (!keys.ok()) {
-    FailFile(keys.status(), "read");
+  const absl::StatusOr<std::string> digest = co_await DigestOfAll(*reader);
+  if (!digest.ok()) {
+    FailFile(digest.status(), "read");
     co_return;
   }
-  keys_ = *std::move(keys);
+  keys_.emplace(context_.part_id, FileKind::kCapture, *digest);
+  result_.key = keys_->ForRange(0, file_.size());
+  if (context_.is_stored && context_.is_stored(result_.key)) {
+    result_.resume_offset = file_.size();
+    co_return;
+  }
 
   if (resume_offset > first && resume_offset <= file_.size()) reader->Seek(resume_offset);
   result_.resume_offset = reader->position();
@@ -348,8 +363,13 @@ Task<bool> CaptureFileUpload::SendStream(const Record& record) {
   std::string first;
   AppendField(kPacketMetadata, inner, first);
 
+  const absl::StatusOr<std::string> digest =
+      co_await DigestOf(file_, record.payload, context_.calls, context_.stop, context_.digests);
+  if (!digest.ok()) co_return FailFile(digest.status(), "read");
+  CallOptions options = Options(record.frame.offset, record.frame.end());
+  options.content_sha256 = ToHex(*digest);
   StreamedUpload upload(context_, file_, UploadMethod::kStreamingDataCaptureUpload,
-                        Options(record.frame.offset, record.frame.end()));
+                        std::move(options));
   const StreamedUpload::FrameHead frame_head = [](uint64_t size, std::string& message) {
     AppendFieldHead(kPacketData, size, message);
   };

@@ -22,9 +22,11 @@ Task<UploadResult> UploadDatasetFile(const UploadContext& context, const LocalFi
     result.error = {.status = std::move(status), .origin = ErrorOrigin::kFile};
     co_return result;
   }
+  // The same bytes may be for other datasets, too.
+  std::string asked = head->metadata.SerializeAsString();
   head->metadata.set_file_name(std::move(name));
   const capture_file::Extent contents{.offset = head->size, .size = file.size() - head->size};
-  co_return co_await SendFile(context, file, std::move(head->metadata), contents);
+  co_return co_await SendFile(context, file, std::move(head->metadata), contents, std::move(asked));
 }
 
 }  // namespace datamanager::sync

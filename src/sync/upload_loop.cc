@@ -47,6 +47,11 @@ class UploadLoop::UploadCalls final : public CallQueue {
   }
   std::unique_ptr<UploadStream> OpenStream(UploadMethod method, CallOptions options) override;
   UploadSizes Sizes() const override { return loop_.calls_->Sizes(); }
+  void Yield(std::function<void()> done) override {
+    loop_.Own();
+    loop_.yielded_.push_back(
+        [step = AsStep<bool>([done = std::move(done)](bool) { done(); })] { step(true); });
+  }
   bool RunOne(MonotonicTime deadline) override { return loop_.calls_->RunOne(deadline); }
   void Wake() override { loop_.calls_->Wake(); }
 
@@ -168,6 +173,7 @@ UploadLoop::~UploadLoop() { assert(uploads_.empty()); }
 void UploadLoop::Run() {
   if (!turn_.Acquire()) return;
   bool looked_ahead = false;
+  bool others_had_turn = true;
   while (true) {
     const uint64_t wakes = wakes_;
     if (!turn_.Yield()) return;
@@ -180,6 +186,9 @@ void UploadLoop::Run() {
       return;
     }
     if (RunParked()) continue;
+    // In turns with everything below.
+    others_had_turn = !others_had_turn;
+    if (!others_had_turn && RunYielded()) continue;
     // Events of uploads under way are handled before another file is drawn. Without a file to draw
     // the loop does not look for events but waits for them: a look that finds nothing has gRPC poll
     // its sockets, an eighth of a small upload's CPU time.
@@ -189,7 +198,9 @@ void UploadLoop::Run() {
     looked_ahead = !stopped && LookAhead();
     if (looked_ahead) continue;
     // The first RunOne may have used the wake up.
-    if (wakes == wakes_) calls_->RunOne(Clock::System().MonotonicNow() + LongestWait());
+    if (wakes != wakes_) continue;
+    calls_->RunOne(yielded_.empty() ? Clock::System().MonotonicNow() + LongestWait()
+                                    : MonotonicTime());
   }
 }
 
@@ -232,6 +243,14 @@ void UploadLoop::Reap() {
     upload = uploads_.erase(upload);
     if (window_.End(end)) dispatcher_.Notify();
   }
+}
+
+bool UploadLoop::RunYielded() {
+  if (yielded_.empty()) return false;
+  const std::function<void()> step = std::move(yielded_.front());
+  yielded_.pop_front();
+  step();
+  return true;
 }
 
 bool UploadLoop::TakeFromStuck(MonotonicTime now) {

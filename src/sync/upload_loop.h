@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -52,6 +53,8 @@ class UploadLoop {
   void Wake();
   // Runs what was put off and can go on. False: nothing.
   bool RunParked();
+  // Lets one upload go on that has yielded. False: none has.
+  bool RunYielded();
   // Lets the uploads that have ended go.
   void Reap();
   // See LoopTurn.
@@ -88,6 +91,8 @@ class UploadLoop {
     std::function<void()> step;
   };
   std::list<Parked> parked_;
+  // Steps of uploads that have more to do but let others go first.
+  std::deque<std::function<void()>> yielded_;
   std::stop_callback<std::function<void()>> on_stop_;
 };
 

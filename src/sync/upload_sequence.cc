@@ -5,15 +5,16 @@
 #include "capture_file/sequence.h"
 #include "datamanager/wire/viam/app/data/v1/data.pb.h"
 #include "sync/await_call.h"
+#include "sync/content_digest.h"
 #include "sync/upload_key.h"
 #include "sync/uploads.h"
 
 namespace datamanager::sync {
 namespace {
 
-namespace wire = datamanager::wire::viam::app::data::v1;
+namespace data = datamanager::wire::viam::app::data::v1;
 
-void SetTime(WallTime time, google::protobuf::Timestamp& out) {
+void SetInstant(WallTime time, google::protobuf::Timestamp& out) {
   const auto since = time.time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
   out.set_seconds(seconds.count());
@@ -21,16 +22,16 @@ void SetTime(WallTime time, google::protobuf::Timestamp& out) {
 }
 
 std::string RequestOf(const capture_file::Sequence& sequence, const std::string& part_id) {
-  wire::CreateSequenceRequest request;
+  data::CreateSequenceRequest request;
   request.set_part_id(part_id);
   for (const capture_file::SequenceResource& resource : sequence.resources) {
-    wire::SequenceResourceFilter& filter = *request.add_resources();
+    data::SequenceResourceFilter& filter = *request.add_resources();
     filter.set_resource_name(resource.name);
     filter.set_method_name(resource.method);
   }
   for (const std::string& tag : sequence.tags) request.add_sequence_tags(tag);
-  SetTime(sequence.start, *request.mutable_start_time());
-  SetTime(*sequence.end, *request.mutable_end_time());
+  SetInstant(sequence.start, *request.mutable_start_time());
+  SetInstant(*sequence.end, *request.mutable_end_time());
   return request.SerializeAsString();
 }
 
@@ -47,9 +48,15 @@ Task<UploadResult> UploadSequence(const UploadContext& context, const LocalFile&
   if (!sequence.ok()) co_return fail(sequence.status());
   if (!sequence->end.has_value())
     co_return fail(absl::DataLossError("is no sequence that has ended"));
-  absl::StatusOr<UploadKeys> keys = UploadKeys::Of(file, context.part_id);
-  if (!keys.ok()) co_return fail(keys.status());
-  CallOptions options{.upload_key = keys->ForRange(0, file.size()),
+  const capture_file::Extent all{.offset = 0, .size = file.size()};
+  const absl::StatusOr<std::string> digest =
+      co_await DigestOf(file, all, context.calls, context.stop, nullptr);
+  if (!digest.ok()) co_return fail(digest.status());
+  const UploadKeys keys(context.part_id, FileKind::kSequence, *digest);
+  result.key = keys.ForRange(0, file.size());
+  if (context.is_stored && context.is_stored(result.key)) co_return result;
+  CallOptions options{.connection = context.connection,
+                      .upload_key = result.key,
                       .timeout = context.reply_timeout,
                       .reply_timeout = context.reply_timeout,
                       .stop = context.stop};

@@ -18,10 +18,10 @@ namespace datamanager::sync {
 namespace {
 
 Task<UploadResult> UploadByKind(const UploadContext& upload, const LocalFile& file,
-                                const ResumePoint& resume) {
+                                uint64_t resume_offset) {
   switch (file.found().kind) {
     case FileKind::kCapture:
-      return UploadCaptureFile(upload, file, resume.OffsetIn(file.info()));
+      return UploadCaptureFile(upload, file, resume_offset);
     case FileKind::kDatasetUpload:
       return UploadDatasetFile(upload, file);
     case FileKind::kSequence:
@@ -42,6 +42,22 @@ UploadWindow::Outcome WindowOutcomeOf(const UploadError& answer) {
   if (answer.stalled) return UploadWindow::Outcome::kStalled;
   const bool stored = answer.origin == ErrorOrigin::kServer && answer.status.ok();
   return stored ? UploadWindow::Outcome::kStored : UploadWindow::Outcome::kOther;
+}
+
+// Empty if all is well.
+std::string NotedText(const absl::Status& noted) {
+  if (noted.ok()) return "";
+  return absl::StrCat(" until this process ends, since that cannot be noted: ", noted.message());
+}
+
+// Empty without any.
+std::string TextOf(const UploadLabels& labels) {
+  std::string text;
+  for (const std::string& tag : labels.tags) absl::StrAppend(&text, "tag", tag.size(), ":", tag);
+  for (const std::string& id : labels.dataset_ids) {
+    absl::StrAppend(&text, "dataset", id.size(), ":", id);
+  }
+  return text;
 }
 
 }  // namespace
@@ -65,9 +81,7 @@ Task<UploadWindow::Outcome> UploadWorker::Process(const Job& job, CallQueue& cal
     answer = co_await Upload(job, calls, std::move(stop));
   } catch (...) {
     thrown = std::current_exception();
-    RetryLater(job, {.resume = job.state.resume,
-                     .sent = job.state.sent,
-                     .what = CaughtStatus("the upload").ToString()});
+    RetryLater(job, {.sent = job.state.sent, .what = CaughtStatus("the upload").ToString()});
   }
   Report(*permit, answer);
   if (thrown != nullptr) std::rethrow_exception(thrown);
@@ -80,11 +94,10 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
   if (!file.ok()) {
     const Verdict verdict = Judge({.status = file.status(), .origin = ErrorOrigin::kFile});
     if (verdict == Verdict::kBusy) {
-      WaitWhileBusy(job, job.state.resume, file.status().message());
+      WaitWhileBusy(job, file.status().message());
     } else if (verdict != Verdict::kGone) {
-      RetryLater(job, {.resume = job.state.resume,
-                       .sent = job.state.sent,
-                       .what = absl::StrCat("open: ", file.status().ToString())});
+      RetryLater(
+          job, {.sent = job.state.sent, .what = absl::StrCat("open: ", file.status().ToString())});
     }
     Tell(job, {.status = file.status(), .origin = ErrorOrigin::kFile}, {});
     co_return nothing;
@@ -96,7 +109,7 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
   }
   if (!file->known_complete() && job.file.kind != FileKind::kDatasetUpload &&
       !context_.ages.IsOldEnough(file->info(), config_.min_file_age, wall_now, Now())) {
-    WaitWhileBusy(job, job.state.resume, "it was changed a short while ago");
+    WaitWhileBusy(job, "it was changed a short while ago");
     co_return nothing;
   }
   if (job.state.sent) ++context_.resent;
@@ -104,16 +117,26 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
   const MonotonicTime begin = Now();
+  const UploadSession session = context_.options.uploader->NewSession();
   const UploadContext upload{.calls = calls,
                              .message_limit = context_.message_limit,
-                             .part_id = context_.options.uploader->part_id(),
+                             .part_id = session.part_id,
+                             .connection = session.connection,
                              .stall_timeout = stall_timeout,
                              .reply_timeout = ReplyTimeout(stall_timeout, job.state.stalls),
                              .tags = config_.tags,
                              .stop = std::move(stop),
-                             .progress = &progress};
-  const UploadResult result = co_await UploadByKind(upload, *file, job.state.resume);
+                             .progress = &progress,
+                             .digests = &context_.digests,
+                             .is_stored = [this](const std::string& key) {
+                               return context_.stored_keys.Contains(config_.capture_directory, key);
+                             }};
+  const FileVersion version = FileVersion::Of(file->info());
+  const uint64_t resume_offset = context_.resume_points.Find(job.file.id, version, session.cloud);
+  const UploadResult result = co_await UploadByKind(upload, *file, resume_offset);
   if (result.error.stalled) ++context_.stalled;
+  // Also of one that is stored: it may stay for now, and is not to be sent again.
+  context_.resume_points.Put(job.file.id, version, session.cloud, result.resume_offset);
   if (result.error.status.ok()) {
     OnStored(job, *file, result, progress, upload.stop);
     // Of an empty file the server has heard nothing.
@@ -122,7 +145,7 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
     const bool damaged = result.torn_at.has_value() && result.error.origin == ErrorOrigin::kFile;
     if (!damaged || !OnDamaged(job, *file, result, upload.stop)) OnRefused(job, *file, result);
   } else {
-    OnFailed(job, *file, result, Now() - begin);
+    OnFailed(job, result, Now() - begin);
   }
   Tell(job, result.error, result);
   co_return result.error;
@@ -143,15 +166,19 @@ Task<UploadError> UploadWorker::UploadDirectly(const Job& job, CallQueue& calls,
   const std::stop_callback on_caller(job.direct->stop, [&either] { either.request_stop(); });
   UploadProgress progress(job.file.path, file->size(), *context_.options.clock,
                           *context_.options.logger);
+  const UploadSession session = context_.options.uploader->NewSession();
   const UploadContext upload{.calls = calls,
                              .message_limit = context_.message_limit,
-                             .part_id = context_.options.uploader->part_id(),
+                             .part_id = session.part_id,
+                             .connection = session.connection,
                              .stall_timeout = context_.options.stall_timeout,
                              .reply_timeout = context_.options.stall_timeout,
                              .tags = job.direct->labels.tags,
                              .dataset_ids = job.direct->labels.dataset_ids,
                              .stop = either.get_token(),
-                             .progress = &progress};
+                             .progress = &progress,
+                             .digests = &context_.digests,
+                             .asked = TextOf(job.direct->labels)};
   MonotonicTime rests_until;
   const std::optional<CircuitBreaker::Permit> permit = context_.breaker.Begin(
       CircuitBreaker::Candidate::Of(job.file.path, /*tried=*/false), Now(), &rests_until);
@@ -255,10 +282,14 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
     OnDamaged(job, file, result, stop);
     return;
   }
-  if (absl::Status removed = file.Remove(); !removed.ok()) {
-    OnNotRemoved(job, file, result, removed);
+  // A removal may have happened although it returned an error.
+  absl::Status removed = file.Remove();
+  if (!removed.ok() && (absl::IsNotFound(removed) || !absl::IsNotFound(file.CheckUnchanged()))) {
+    OnNotRemoved(job, result, removed);
     return;
   }
+  context_.resume_points.Forget(job.file.id);
+  context_.stored_keys.Remove(config_.capture_directory, result.key);
   if (result.empty) {
     logger.Warning(absl::StrCat("ignoring and deleting empty capture file without syncing it: ",
                                 job.file.path));
@@ -276,21 +307,29 @@ void UploadWorker::OnStored(const Job& job, LocalFile& file, const UploadResult&
   }
 }
 
-void UploadWorker::OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
+void UploadWorker::OnNotRemoved(const Job& job, const UploadResult& result,
                                 const absl::Status& removed) {
   // Already gone: nothing is left to do. Changed: the file's content has not been uploaded.
   if (absl::IsNotFound(removed)) return;
-  // A capture file is known to be stored up to its end; any other file is sent again.
-  const bool changed = absl::IsAborted(removed);
-  const ResumePoint resume{changed ? 0 : result.resume_offset, FileVersion::Of(file.info())};
   if (absl::IsUnavailable(removed)) {
-    WaitWhileBusy(job, resume, removed.message());
+    WaitWhileBusy(job, removed.message());
     return;
   }
-  RetryLater(job, {.kind = result.kind,
-                   .resume = resume,
-                   .sent = !changed && job.file.kind != FileKind::kCapture,
-                   .what = Wrap(removed, "stored, but not removed").ToString()});
+  // Damaged files have other ways.
+  bool is_new = false;
+  absl::Status noted;
+  if (!absl::IsAborted(removed) && !result.key.empty() && !result.torn_at.has_value()) {
+    noted = context_.stored_keys.Add(config_.capture_directory, result.key, &is_new);
+  }
+  if (is_new) {
+    ++context_.not_removed;
+    context_.options.logger->Warning(
+        absl::StrCat(job.file.path, " is stored, but cannot be removed: ", removed.message(),
+                     "; it is not sent again, only its removal is tried again", NotedText(noted),
+                     "; is it immutable (lsattr), or is something mounted on it?"));
+  }
+  RetryLater(job,
+             {.kind = result.kind, .what = Wrap(removed, "stored, but not removed").ToString()});
 }
 
 bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult& result,
@@ -302,16 +341,13 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
   std::string remainder;
   const auto fail = [&](const absl::Status& status) {
     if (absl::IsCancelled(status)) {
-      RetryState state = job.state;
-      state.resume = {result.resume_offset, FileVersion::Of(file.info())};
-      context_.retries.Put({job.file, std::move(state)});
+      context_.retries.Put({job.file, job.state});
       return true;
     }
     context_.disk_full.RaiseFor(status);
     RetryLater(
         job,
         {.kind = result.kind,
-         .resume = {result.resume_offset, FileVersion::Of(file.info())},
          .what =
              Wrap(status, "its whole records are stored, but not what follows them").ToString()});
     return true;
@@ -319,7 +355,7 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
   absl::Status status = file.CheckNoWriter();
   if (status.ok()) status = file.CheckUnchanged();
   if (!status.ok()) {
-    OnNotRemoved(job, file, result, status);
+    OnNotRemoved(job, result, status);
     return true;
   }
   absl::StatusOr<capture_file::Salvage> salvage =
@@ -345,7 +381,7 @@ bool UploadWorker::OnDamaged(const Job& job, LocalFile& file, const UploadResult
   // A removal may have happened although it returned an error.
   if (!removed.ok() && !absl::IsNotFound(file.CheckUnchanged())) {
     if (further.has_value()) further->Drop(file.ops());
-    OnNotRemoved(job, file, result, removed);
+    OnNotRemoved(job, result, removed);
     return true;
   }
   std::string published;
@@ -377,13 +413,11 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
   if (!moved.ok()) {
     if (absl::IsNotFound(moved.status())) return;
     if (absl::IsUnavailable(moved.status())) {
-      WaitWhileBusy(job, {result.resume_offset, FileVersion::Of(file.info())},
-                    moved.status().message());
+      WaitWhileBusy(job, moved.status().message());
       return;
     }
     context_.disk_full.RaiseFor(moved.status());
     RetryLater(job, {.kind = result.kind,
-                     .resume = {result.resume_offset, FileVersion::Of(file.info())},
                      .sent = result.error.sent,
                      .what = absl::StrCat(
                          reason, "; and it cannot be set aside: ", moved.status().ToString())});
@@ -396,26 +430,22 @@ void UploadWorker::OnRefused(const Job& job, LocalFile& file, const UploadResult
                    job.file.path, " and is ", *moved));
 }
 
-void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadResult& result,
+void UploadWorker::OnFailed(const Job& job, const UploadResult& result,
                             MonotonicTime::duration took) {
   const Verdict verdict = Judge(result.error);
-  const ResumePoint resume{result.resume_offset, FileVersion::Of(file.info())};
   if (verdict == Verdict::kGone) return;
   if (verdict == Verdict::kBusy) {
-    WaitWhileBusy(job, resume, result.error.status.message());
+    WaitWhileBusy(job, result.error.status.message());
     return;
   }
   if (verdict == Verdict::kStopped) {
-    if (job.state.attempts > 0 || job.state.busy_looks > 0 || result.resume_offset > 0) {
-      RetryState state = job.state;
-      state.resume = resume;
-      context_.retries.Put({job.file, std::move(state)});
+    if (job.state.attempts > 0 || job.state.busy_looks > 0) {
+      context_.retries.Put({job.file, job.state});
     }
     return;
   }
   RetryLater(job, {.verdict = verdict,
                    .kind = result.kind,
-                   .resume = resume,
                    .sent = result.error.sent,
                    .stalled = result.error.stalled,
                    .may_be_offline =
@@ -428,9 +458,8 @@ void UploadWorker::OnFailed(const Job& job, const LocalFile& file, const UploadR
                                        context_.options.uploader->Status().address)});
 }
 
-void UploadWorker::WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why) {
+void UploadWorker::WaitWhileBusy(const Job& job, absl::string_view why) {
   RetryState state = AfterBusy(job.state, Now());
-  state.resume = resume;
   if (state.busy_looks == 1) {
     context_.options.logger->Debug(absl::StrCat(job.file.path, " waits: ", why));
   }
@@ -443,7 +472,7 @@ void UploadWorker::RetryLater(const Job& job, const Failure& failure) {
   FailedTry failed_try = failure.failed_try;
   failed_try.verdict = failure.verdict;
   RetryState state = AfterFailure(job.state, failed_try, now, context_.options.random());
-  state.resume = failure.resume;
+  state.version = job.file.version;
   state.sent = failure.sent;
   if (failure.stalled) ++state.stalls;
   if (failure.may_be_offline) state.settles = now + kStateLag;

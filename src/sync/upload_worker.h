@@ -31,7 +31,6 @@ class UploadWorker {
   struct Failure {
     Verdict verdict = Verdict::kTransient;
     DataKind kind = DataKind::kUnreadable;
-    ResumePoint resume;
     bool sent = false;  // The next try sends again what this one sent.
     bool stalled = false;
     bool may_be_offline = false;  // The connection may turn out to be lost.
@@ -49,14 +48,12 @@ class UploadWorker {
   // damage and removes the file. False: it holds no whole record, and the caller sets it aside.
   bool OnDamaged(const Job& job, LocalFile& file, const UploadResult& result,
                  const std::stop_token& stop);
-  void OnNotRemoved(const Job& job, const LocalFile& file, const UploadResult& result,
-                    const absl::Status& removed);
+  void OnNotRemoved(const Job& job, const UploadResult& result, const absl::Status& removed);
   void CountStored(const LocalFile& file, const UploadResult& result);
-  void OnFailed(const Job& job, const LocalFile& file, const UploadResult& result,
-                MonotonicTime::duration took);
+  void OnFailed(const Job& job, const UploadResult& result, MonotonicTime::duration took);
   void OnRefused(const Job& job, LocalFile& file, const UploadResult& result);
   // Another process is at work on the file.
-  void WaitWhileBusy(const Job& job, const ResumePoint& resume, absl::string_view why);
+  void WaitWhileBusy(const Job& job, absl::string_view why);
   void RetryLater(const Job& job, const Failure& failure);
   // Its directory's uploads rest.
   void Rest(const Job& job, MonotonicTime until);

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "sync/content_digest.h"
 #include "sync/local_file.h"
 #include "sync/message_limit.h"
 #include "sync/upload_error.h"
@@ -24,12 +27,18 @@ struct UploadContext {
   CallQueue& calls;
   MessageLimit& message_limit;
   std::string part_id;                      // What the uploads are filed under.
+  std::shared_ptr<void> connection = {};    // Of the session: see CallOptions.
   std::chrono::milliseconds stall_timeout;  // While requests are on their way.
   std::chrono::milliseconds reply_timeout;  // Once they are sent.
   const std::vector<std::string>& tags;
   std::span<const std::string> dataset_ids = {};  // Beside those in a file's path.
   std::stop_token stop;
   UploadProgress* progress = nullptr;  // Of a stream, if it is to be told.
+  ContentDigests* digests = nullptr;   // Of large files, if they are to be remembered.
+  // Whether the file with this key, which names all of it, is known to be stored; if that may be.
+  std::function<bool(const std::string& key)> is_stored = {};
+  // What the caller of a direct upload wants beside the content: see UploadKeys.
+  std::string asked = {};
 };
 
 // kUnreadable: a capture file that does not say which it is.
@@ -45,6 +54,7 @@ struct UploadResult {
   // file's own, no whole record comes before it.
   std::optional<uint64_t> torn_at;
   absl::Status torn;
+  std::string key;             // Of the whole file; empty if that was not needed.
   bool empty = false;          // It holds no record.
   std::string binary_data_id;  // Of a FileUpload: by which the server knows it.
 };

@@ -25,8 +25,26 @@ enum class UploadMethod : uint8_t {
   kCreateSequence,
 };
 
+// What an upload of several requests keeps from its beginning to its end, whatever config takes the
+// place of the present one meanwhile.
+struct UploadSession {
+  std::string part_id;  // What the uploads are filed under.
+  // Tells clouds apart: it names the server's address and the part. What was sent in one session
+  // need not be sent again in another one of the same cloud.
+  std::string cloud;
+  std::shared_ptr<void> connection;  // For CallOptions.
+};
+
 struct CallOptions {
+  // The session's. A call over one that was replaced fails with UNAVAILABLE once that has ended.
+  // Null: the connection that is there when the call begins.
+  std::shared_ptr<void> connection;
   std::string upload_key;  // Sent as request metadata `datamanager-upload-key`.
+  // Streams: the SHA-256 of the bytes that the stream carries, in hexadecimal. Sent as request
+  // metadata `datamanager-content-sha256`. A server that has stored them already, under the same
+  // key, may answer OK before it has read them if it names the same digest in its trailing metadata
+  // `datamanager-already-stored`; any other OK that comes before the last message is an error.
+  std::string content_sha256;
   // The watchdogs. Unary: for the whole call. Streams: for each Write.
   std::chrono::milliseconds timeout{30000};
   // Streams: for the server's answer once all is written.
@@ -99,6 +117,9 @@ class CallQueue {
 
   virtual UploadSizes Sizes() const { return {}; }
 
+  // For long work between calls: `done` is called when the thread's other work has had its turn.
+  virtual void Yield(std::function<void()> done) = 0;
+
   // Waits for an operation to end, and calls its `done`. False: none has by the deadline, or before
   // a Wake.
   virtual bool RunOne(MonotonicTime deadline) = 0;
@@ -114,8 +135,8 @@ class Uploader {
   // For one thread; must not outlive the Uploader.
   virtual std::unique_ptr<CallQueue> NewQueue() = 0;
 
-  // What uploads are filed under. It may change between calls.
-  virtual std::string part_id() const = 0;
+  // Over the connection of this moment. Does not block.
+  virtual UploadSession NewSession() const = 0;
   // Does not block.
   virtual ConnectionStatus Status() const = 0;
   // Whether the channel is READY, and the server gives a token if one is needed. Does not block.

@@ -40,7 +40,7 @@ TEST_F(CloudTest, NamesItsStates) {
 }
 
 TEST_F(CloudTest, KeepsThePartId) {
-  EXPECT_EQ(MakeCloud(server_.address())->uploader().part_id(), "part-1");
+  EXPECT_EQ(MakeCloud(server_.address())->uploader().NewSession().part_id, "part-1");
 }
 
 TEST_F(CloudTest, ConnectsThroughAUnixSocket) {

@@ -145,12 +145,43 @@ TEST_F(ReconfigureCloudTest, WhoWaitsForTheOldConnectionGetsTheNew) {
   ASSERT_TRUE(cloud->Reconfigure(At(other_)).ok());
 }
 
+// An upload of several requests does not go on at another cloud.
+TEST_F(ReconfigureCloudTest, AllRequestsOfASessionGoTheSameWay) {
+  Name(server_, "old");
+  Name(other_, "new");
+  const auto cloud = MakeConnectedCloud();
+  sync::Uploader& uploader = cloud->uploader();
+  const sync::UploadSession session = uploader.NewSession();
+  ASSERT_TRUE(cloud->Reconfigure(At(other_)).ok());
+  EXPECT_TRUE(uploader.WaitUntilReady(Patience(), {}));
+  for (int i = 0; i < 3; ++i) {
+    testing::OpenedStream same(uploader, UploadMethod::kFileUpload,
+                               {.connection = session.connection});
+    EXPECT_TRUE(same.Write(""));
+    EXPECT_EQ(Finish(same), "old");
+  }
+  const sync::UploadSession next = uploader.NewSession();
+  EXPECT_NE(next.cloud, session.cloud);
+  testing::OpenedStream stream(uploader, UploadMethod::kFileUpload,
+                               {.connection = next.connection});
+  EXPECT_TRUE(stream.Write(""));
+  EXPECT_EQ(Finish(stream), "new");
+  // With the old server gone nothing goes elsewhere.
+  server_.Stop();
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    testing::OpenedStream late(uploader, UploadMethod::kFileUpload,
+                               {.connection = session.connection});
+    late.Write("");
+    return late.Finish().status.code() == absl::StatusCode::kUnavailable;
+  }));
+}
+
 TEST_F(ReconfigureCloudTest, AnotherPartIdCountsFromTheNextUploadOn) {
   const auto cloud = MakeConnectedCloud();
   CloudConfig config = At(server_);
   config.id = "part-2";
   ASSERT_TRUE(cloud->Reconfigure(config).ok());
-  EXPECT_EQ(cloud->uploader().part_id(), "part-2");
+  EXPECT_EQ(cloud->uploader().NewSession().part_id, "part-2");
 }
 
 TEST_F(ReconfigureCloudTest, MayGetItsAddressLaterAndLoseItAgain) {
@@ -163,7 +194,7 @@ TEST_F(ReconfigureCloudTest, MayGetItsAddressLaterAndLoseItAgain) {
   uploader.SetReadyListener([&](bool now) { ready.Add(now); });
   EXPECT_EQ(WaitForLog("info The robot"), "info The robot is not cloud managed: it only captures");
   EXPECT_EQ(cloud.Status().state, ConnectionState::kNotManaged);
-  EXPECT_EQ(uploader.part_id(), "");
+  EXPECT_EQ(uploader.NewSession().part_id, "");
   EXPECT_FALSE(uploader.Ready());
   uploader.RequestConnect();
   EXPECT_FALSE(uploader.WaitUntilReady(Patience(), {}));  // At once.

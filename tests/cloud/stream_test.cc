@@ -143,6 +143,28 @@ TEST_F(StreamTest, TellsWhyTheServerRefusedTheWhole) {
   EXPECT_EQ(result.status, absl::PermissionDeniedError("not yours"));
 }
 
+TEST_F(StreamTest, TrustsAnEarlyOkOfAServerThatHasTheSameContent) {
+  const std::string ours(64, 'a');
+  for (const std::string& theirs : {ours, std::string(64, 'b')}) {
+    server_.on_file = [&](grpc::ServerContext& context, TestServer::FileReader&, auto& response) {
+      const auto announced = context.client_metadata().find("datamanager-content-sha256");
+      EXPECT_EQ(std::string(announced->second.data(), announced->second.size()), ours);
+      context.AddTrailingMetadata("datamanager-already-stored", theirs);
+      response.set_binary_data_id("7");
+      return grpc::Status::OK;
+    };
+    const auto stream = Open({.content_sha256 = ours});
+    EXPECT_LT(WriteChunks(*stream, kFlood), kFlood);
+    const CallResult result = stream->Finish();
+    if (theirs == ours) {
+      EXPECT_EQ(result.status, absl::OkStatus());
+      EXPECT_FALSE(result.response.empty());
+    } else {
+      EXPECT_EQ(result.status.code(), absl::StatusCode::kAborted) << result.status;
+    }
+  }
+}
+
 TEST_F(StreamTest, DoesNotTrustAnOkThatCameTooEarly) {
   End(grpc::StatusCode::OK, "");
   const auto stream = Open();

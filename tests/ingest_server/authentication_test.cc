@@ -106,6 +106,37 @@ TEST_F(IngestAuthTest, RightCredentialsGiveATokenForAllUploads) {
   EXPECT_EQ(server_->authentication_counts().refused, 0u);
 }
 
+TEST_F(IngestAuthTest, ATokenIsForThePartsOfItsCredentials) {
+  SetFile(R"({"api_keys": [{"id": "k1", "key": "sesame", "part_ids": ["part-1", "part-2"]},
+                           {"id": "k2", "key": "mellon"}],
+              "robot_secrets": [{"id": "part-1", "secret": "xyzzy"}]})");
+  ASSERT_TRUE(server_->ReloadCredentials().ok());
+  struct Case {
+    const char *type, *entity, *secret, *part;
+    bool allowed;
+  };
+  for (const Case& test :
+       {Case{"api-key", "k1", "sesame", "part-2", true},
+        Case{"api-key", "k1", "sesame", "part-3", false},
+        Case{"api-key", "k1", "sesame", "", false}, Case{"api-key", "k2", "mellon", "part-3", true},
+        Case{"robot-secret", "part-1", "xyzzy", "part-1", true},
+        Case{"robot-secret", "part-1", "xyzzy", "part-2", false}}) {
+    client_->set_part("part-1");
+    Token(test.type, test.entity, test.secret);
+    client_->set_part(test.part);
+    const size_t before = Rows();
+    const std::string text = std::string(test.type) + " \"" + test.entity +
+                             "\" may not upload for part \"" + test.part + "\"";
+    for (const grpc::Status& status :
+         {client_->UploadReadings({1}), client_->UploadBinary("x"), client_->UploadStream({"x"}),
+          client_->UploadFile({"x"}), client_->CreateSequence()}) {
+      EXPECT_TRUE(test.allowed ? IsOk(status) : Is(StatusCode::PERMISSION_DENIED, text, status))
+          << test.part;
+    }
+    EXPECT_EQ(Rows() - before, test.allowed ? 5u : 0u);
+  }
+}
+
 TEST_F(IngestAuthTest, WrongCredentialsGiveNone) {
   for (const auto& [type, entity, secret] :
        std::vector<std::tuple<const char*, const char*, const char*>>{

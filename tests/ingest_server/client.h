@@ -36,6 +36,9 @@ class Client {
   void set_authorization(std::string text) { authorization_ = std::move(text); }
   void set_token(const std::string& token) { authorization_ = "Bearer " + token; }
 
+  // What the uploads from here on are filed under.
+  void set_part(std::string part_id) { part_id_ = std::move(part_id); }
+
   // Whether calls wait for a server rather than fail while there is none.
   void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
 
@@ -62,6 +65,7 @@ class Client {
     viam::app::datasync::v1::DataCaptureUploadRequest request;
     request.mutable_metadata()->set_type(viam::app::datasync::v1::DATA_TYPE_TABULAR_SENSOR);
     request.mutable_metadata()->set_component_name("cpu");
+    request.mutable_metadata()->set_part_id(part_id_);
     for (const int number : numbers) {
       auto& fields = *request.add_sensor_contents()->mutable_struct_()->mutable_fields();
       fields["x"].set_number_value(number);
@@ -73,6 +77,7 @@ class Client {
     viam::app::datasync::v1::DataCaptureUploadRequest request;
     request.mutable_metadata()->set_type(viam::app::datasync::v1::DATA_TYPE_BINARY_SENSOR);
     request.mutable_metadata()->set_component_name("cam");
+    request.mutable_metadata()->set_part_id(part_id_);
     request.add_sensor_contents()->set_binary(bytes);
     return Upload(request, key);
   }
@@ -83,6 +88,7 @@ class Client {
     auto& metadata = *messages.front().mutable_metadata()->mutable_upload_metadata();
     metadata.set_type(viam::app::datasync::v1::DATA_TYPE_BINARY_SENSOR);
     metadata.set_component_name("cam");
+    metadata.set_part_id(part_id_);
     for (const std::string& piece : pieces) messages.emplace_back().set_data(piece);
     const auto context = NewContext(key);
     viam::app::datasync::v1::StreamingDataCaptureUploadResponse response;
@@ -93,6 +99,7 @@ class Client {
     std::vector<viam::app::datasync::v1::FileUploadRequest> messages(1);
     messages.front().mutable_metadata()->set_type(viam::app::datasync::v1::DATA_TYPE_FILE);
     messages.front().mutable_metadata()->set_file_name("/home/robot/map.bin");
+    messages.front().mutable_metadata()->set_part_id(part_id_);
     for (const std::string& piece : pieces) {
       messages.emplace_back().mutable_file_contents()->set_data(piece);
     }
@@ -103,7 +110,7 @@ class Client {
   // Of a minute of the readings of "cpu".
   grpc::Status CreateSequence(const std::string& key = "") const {
     viam::app::data::v1::CreateSequenceRequest request;
-    request.set_part_id("part-1");
+    request.set_part_id(part_id_);
     auto& resource = *request.add_resources();
     resource.set_resource_name("cpu");
     resource.set_method_name("Readings");
@@ -153,6 +160,7 @@ class Client {
   const std::unique_ptr<viam::app::data::v1::DataService::Stub> sequences_;
   const std::unique_ptr<proto::rpc::v1::AuthService::Stub> auth_;
   std::string authorization_;
+  std::string part_id_ = "part-1";
   bool wait_for_ready_ = false;
 };
 

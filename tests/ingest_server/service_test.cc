@@ -203,6 +203,46 @@ TEST_F(ServiceTest, RepeatWithTheSameKeyIsAcknowledgedNotStored) {
   EXPECT_EQ(Rows().size(), 2u);
 }
 
+TEST_F(ServiceTest, AnAnnouncedRepeatIsAcknowledgedBeforeItsContent) {
+  const std::vector<FileUploadRequest> messages = {FileMetadata(), FilePiece("abc")};
+  ASSERT_TRUE(UploadFile(messages, "k").ok());
+  const std::string digest = Rows().at(0).sha256;
+  const auto repeat = [&](const std::string& key, const std::string& announced) {
+    grpc::ClientContext context;
+    context.AddMetadata(kUploadKey, key);
+    context.AddMetadata(kContentSha256, announced);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    FileUploadResponse response;
+    auto writer = stub_->FileUpload(&context, &response);
+    writer->Write(messages[0]);
+    // Of what is not known the server waits for the content.
+    if (announced != digest || key != "k") {
+      writer->Write(messages[1]);
+      writer->WritesDone();
+    }
+    EXPECT_TRUE(writer->Finish().ok());
+    const auto& metadata = context.GetServerTrailingMetadata();
+    const auto found = metadata.find(kAlreadyStored);
+    return found == metadata.end() ? std::string()
+                                   : std::string(found->second.data(), found->second.size());
+  };
+  EXPECT_EQ(repeat("k", digest), digest);
+  EXPECT_EQ(Rows().size(), 1u);
+  // By what it holds it is a repeat all the same.
+  EXPECT_EQ(repeat("k", std::string(64, '0')), digest);
+  EXPECT_EQ(Rows().size(), 1u);
+  EXPECT_EQ(repeat("other", digest), "");
+  EXPECT_EQ(Rows().size(), 2u);
+}
+
+TEST_F(ServiceTest, KnownKeyWithOtherContentIsStoredAsWell) {
+  ASSERT_TRUE(UploadFile({FileMetadata(), FilePiece("abc")}, "k").ok());
+  ASSERT_TRUE(UploadFile({FileMetadata(), FilePiece("abd")}, "k").ok());
+  ASSERT_TRUE(Upload(Tabular(1), "k").ok());
+  ASSERT_TRUE(Upload(Tabular(2), "k").ok());
+  EXPECT_EQ(Rows().size(), 4u);
+}
+
 TEST_F(ServiceTest, SameKeyAtTheSameTimeIsStoredOnce) {
   std::vector<std::thread> clients;
   for (int i = 0; i < 8; ++i) {

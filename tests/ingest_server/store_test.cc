@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <regex>
+#include <set>
 #include <thread>
 
 #include "tests/support/temp_dir.h"
@@ -41,9 +42,9 @@ class StoreTest : public ::testing::Test {
   }
 
   int64_t Add(const Upload& upload) {
-    const auto id = store_->Add(upload);
-    EXPECT_TRUE(id.ok()) << id.status();
-    return id.value_or(-1);
+    const auto stored = store_->Add(upload);
+    EXPECT_TRUE(stored.ok()) << stored.status();
+    return stored.ok() ? stored->id : -1;
   }
 
   Strings Json() {
@@ -162,8 +163,107 @@ TEST_F(StoreTest, AllIsThereAfterReopening) {
   const int64_t id = Add(Readings("k1", {Reading("1"), Reading("2")}));
   Reopen();
   EXPECT_EQ(Json(), Strings({"1", "2"}));
-  EXPECT_EQ(Add(Readings("k1", {Reading("3")})), id);
+  EXPECT_EQ(Add(Readings("k1", {Reading("1"), Reading("2")})), id);
   EXPECT_EQ(Json(), Strings({"1", "2"}));
+}
+
+TEST_F(StoreTest, KnownKeyWithOtherContentIsStoredAndTold) {
+  const auto first = store_->Add(Readings("k1", {Reading("1")}));
+  const auto other = store_->Add(Readings("k1", {Reading("2")}));
+  ASSERT_TRUE(first.ok() && other.ok());
+  EXPECT_FALSE(first->already || first->key_clashes);
+  EXPECT_FALSE(other->already);
+  EXPECT_TRUE(other->key_clashes);
+  EXPECT_NE(first->digest, other->digest);
+  EXPECT_EQ(Json(), Strings({"1", "2"}));
+  // Both are known from now on.
+  for (const auto* stored : {&*first, &*other}) {
+    const auto again = store_->Add(Readings("k1", {Reading(stored == &*first ? "1" : "2")}));
+    ASSERT_TRUE(again.ok());
+    EXPECT_TRUE(again->already);
+    EXPECT_EQ(again->id, stored->id);
+  }
+  EXPECT_EQ(Json(), Strings({"1", "2"}));
+}
+
+TEST_F(StoreTest, ContentDiffersWithEachOfItsParts) {
+  const auto at = [](Item item, int64_t requested, int64_t received) {
+    item.time_requested = absl::FromUnixSeconds(requested);
+    item.time_received = absl::FromUnixSeconds(received);
+    return item;
+  };
+  Item annotated = Reading("1");
+  annotated.annotations = "{}";
+  std::set<std::string> digests;
+  for (const std::vector<Item>& items :
+       std::vector<std::vector<Item>>{{Reading("1")},
+                                      {Reading("12")},
+                                      {Reading("1"), Reading("2")},
+                                      {Reading("2"), Reading("1")},
+                                      {at(Reading("1"), 1, 2)},
+                                      {at(Reading("1"), 2, 1)},
+                                      {annotated},
+                                      {Binary("1")},
+                                      {Binary("1"), Binary("2")}}) {
+    EXPECT_TRUE(digests.insert(DigestOf(Readings("k", items))).second) << items.size();
+  }
+  EXPECT_EQ(DigestOf(Readings("k", {Binary("abc")})),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST_F(StoreTest, KeyCountsForItsPartAndFilesApart) {
+  Upload upload{.key = "k", .items = {Binary("x")}};
+  upload.metadata.set_part_id("part-1");
+  const int64_t first = Add(upload);
+  EXPECT_EQ(Add(upload), first);
+  upload.metadata.set_part_id("part-2");
+  EXPECT_NE(Add(upload), first);
+  upload.metadata.set_part_id("part-1");
+  upload.items[0].kind = Kind::kFile;
+  EXPECT_NE(Add(upload), first);
+}
+
+TEST_F(StoreTest, FindsWhatIsStored) {
+  Upload upload{.key = "k", .items = {Binary("abc")}};
+  upload.metadata.set_part_id("part");
+  const std::string digest = DigestOf(upload);
+  const auto known = [&](std::string_view part, Kind kind, std::string_view key,
+                         std::string_view sha256) {
+    return store_->Find(part, kind, key, sha256).value().has_value();
+  };
+  EXPECT_FALSE(known("part", Kind::kBinary, "k", digest));
+  const int64_t id = Add(upload);
+  EXPECT_EQ(store_->Find("part", Kind::kBinary, "k", digest).value()->id, id);
+  EXPECT_FALSE(known("other", Kind::kBinary, "k", digest));
+  EXPECT_FALSE(known("part", Kind::kFile, "k", digest));
+  EXPECT_FALSE(known("part", Kind::kBinary, "other", digest));
+  EXPECT_FALSE(known("part", Kind::kBinary, "k", std::string(64, '0')));
+}
+
+TEST_F(StoreTest, TakesOverAnOlderStore) {
+  store_.reset();
+  {
+    auto database = Database::Open(directory() + "/ingest.db").value();
+    // As it was made when a key counted by itself.
+    ASSERT_TRUE(database
+                    .Execute(R"sql(
+      DROP VIEW received; DROP TABLE upload_keys; DROP TABLE uploads;
+      CREATE TABLE uploads (id INTEGER PRIMARY KEY, upload_key TEXT UNIQUE, part_id TEXT NOT NULL,
+        component_type TEXT NOT NULL, component_name TEXT NOT NULL, method_name TEXT NOT NULL,
+        file_name TEXT NOT NULL, mime_type TEXT NOT NULL, tags TEXT NOT NULL,
+        dataset_ids TEXT NOT NULL, metadata BLOB NOT NULL, arrived_at TEXT NOT NULL);
+      CREATE VIEW received AS SELECT * FROM uploads;
+      INSERT INTO uploads VALUES (7, 'old', 'part', '', 'cpu', '', '', '', '[]', '[]', x'', 'then');
+      INSERT INTO items VALUES (1, 7, 'reading', NULL, NULL, '0', 1, NULL, NULL);
+    )sql")
+                    .ok());
+  }
+  Reopen();
+  EXPECT_EQ(Json(), Strings({"0"}));
+  EXPECT_EQ(store_->Rows().value()[0].upload_key, "old");
+  Add(Readings("old", {Reading("1")}));
+  Reopen();
+  EXPECT_EQ(Json(), Strings({"0", "1"}));
 }
 
 TEST_F(StoreTest, AllOrNothing) {
@@ -172,9 +272,9 @@ TEST_F(StoreTest, AllOrNothing) {
                   .Execute("CREATE TRIGGER fault BEFORE INSERT ON items WHEN NEW.json = 'bad'"
                            " BEGIN SELECT RAISE(ABORT, 'an injected fault'); END")
                   .ok());
-  const auto id = store_->Add(Readings("k1", {Reading("good"), Reading("bad")}));
-  EXPECT_EQ(id.status().code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(std::string(id.status().message()), "sqlite: an injected fault");
+  const auto stored = store_->Add(Readings("k1", {Reading("good"), Reading("bad")}));
+  EXPECT_EQ(stored.status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(std::string(stored.status().message()), "sqlite: an injected fault");
   EXPECT_EQ(Json(), Strings());
 
   // The key counts as unknown, and the store as healthy.

@@ -88,6 +88,36 @@ TEST_F(ArbitraryFileTest, OnALostReplyItIsStoredOnce) {
   EXPECT_EQ(ArrivedFiles().size(), 1U);
 }
 
+TEST_F(ArbitraryFileTest, MovedAfterALostReplyItIsStoredOnce) {
+  config_.sync_disabled = false;
+  WriteFile(Root() + "/a.bin", Picture(1, 3000000));
+  StartServer({.drop_after_store = 1});
+  Start();
+  ASSERT_TRUE(WaitUntil([&] { return Uploads().arbitrary.retries >= 2; }));
+  std::filesystem::rename(Root() + "/a.bin", Root() + "/b.bin");
+  std::filesystem::permissions(Root() + "/b.bin", std::filesystem::perms::owner_read);
+  server_->SetFaults({});
+  ASSERT_TRUE(IsOk(SyncAll()));
+  EXPECT_FALSE(Exists(Root() + "/b.bin"));
+  EXPECT_EQ(ArrivedFiles().size(), 1U);
+}
+
+TEST_F(ArbitraryFileTest, TwoThatDifferOnlyInTheMiddleAreBothStored) {
+  const std::string path = Root() + "/recording.bin";
+  std::string bytes = Picture(1, 3000000);
+  const auto modified = std::filesystem::file_time_type::clock::now() - 1h;
+  Start();
+  for (int i = 0; i < 2; ++i) {
+    bytes[bytes.size() / 2] ^= 1;
+    WriteFile(path, bytes);
+    std::filesystem::last_write_time(path, modified);
+    ASSERT_TRUE(IsOk(SyncAll()));
+    EXPECT_FALSE(Exists(path));
+    ASSERT_EQ(ArrivedFiles().size(), static_cast<size_t>(i + 1));
+    EXPECT_TRUE(Blob(ArrivedFiles()[i]) == bytes);
+  }
+}
+
 TEST_F(ArbitraryFileTest, RefusedItMovesToFailedBelowItsRoot) {
   WriteFile(Root() + "/tag=x/a.txt", "a");
   Start();

@@ -26,7 +26,7 @@ class KeylessUploader final : public testing::BlockingUploader {
                                                       const sync::CallOptions& options) override {
     return server_.OpenStream(method, Keyless(options));
   }
-  std::string part_id() const override { return server_.part_id(); }
+  sync::UploadSession NewSession() const override { return server_.NewSession(); }
   ConnectionStatus Status() const override { return server_.Status(); }
   bool Ready() const override { return server_.Ready(); }
   void RequestConnect() override { server_.RequestConnect(); }

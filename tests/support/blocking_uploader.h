@@ -63,6 +63,12 @@ class BlockingUploader : public sync::Uploader {
       return {.waiting = uploader_.waiting_};
     }
 
+    void Yield(std::function<void()> done) override {
+      MutexLock lock(mutex_);
+      ++under_way_;
+      ended_.push_back(std::move(done));
+    }
+
     bool RunOne(MonotonicTime deadline) override {
       std::function<void()> ended;
       {

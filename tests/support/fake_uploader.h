@@ -47,7 +47,8 @@ struct UploadCall {
 };
 
 // Stores what it is sent under its key, as the real server does: a repeat is acknowledged, and
-// stored once. Ready from the start. Thread-safe.
+// stored once. Other than there, equal content counts anew by another name, since most tests tell
+// files apart by their names alone. Ready from the start. Thread-safe.
 class FakeUploader final : public BlockingUploader {
  public:
   explicit FakeUploader(std::string part_id = "part-1") : part_id_(std::move(part_id)) {
@@ -201,7 +202,15 @@ class FakeUploader final : public BlockingUploader {
                                     std::exchange(break_after_, std::nullopt), break_code_);
   }
 
-  std::string part_id() const override { return part_id_; }
+  sync::UploadSession NewSession() const override {
+    MutexLock lock(mutex_);
+    return {.part_id = part_id_, .cloud = cloud_};
+  }
+  // Another cloud takes the place of the present one.
+  void SetCloud(std::string cloud) {
+    MutexLock lock(mutex_);
+    cloud_ = std::move(cloud);
+  }
   ConnectionStatus Status() const override {
     MutexLock lock(mutex_);
     return status_;
@@ -339,7 +348,10 @@ class FakeUploader final : public BlockingUploader {
       --fail_next_;
       call.status = absl::Status(fail_code_, "the server says no");
     } else {
-      if (keys_.insert(call.key).second) {
+      if (keys_
+              .insert(
+                  absl::StrCat(call.key, call.metadata.component_name(), call.metadata.file_name()))
+              .second) {
         stored_.push_back(call);
       } else {
         ++repeats_;
@@ -362,6 +374,7 @@ class FakeUploader final : public BlockingUploader {
   }
 
   const std::string part_id_;
+  std::string cloud_ DM_GUARDED_BY(mutex_) = "cloud";
 
   // Held while the listener is called, so that taking it away waits.
   std::mutex listener_mutex_;

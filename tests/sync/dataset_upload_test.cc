@@ -160,15 +160,12 @@ TEST_F(DatasetUploadTest, ALostReplyIsStoredOnceAlsoIfTheCallerAsksAgain) {
   Start();
   server_->LoseNextReplies(1);
   EXPECT_TRUE(absl::IsUnavailable(Upload()));
-  // The same again, which waits for its retry; unless that was quicker, and this is an upload of
-  // its own, as the next one is.
+  // The same again, which waits for its retry, unless that was quicker.
   EXPECT_TRUE(Upload().ok());
-  const size_t stored = server_->stored_count();
-  EXPECT_LE(stored, 2U);
-  EXPECT_EQ(server_->repeats(), 1U);
   EXPECT_EQ(OnDisk(), "");
   EXPECT_TRUE(Upload().ok());
-  EXPECT_EQ(server_->stored_count(), stored + 1);
+  EXPECT_EQ(server_->stored_count(), 1U);
+  EXPECT_GE(server_->repeats(), 2U);
 }
 
 TEST_F(DatasetUploadTest, ACallerThatAsksAgainWhileItWaitsGetsNoSecondFile) {

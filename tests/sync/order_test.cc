@@ -110,13 +110,15 @@ TEST_F(OrderTest, WhatIsPublishedMeanwhileStarvesNobody) {
 
 TEST_F(OrderTest, FilesWhoseNamesAreNotOursAreUploadedToo) {
   CaptureAt("arm", 1);
-  const std::string bytes = CaptureFileBytes(TabularMetadata("theirs"), {Reading(7)});
-  WriteFile(captured_ + "/a.capture", bytes);
-  WriteFile(files_ + "/copy of 2026-01-02T10_00_00.000000Z.capture", bytes);
-  WriteFile(files_ + "/2026-01-02T10_00_00.000000-00_00.capture", bytes);
+  const auto write = [](const std::string& path, int value) {
+    WriteFile(path, CaptureFileBytes(TabularMetadata("theirs"), {Reading(value)}));
+  };
+  write(captured_ + "/a.capture", 7);
+  write(files_ + "/copy of 2026-01-02T10_00_00.000000Z.capture", 8);
+  write(files_ + "/2026-01-02T10_00_00.000000-00_00.capture", 9);
   Start();
   RunUntilIdle();
-  EXPECT_EQ(Uploaded(), "arm:1 theirs:7,7,7");
+  EXPECT_EQ(Uploaded(), "arm:1 theirs:7,8,9");
 }
 
 // A clock that was ahead, and has been set back.

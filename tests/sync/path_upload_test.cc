@@ -46,6 +46,21 @@ class PathUploadTest : public SyncFixture {
   const std::string tree_ = dir_.path() + "/tree";
 };
 
+TEST_F(PathUploadTest, TheSameBytesAreStoredOnceForEachSetOfLabels) {
+  Start();
+  const auto upload = [this](const UploadLabels& labels) {
+    const std::string path = Put("a.log", "hello");
+    EXPECT_TRUE(sync_->UploadPath(path, labels, {}).status.ok());
+    EXPECT_FALSE(std::filesystem::exists(path));
+    return server_->stored_count();
+  };
+  EXPECT_EQ(upload({.tags = {"t"}, .dataset_ids = {"d1"}}), 1U);
+  EXPECT_EQ(upload({.tags = {"t"}, .dataset_ids = {"d1"}}), 1U);
+  EXPECT_EQ(upload({.tags = {"t"}, .dataset_ids = {"d2"}}), 2U);
+  EXPECT_EQ(upload({.tags = {"t", "d1"}}), 3U);
+  EXPECT_EQ(upload({.tags = {"t"}}), 4U);
+}
+
 TEST_F(PathUploadTest, OfAFileItsBytesArriveWithTheLabelsAskedForAndThoseOfItsPath) {
   const std::string path = Put("tag=red/dataset=d2/new.log", "hello");
   Start();
@@ -312,7 +327,7 @@ class ThrowingUploader final : public testing::BlockingUploader {
     if (throws_) throw std::runtime_error("the transport is broken");
     return server_.OpenStream(method, options);
   }
-  std::string part_id() const override { return server_.part_id(); }
+  UploadSession NewSession() const override { return server_.NewSession(); }
   ConnectionStatus Status() const override { return server_.Status(); }
   bool Ready() const override { return server_.Ready(); }
   void RequestConnect() override { server_.RequestConnect(); }

@@ -61,11 +61,9 @@ TEST(ReplyTimeoutTest, DoublesForEachStalledTryUpToEightfold) {
 
 TEST(AfterFailureTest, CountsTriesAndPutsTheNextOff) {
   RetryState state;
-  state.resume.offset = 100;
   state = AfterFailure(state, {.verdict = Verdict::kTransient}, kNow, 1.0);
   EXPECT_EQ(state.attempts, 1);
   EXPECT_FALSE(state.offline);
-  EXPECT_EQ(state.resume.offset, 100U);
   EXPECT_EQ(state.due, kNow + milliseconds(200));
   EXPECT_EQ(state.first_failed, kNow);
 
@@ -170,26 +168,6 @@ TEST(AfterCallTest, WaitsThatBeganOffline_EndAlways) {
 TEST(AfterCallTest, WhatIsDueAnyway_KeepsItsCall) {
   const RetryState due{.due = kNow};
   EXPECT_EQ(AfterCall(due, kNow).made_due, std::nullopt);
-}
-
-TEST(ResumePointTest, IsForgottenWhenTheFileHasChanged) {
-  struct stat info {};
-  info.st_size = 1000;
-  info.st_mtim = {.tv_sec = 5, .tv_nsec = 6};
-  info.st_ctim = {.tv_sec = 7, .tv_nsec = 8};
-  const ResumePoint resume{500, FileVersion::Of(info)};
-  EXPECT_EQ(resume.OffsetIn(info), 500U);
-  EXPECT_EQ(ResumePoint().OffsetIn(info), 0U);
-  for (const auto& change : std::vector<std::function<void(struct stat&)>>{
-           [](struct stat& changed) { ++changed.st_size; },
-           [](struct stat& changed) { ++changed.st_mtim.tv_nsec; },
-           [](struct stat& changed) { --changed.st_mtim.tv_sec; },
-           [](struct stat& changed) { ++changed.st_ctim.tv_nsec; },
-           [](struct stat& changed) { ++changed.st_ctim.tv_sec; }}) {
-    struct stat changed = info;
-    change(changed);
-    EXPECT_EQ(resume.OffsetIn(changed), 0U);
-  }
 }
 
 class RetryTableTest : public ::testing::Test {
@@ -370,7 +348,7 @@ TEST_F(RetryTableTest, HopelessFiles_AreNamedFirst) {
 
 TEST_F(RetryTableTest, AHopelessFileWithOtherBytes_DoesNotWait) {
   FoundFile file = File(1);
-  RetryState state{.resume = {.version = file.version}, .due = kNow + hours(1)};
+  RetryState state{.version = file.version, .due = kNow + hours(1)};
   table_.Put({file, state});
   FoundFile changed = file;
   ++changed.version.size;
@@ -403,7 +381,7 @@ TEST_F(RetryTableTest, ClearForgetsAll) {
 
 TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {
   const MonotonicTime now{std::chrono::hours(1)};
-  RetryState state{.attempts = 3, .offline = true, .resume = {.offset = 7}};
+  RetryState state{.attempts = 3, .offline = true};
   const int64_t expected_ms[] = {200,   400,   800,   1600,  3200, 6400,
                                  12800, 25600, 51200, 60000, 60000};
   for (const int64_t wait : expected_ms) {
@@ -412,7 +390,6 @@ TEST(AfterBusyTest, CountsNoTryAndWaitsABitLongerEachTime) {
   }
   EXPECT_EQ(state.attempts, 3);
   EXPECT_TRUE(state.offline);
-  EXPECT_EQ(state.resume.offset, 7U);
   EXPECT_EQ(AfterFailure(state, {.verdict = Verdict::kTransient}, now, 0.5).busy_looks, 0);
 }
 

@@ -35,7 +35,7 @@ class UploadArbitraryFileTest : public ::testing::Test {
     info_ = file->info();
     const UploadContext context{.calls = *calls_,
                                 .message_limit = limit_,
-                                .part_id = server_.part_id(),
+                                .part_id = server_.NewSession().part_id,
                                 .stall_timeout = std::chrono::seconds(30),
                                 .reply_timeout = std::chrono::seconds(60),
                                 .tags = tags_,

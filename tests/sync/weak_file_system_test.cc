@@ -81,7 +81,8 @@ TEST_P(WeakFileSystemSyncTest, WhatIsRefusedIsSetAsideAndPutBackAndNothingIsOver
 TEST_P(WeakFileSystemSyncTest, AnUploadToDatasetsIsWrittenStoredAndRemoved) {
   Start();
   for (int i = 0; i < 2; ++i) {
-    const absl::Status status = sync_->UploadToDatasets("bytes", {.tags = {"a"}}, "image/png", {});
+    const UploadLabels labels{.tags = {std::to_string(i)}};
+    const absl::Status status = sync_->UploadToDatasets("bytes", labels, "image/png", {});
     EXPECT_TRUE(status.ok()) << status;
   }
   EXPECT_EQ(OnDisk(), "");
