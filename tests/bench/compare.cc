@@ -59,6 +59,16 @@ std::vector<Row> RowsOf(const std::string& id, const std::vector<Figure>& figure
   return rows;
 }
 
+Row RowOf(const std::string& id, const Figure& figure, std::vector<double> values) {
+  return {.id = id,
+          .what = figure.what,
+          .unit = figure.unit,
+          .bound = figure.bound,
+          .figure = SpreadOf(std::move(values)),
+          .noise = {},
+          .broken = {}};
+}
+
 std::vector<Row> Compare(const std::string& id, int rounds, const std::vector<Figure>& figures,
                          const Run& subject, const Run& baseline) {
   std::mt19937 random{std::random_device()()};

@@ -75,6 +75,9 @@ struct Round {
 std::vector<Row> RowsOf(const std::string& id, const std::vector<Figure>& figures,
                         const std::vector<Round>& rounds);
 
+// A row of what has no baseline.
+Row RowOf(const std::string& id, const Figure& figure, std::vector<double> values);
+
 // Runs that many rounds. Throws what a run throws.
 std::vector<Row> Compare(const std::string& id, int rounds, const std::vector<Figure>& figures,
                          const Run& subject, const Run& baseline);

@@ -84,17 +84,6 @@ double StartToFirstRecord(const Settings& settings) {
   return std::chrono::duration<double, std::milli>(received - begin.time_since_epoch()).count();
 }
 
-Row RowOf(const std::string& what, const std::string& unit, double bound,
-          std::vector<double> values) {
-  return {.id = "P13",
-          .what = what,
-          .unit = unit,
-          .bound = bound,
-          .figure = SpreadOf(std::move(values)),
-          .noise = {},
-          .broken = {}};
-}
-
 }  // namespace
 
 std::vector<Row> Footprint(const Settings& settings) {
@@ -103,9 +92,11 @@ std::vector<Row> Footprint(const Settings& settings) {
   RunProgram({"strip", "-o", stripped, settings.examples + "/robot"}, directory.path() + "/output");
   std::vector<double> starts;
   for (int i = 0; i < settings.Rounds(7); ++i) starts.push_back(StartToFirstRecord(settings));
-  return {RowOf("stripped robot beyond its shared libraries", "MiB", 3,
+  return {RowOf("P13",
+                {.what = "stripped robot beyond its shared libraries", .bound = 3, .unit = "MiB"},
                 {static_cast<double>(std::filesystem::file_size(stripped)) / (1 << 20)}),
-          RowOf("start to first record at 1 kHz", "ms", 50, std::move(starts))};
+          RowOf("P13", {.what = "start to first record at 1 kHz", .bound = 50, .unit = "ms"},
+                std::move(starts))};
 }
 
 std::vector<Row> CleanBuild(const Settings& settings) {
@@ -118,7 +109,9 @@ std::vector<Row> CleanBuild(const Settings& settings) {
       directory.path() + "/output");
   RunProgram({"cmake", "--build", directory.path() + "/build", "-j2"},
              directory.path() + "/output");
-  return {RowOf("clean build of library and examples with -j2", "min", 5, {watch.Seconds() / 60})};
+  return {RowOf("P13",
+                {.what = "clean build of library and examples with -j2", .bound = 5, .unit = "min"},
+                {watch.Seconds() / 60})};
 }
 
 }  // namespace datamanager::bench
