@@ -30,8 +30,8 @@ class ContentDigestTest : public ::testing::Test {
   }
   absl::StatusOr<std::string> Digest(const LocalFile& file, capture_file::Extent extent) {
     const std::unique_ptr<CallQueue> calls = uploader_.NewQueue();
-    Task<absl::StatusOr<std::string>> task =
-        DigestOf(file, extent, *calls, stop_.get_token(), &digests_);
+    const std::stop_token stop = stop_.get_token();
+    Task<absl::StatusOr<std::string>> task = DigestOf(file, extent, *calls, stop, &digests_);
     task.Start();
     yields_ = 0;
     for (; !task.done(); ++yields_) {
