@@ -149,7 +149,7 @@ TEST_F(BenchTest, UploadOtherFiles) {
 }
 
 TEST_F(BenchTest, UploadLargeFile) {
-  EXPECT_EQ(Ids(Run(&UploadLargeFile)), "P7 P7 ");
+  EXPECT_EQ(Ids(Run(&UploadLargeFile)), "P7 P7 P7 ");
   SkipsAFile ops;
   EXPECT_THROW(Run(&UploadLargeFile, ops), Broken);
 }
