@@ -339,7 +339,7 @@ bool IsOfKind(const Value& value, Kind kind) {
   return false;
 }
 
-// A fraction that is a number out of its range is a slip that nobody could mean.
+// The reference, too, refuses a number that is not between 0 and 1.
 bool Tolerates(const Parameter& parameter, const Value& value) {
   return parameter.tolerated &&
          !(parameter.kind == Kind::kFraction && value.kind() == Value::Kind::kNumber);

@@ -84,7 +84,7 @@ inline constexpr std::string_view kOpenSequenceSuffix = ".progseq";
 inline constexpr std::string_view kSequenceSuffix = ".seq";
 inline constexpr std::string_view kTemporarySuffix = ".tmp";
 inline constexpr std::string_view kDatasetUploadDirectory = "datasetUpload";
-// Has the suffix of what nobody uploads.
+// It ends with .prog, so that sync does not upload it.
 inline constexpr std::string_view kStoredKeysName = "stored-not-removed.prog";
 
 // How many names are tried for a new file, one after the other, before all that are taken make an

@@ -90,7 +90,7 @@ void Resolver::ResolveDirectories() {
     const absl::StatusOr<std::string> absolute = ConfiguredDirectory(path, environment_);
     JudgePath(key, path, absolute);
     if (!absolute.ok()) continue;
-    // Also what looks like "$HOME/x", which nobody expands here.
+    // "$HOME/x" is relative, too: variables are substituted in config files alone, before this.
     if (path[0] != '/' && path[0] != '~') {
       Warn(key, absl::StrCat("is relative, so ", *absolute, " is used"), Describe(path));
     }

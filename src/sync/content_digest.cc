@@ -61,7 +61,7 @@ Task<absl::StatusOr<std::string>> DigestOf(const LocalFile& file, capture_file::
     sha256.Update(piece);
   }
   std::string digest = sha256.Finish();
-  // Of a file that was written to meanwhile it is nobody's.
+  // If the file was written to meanwhile, the digest belongs to none of its states.
   if (absl::Status status = file.CheckContents(); !status.ok()) co_return status;
   if (digests != nullptr) digests->Put(key, digest);
   co_return digest;

@@ -135,7 +135,7 @@ Task<UploadError> UploadWorker::Upload(const Job& job, CallQueue& calls, std::st
   const uint64_t resume_offset = context_.resume_points.Find(job.file.id, version, session.cloud);
   const UploadResult result = co_await UploadByKind(upload, *file, resume_offset);
   if (result.error.stalled) ++context_.stalled;
-  // Also of one that is stored: it may stay for now, and is not to be sent again.
+  // Also after a success: if the file cannot be removed yet, its records are not sent again.
   context_.resume_points.Put(job.file.id, version, session.cloud, result.resume_offset);
   if (result.error.status.ok()) {
     OnStored(job, *file, result, progress, upload.stop);

@@ -378,7 +378,7 @@ class LargeFile {
     server_.TakeCounts();
     const Stopwatch watch;
     const UniqueFd fd(::open(path().c_str(), O_RDONLY | O_CLOEXEC));
-    // Whoever names content has to read it first.
+    // As the library does, because its keys name the content.
     hash_cpu_.push_back(HashByBareLoop(fd.get()) * 1e3 / (static_cast<double>(size_) / 1e6));
     UploadByBareStream(server_, fd.get(), size_);
     std::vector<double> measured = {watch.Seconds(), watch.ProcessCpuSeconds()};

@@ -47,8 +47,8 @@ struct UploadCall {
 };
 
 // Stores what it is sent under its key, as the real server does: a repeat is acknowledged, and
-// stored once. Other than there, equal content counts anew by another name, since most tests tell
-// files apart by their names alone. Ready from the start. Thread-safe.
+// stored once. Unlike the real server, it stores equal content once for each file name and
+// component, because most tests tell files apart by these alone. Ready from the start. Thread-safe.
 class FakeUploader final : public BlockingUploader {
  public:
   explicit FakeUploader(std::string part_id = "part-1") : part_id_(std::move(part_id)) {
